@@ -1,0 +1,40 @@
+/* One thread, one loop: descriptors, timers, and what wants to run at the end of each turn. Everything a service owns
+ * is touched from here alone. `now` is read once a turn. */
+#ifndef CORDER_BASE_LOOP_H
+#define CORDER_BASE_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+struct loop_timer;
+
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+
+typedef void loop_ready(void *context, int fd, int events); /* events: LOOP_READ | LOOP_WRITE; an error sets both */
+typedef void loop_call(void *context);
+
+struct loop *loop_open(void);
+void loop_close(struct loop **loop);
+
+/* Watches fd, or changes what is watched; events 0 stops watching. Safe to call from any callback of the loop. */
+void loop_watch(struct loop *loop, int fd, int events, loop_ready *ready, void *context);
+
+/* One-shot; fires in the turn after at_mono_us. The timer is gone once it has fired or is stopped. */
+struct loop_timer *loop_timer_start(struct loop *loop, int64_t at_mono_us, loop_call *call, void *context);
+void loop_timer_stop(struct loop *loop, struct loop_timer **timer); /* *timer may be NULL; it becomes NULL */
+
+/* Called at the end of every turn, before the loop sleeps, in order of registration: flush what was gathered. */
+void loop_each_turn(struct loop *loop, loop_call *call, void *context);
+
+/* Makes the loop run one more turn at once instead of sleeping (from within a callback). */
+void loop_again(struct loop *loop);
+/* Wakes the loop from another thread or a signal handler. */
+void loop_wake(struct loop *loop);
+
+int64_t loop_now(const struct loop *loop); /* monotonic us, read at the start of the turn */
+void loop_run(struct loop *loop);          /* until loop_stop */
+bool loop_turn(struct loop *loop, int64_t wait_us); /* one turn, sleeping at most wait_us; false once stopped */
+void loop_stop(struct loop *loop);
+
+#endif

@@ -1,0 +1,47 @@
+/* A growable piece of text or bytes; always ends in a NUL that is not counted. Out of memory is fatal. */
+#ifndef CORDER_BASE_TEXT_H
+#define CORDER_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+	char *bytes; /* NULL until the first append */
+	size_t length;
+	size_t capacity;
+};
+
+/* A borrowed piece of somebody else's bytes; not NUL-terminated. */
+struct slice {
+	const char *bytes;
+	size_t length;
+};
+
+#define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
+
+void text_append(struct text *text, const char *bytes, size_t length);
+void text_add(struct text *text, const char *string);
+void text_add_slice(struct text *text, struct slice slice);
+void text_add_char(struct text *text, char c);
+void text_add_int(struct text *text, int64_t value);
+void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Appends a JSON string with its quotes; the bytes must be UTF-8. */
+void text_add_json(struct text *text, struct slice slice);
+/* Appends an RFC 3339 UTC time with microseconds, with its quotes; 0 appends null. */
+void text_add_json_time(struct text *text, int64_t at_us);
+void text_clear(struct text *text);   /* forgets the content, keeps the memory */
+void text_release(struct text *text); /* frees the memory */
+char *text_take(struct text *text);   /* the caller owns the bytes (never NULL); the text is empty again */
+
+struct slice slice_of(const char *string); /* of a NUL-terminated string; NULL is empty */
+bool slice_equal(struct slice a, struct slice b);
+bool slice_is(struct slice slice, const char *string);
+/* Cuts the part before the first separator off *rest and returns it; when there is none, all of it, and *rest
+ * becomes { NULL, 0 }. Call while rest->bytes is not NULL. */
+struct slice slice_cut(struct slice *rest, char separator);
+/* A decimal integer that fills the whole slice; fallback when it is empty or no number. */
+int64_t slice_int(struct slice slice, int64_t fallback);
+char *slice_copy(struct slice slice); /* the caller owns the NUL-terminated copy */
+
+#endif
