@@ -9,7 +9,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g1")
 set(CMAKE_C_FLAGS_DEBUG "-O0 -g3")
 
-add_compile_definitions(_GNU_SOURCE CORDER_VERSION="${PROJECT_VERSION}")
+add_compile_definitions("_GNU_SOURCE=")
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 	-Wswitch-enum -Wformat=2 -Wvla -fno-omit-frame-pointer -fstack-protector-strong)
 if(CORDER_WERROR)
