@@ -1,10 +1,10 @@
-/* The path of a task: every subject, stream, header, error code and limit once, in the order in which a task meets them.
+/* The path of a task: every subject, stream, header, error code and limit once, in the order a task meets them.
  *
  * All subjects stand here relative to `<CORDER_PREFIX>.v1.` ("corder.v1." by default): SUBJECT_SUBMIT is
- * "corder.v1.submit" on the wire. `*` marks the place of a token. Messages, with every field, are in schemas/ and asyncapi.yaml; a test
- * (tests/contract) holds this file and asyncapi.yaml to the same list.
+ * "corder.v1.submit" on the wire. `*` marks the place of a token. The messages, with every field, are in schemas/ and
+ * asyncapi.yaml; a test (tests/contract) holds this file and asyncapi.yaml to the same list.
  *
- * An entry of the first section is one line: #define SUBJECT_<NAME> "<subject>". Keep it so, the test reads it. */
+ * In the first section each subject is one line: #define SUBJECT_<NAME> "<subject>". Keep it so, the test reads it. */
 #ifndef CORDER_SUBJECTS_SUBJECTS_H
 #define CORDER_SUBJECTS_SUBJECTS_H
 
@@ -25,7 +25,7 @@
 
 /* 3. The change is in Redis, its events in the outbox. The relay appends them to the partition's log; from then on they
  *    exist. A mark says which entries are safe: whoever waits to answer a client may now do so. */
-#define SUBJECT_INTERNAL_LOG "internal.log.*"       /* internal.log.<partition>: a block of entries, kept by STREAM_LOG */
+#define SUBJECT_INTERNAL_LOG "internal.log.*"       /* internal.log.<partition>: a block of entries, in STREAM_LOG */
 #define SUBJECT_INTERNAL_MARK "internal.mark.*"     /* internal.mark.<partition>: entries that are in the log now */
 
 /* 4. relay -> everybody, one message an event, after it is safe. Kept by STREAM_EVENTS for those who replay. */
@@ -35,7 +35,7 @@
 #define SUBJECT_INTERNAL_PERSISTED "internal.persisted.*" /* internal.persisted.<partition> */
 
 /* 6. The task is ready and waits in Redis. A hint wakes the dispatchers; a worker's request finds the task. */
-#define SUBJECT_INTERNAL_READY "internal.ready.*"   /* internal.ready.<type>: the type's ready queue is no longer empty */
+#define SUBJECT_INTERNAL_READY "internal.ready.*"   /* internal.ready.<type>: its ready queue is no longer empty */
 #define SUBJECT_WORK "work.*"                       /* work.<type>: lease tasks; may settle earlier ones with it */
 #define SUBJECT_RENEW "renew.*"                     /* renew.<type>: keep the lease, tell progress, learn of a cancel */
 #define SUBJECT_PROGRESS "progress.*.*"             /* progress.<project>.<type>: live only, not stored */
@@ -92,7 +92,7 @@
  * this order: the message as bytes, its fields, the batch as a graph, what already exists, the moment. */
 #define CODE_TOO_LARGE "too_large"                   /* more bytes than allowed; with `path` when it is one field */
 #define CODE_BAD_JSON "bad_json"                     /* no JSON object, bad UTF-8, U+0000, a key twice, a BOM */
-#define CODE_LIMIT_EXCEEDED "limit_exceeded"         /* too deep, too many: a count, not bytes; `path` where it has one */
+#define CODE_LIMIT_EXCEEDED "limit_exceeded"         /* too deep, too many: a count, not bytes; often with `path` */
 #define CODE_INVALID_FIELD "invalid_field"           /* `path`: JSON pointer to the member that is wrong or missing */
 #define CODE_DUPLICATE_ID "duplicate_id"             /* one id twice in a batch; `path` of the second */
 #define CODE_CYCLE "cycle"                           /* `tasks`: the loop, first = last */
