@@ -26,6 +26,7 @@ typedef void kv_handler(void *context, enum status status, const struct kv_reply
 
 /* redis://[user:password@]host:port[/db] or unix:///path[?db=n]. Connects in the background; STATUS_REJECT for a bad URL. */
 enum status kv_open(struct loop *loop, const char *url, const char *name, struct kv **kv, struct error *err);
+/* Every call under way answers STATUS_RETRY from within; calls made by those handlers are forgotten. Not from a handler. */
 void kv_close(struct kv **kv);
 bool kv_connected(const struct kv *kv);
 void kv_on_change(struct kv *kv, void (*changed)(void *context, bool connected), void *context);

@@ -1,0 +1,69 @@
+/* Reading results, and quoting. */
+#include <string.h>
+
+#include "db_inside.h"
+
+void db_result_clear(struct db_result *result)
+{
+	if (result->set)
+		mysql_free_result(result->set);
+	*result = (struct db_result){ 0 };
+}
+
+size_t db_rows(const struct db_result *result)
+{
+	return result && result->set ? (size_t)mysql_num_rows(result->set) : 0;
+}
+
+/* Rows form a list: going on to the next is cheap, going back starts again. */
+static void move_to(const struct db_result *result, size_t row)
+{
+	struct db_cursor *cursor = result->cursor;
+	if (cursor->values && cursor->row == row)
+		return;
+	if (!cursor->values || cursor->row + 1 != row)
+		mysql_data_seek(result->set, row);
+	cursor->values = mysql_fetch_row(result->set);
+	cursor->lengths = mysql_fetch_lengths(result->set);
+	cursor->row = row;
+}
+
+struct slice db_value(const struct db_result *result, size_t row, size_t column)
+{
+	if (row >= db_rows(result) || column >= mysql_num_fields(result->set))
+		return (struct slice){ NULL, 0 };
+	move_to(result, row);
+	const char *value = result->cursor->values[column];
+	return (struct slice){ value, value ? (size_t)result->cursor->lengths[column] : 0 };
+}
+
+int64_t db_int(const struct db_result *result, size_t row, size_t column)
+{
+	struct slice value = db_value(result, row, column);
+	return value.bytes ? slice_int(value, 0) : 0;
+}
+
+uint64_t db_affected(const struct db_result *result)
+{
+	return result ? result->affected : 0;
+}
+
+void db_quote(struct text *sql, struct slice value)
+{
+	if (!value.bytes) {
+		text_append(sql, "NULL", 4);
+		return;
+	}
+	text_add_char(sql, '\'');
+	const char *run = value.bytes;
+	const char *end = value.bytes + value.length;
+	for (const char *at = run; at < end; at++) {
+		if (*at != '\'' && *at != '\\' && *at != 0)
+			continue;
+		text_append(sql, run, (size_t)(at - run));
+		text_append(sql, *at == 0 ? "\\0" : *at == '\'' ? "\\'" : "\\\\", 2);
+		run = at + 1;
+	}
+	text_append(sql, run, (size_t)(end - run));
+	text_add_char(sql, '\'');
+}
