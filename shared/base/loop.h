@@ -26,6 +26,10 @@ void loop_timer_stop(struct loop *loop, struct loop_timer **timer); /* *timer ma
 
 /* Called at the end of every turn, before the loop sleeps, in order of registration: flush what was gathered. */
 void loop_each_turn(struct loop *loop, loop_call *call, void *context);
+/* The same, after all of those: for what writes out the buffers that they fill. */
+void loop_each_turn_last(struct loop *loop, loop_call *call, void *context);
+/* Ends both kinds for this call and context, so that what they belong to may be freed. */
+void loop_each_turn_stop(struct loop *loop, loop_call *call, void *context);
 
 /* Makes the loop run one more turn at once instead of sleeping (from within a callback). */
 void loop_again(struct loop *loop);
