@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# The checks without running anything: layout, lint, shell scripts, rules of the house. Run by ./dev check and ./dev test.
+# Ends with "N passed, N failed"; a file that clang-tidy found clean is looked at again only when it or a header changes.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+# shellcheck source=cmake/say.sh
+source cmake/say.sh
+
+all=''
+[ "${1:-}" = --all ] && all=yes
+passed=0
+failed=0
+
+files() {
+	git ls-files --cached --others --exclude-standard "$@" | while read -r file; do
+		[ ! -f "$file" ] || printf '%s\n' "$file"
+	done
+}
+
+# check <what> <command…>: a check passes when its command prints nothing.
+check() {
+	local what=$1 found
+	shift
+	found=$("$@" 2>&1)
+	if [ -z "$found" ]; then
+		passed=$((passed + 1))
+		printf '  %sok%s    %s\n' "$green" "$plain" "$what"
+	else
+		failed=$((failed + 1))
+		printf '  %sFAIL%s  %s\n%s\n' "$red" "$plain" "$what" "$(head -n 60 <<<"$found")"
+	fi
+}
+
+check_format() {
+	files '*.c' '*.h' | xargs -r -d '\n' clang-format --dry-run -Werror 2>&1 | grep -E 'error:' |
+		sed 's/:[0-9]*:.*//' | sort | uniq -c | sed 's/$/: differs from ".\/dev format"/'
+}
+
+check_shell() {
+	{
+		printf '%s\n' dev .ci/run
+		files '*.sh'
+		files | while read -r file; do
+			[[ $file == *.* ]] || { head -c 64 "$file" | head -n 1 | grep -qE '^#!.*\b(ba)?sh$' && printf '%s\n' "$file"; }
+		done
+	} | sort -u | xargs -r -d '\n' shellcheck -x
+}
+
+check_length() {
+	files '*.c' '*.h' '*.lua' '*.sh' 'dev' | xargs -r -d '\n' wc -l |
+		awk '$2 != "total" && $1 > 400 { print $2 ": " $1 " lines, at most 400: split it by topic" }'
+}
+
+check_words() {
+	files ':!cmake/check.sh' ':!*.svg' ':!*-lock.json' | xargs -r -d '\n' grep -nIE '\b(TODO|FIXME|XXX)\b'
+}
+
+check_space() {
+	files '*.c' '*.h' '*.lua' '*.sql' '*.sh' '*.cmake' '*.yml' 'dev' | xargs -r -d '\n' grep -nIE '[[:space:]]+$'
+}
+
+# One folder a vendor library: the rest of the code does not know it.
+check_vendor() {
+	local header folder
+	while read -r header folder; do
+		files '*.c' '*.h' ":!$folder" ':!tests/*' ':!clients/c/*' |
+			xargs -r -d '\n' grep -nE "#include [<\"]([a-z]+/)?${header}[>\"]" |
+			sed "s|\$|: only $folder may include $header|"
+	done <<-'END'
+		nats.h shared/bus
+		hiredis.h shared/kv
+		async.h shared/kv
+		mysql.h shared/db
+		microhttpd.h services/monitor
+	END
+}
+
+# Changed since the last commit, or all of them; then those that the last run has not found clean.
+tidy_candidates() {
+	local newest file stamp
+	newest=$(files '*.h' .clang-tidy | xargs -r -d '\n' ls -t | head -n 1)
+	if [ -n "$all" ]; then
+		files '*.c'
+	else
+		git diff --name-only --diff-filter=d HEAD -- '*.c'
+		git ls-files --others --exclude-standard '*.c'
+	fi | while read -r file; do
+		stamp=build/tidy/$file
+		[[ $stamp -nt $file && $stamp -nt $newest ]] || printf '%s\n' "$file"
+	done
+}
+
+tidy_one() {
+	if clang-tidy --quiet -p build/release "$1" 2>/dev/null | grep -E '(warning|error):'; then
+		return 0
+	fi
+	mkdir -p "build/tidy/$(dirname "$1")"
+	: >"build/tidy/$1"
+}
+
+check_tidy() {
+	# shellcheck disable=SC2016 # the inner shell expands it
+	tidy_candidates | grep -v '^demo/' | xargs -r -d '\n' -n 1 -P "$(nproc)" bash -c 'tidy_one "$1"' tidy
+}
+export -f tidy_one
+
+mkdir -p build
+cmake --preset release >/dev/null
+check "layout (clang-format)" check_format
+check "shell scripts (shellcheck)" check_shell
+check "files of at most 400 lines" check_length
+check "nothing left to do in the text" check_words
+check "no space at the end of a line" check_space
+check "one folder a vendor library" check_vendor
+check "lint (clang-tidy)" check_tidy
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]

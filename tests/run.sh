@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# Runs the tests, part by part, and ends with a table and "N passed, N failed". Run by ./dev test.
+# Unit, contract and fuzz tests run under the sanitizers, the others on a release build with real servers.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+# shellcheck source=cmake/say.sh
+source cmake/say.sh
+
+parts=(check build unit contract integration node system)
+declare -A passed failed took
+total_passed=0
+total_failed=0
+
+# One part writes its log and sets count_passed and count_failed; without any count its exit code counts as one test.
+count_passed=0
+count_failed=0
+
+# ctest says how many programs failed; cmocka's own lines say how many cases passed.
+run_ctest() {
+	local preset=$1 labels=$2 jobs=$3 log=$4 programs cases
+	ctest --preset "$preset" -L "$labels" -j "$jobs" --verbose --no-tests=ignore >"$log" 2>&1
+	local code=$?
+	count_passed=$(grep -cE '\[ +OK \]' "$log")
+	cases=$(grep -E '\[  FAILED  \] ' "$log" | grep -vcE 'listed below')
+	programs=$(sed -nE 's/.*, ([0-9]+) tests? failed out of.*/\1/p' "$log" | tail -n 1)
+	# cmocka names a failed case twice: when it fails, and in its list at the end.
+	cases=$(((cases + 1) / 2))
+	count_failed=$((cases > ${programs:-0} ? cases : ${programs:-0}))
+	return "$code"
+}
+
+# Counts what "N passed, N failed" and node's test runner say in a log.
+count_log() {
+	local line
+	count_passed=0
+	count_failed=0
+	while read -r line; do
+		case $line in
+		'# pass '*) count_passed=$((count_passed + ${line#'# pass '})) ;;
+		'# fail '* | '# cancelled '*) count_failed=$((count_failed + ${line##* })) ;;
+		*)
+			if [[ $line =~ ^([a-z]+: )?([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+				count_passed=$((count_passed + BASH_REMATCH[2]))
+				count_failed=$((count_failed + BASH_REMATCH[3]))
+			fi
+			;;
+		esac
+	done <"$1"
+}
+
+# Installs a folder's npm packages unless they are there for this very lock file.
+npm_setup() {
+	local stamp=$1/node_modules/.installed
+	[ -f "$1/package.json" ] || return 0
+	if [ -f "$stamp" ] && [ "$stamp" -nt "$1/package.json" ] && [ "$stamp" -nt "$1/package-lock.json" ]; then
+		return 0
+	fi
+	(cd "$1" && npm ci --no-audit --no-fund) && touch "$stamp"
+}
+
+# Runs the *.test.mjs files of a folder one after the other; files in a folder's package.json "test" script win.
+run_node() {
+	local folder=$1
+	[ -f "$folder/package.json" ] || return 0
+	npm_setup "$folder" || return 1
+	if grep -q '"test"' "$folder/package.json"; then
+		(cd "$folder" && NODE_OPTIONS='' npm test --silent)
+	else
+		(cd "$folder" && node --test --test-reporter=tap)
+	fi
+}
+
+part_check() {
+	cmake/check.sh --all
+}
+
+part_build() {
+	local preset
+	for preset in release asan; do
+		cmake --preset "$preset" -DCORDER_WERROR=ON && cmake --build --preset "$preset" || return 1
+	done
+}
+
+part_system() {
+	local code=0 script
+	run_node tests/system || code=1
+	for script in tests/system/*.sh; do
+		[ -x "$script" ] || continue
+		"$script" || code=1
+	done
+	return "$code"
+}
+
+run_part() {
+	local part=$1 log=$2 code
+	case $part in
+	unit) run_ctest asan '^(unit|fuzz)$' "$(nproc)" "$log" ;;
+	contract) run_ctest asan '^contract$' "$(nproc)" "$log" ;;
+	integration) run_ctest release '^integration$' 2 "$log" ;;
+	node) run_node tests/contract >"$log" 2>&1 ;;
+	*) "part_$part" >"$log" 2>&1 ;;
+	esac
+	code=$?
+	case $part in
+	check | node | system) count_log "$log" ;;
+	build) count_passed=$((code == 0)) count_failed=$((code != 0)) ;;
+	esac
+	if [ "$code" -ne 0 ] && [ "$count_failed" -eq 0 ]; then
+		count_failed=1
+	fi
+	return "$code"
+}
+
+record() {
+	local part=$1 log=$2 started=$3 code=$4
+	passed[$part]=$count_passed
+	failed[$part]=$count_failed
+	took[$part]=$((SECONDS - started))
+	total_passed=$((total_passed + count_passed))
+	total_failed=$((total_failed + count_failed))
+	if [ "$code" -eq 0 ]; then
+		printf '%sok%s (%d in %d s)\n' "$green" "$plain" "$count_passed" "${took[$part]}"
+	else
+		printf '%sFAILED%s; the log is %s:\n' "$red" "$plain" "$log"
+		show_log "$log" 2>&1
+	fi
+}
+
+table() {
+	local part
+	printf '\n%s%-14s%8s%8s%10s%s\n' "$bold" part passed failed seconds "$plain"
+	for part in "$@"; do
+		[ -n "${passed[$part]:-}" ] || continue
+		printf '%-14s%8d%8d%10d\n' "$part" "${passed[$part]}" "${failed[$part]}" "${took[$part]}"
+	done
+}
+
+main() {
+	local chosen=("$@") part started log code
+	[ $# -gt 0 ] || chosen=("${parts[@]}")
+	for part in "${chosen[@]}"; do
+		[[ " ${parts[*]} " == *" $part "* ]] || die "there is no part \"$part\": ${parts[*]}"
+	done
+	# What does not fit the present source would be tested otherwise.
+	[[ " ${chosen[*]} " == *" build "* || "${chosen[*]}" == check ]] || chosen=(build "${chosen[@]}")
+	for part in "${chosen[@]}"; do
+		log=$(log_file "$part")
+		started=$SECONDS
+		count_passed=0
+		count_failed=0
+		printf '%-14s' "$part"
+		run_part "$part" "$log"
+		code=$?
+		record "$part" "$log" "$started" "$code"
+		if [ "$part" = build ] && [ "$code" -ne 0 ]; then
+			break
+		fi
+	done
+	table "${chosen[@]}"
+	printf '\n%d passed, %d failed\n' "$total_passed" "$total_failed"
+	[ "$total_failed" -eq 0 ]
+}
+
+main "$@"
