@@ -54,6 +54,7 @@ static struct kv_call *call_new(struct kv *kv, int64_t timeout_ms, kv_handler *h
 static void call_enlist(struct kv_call *call)
 {
 	struct kv *kv = call->kv;
+	call->next = NULL;
 	call->previous = kv->last_call;
 	if (kv->last_call)
 		kv->last_call->next = call;
