@@ -110,6 +110,8 @@ void record_add_event_json(struct text *out, const struct record *record, const 
 /* The static fields of a task as JSON members without braces: all fields of the specification, named as the contract
  * has them; for delivered tasks, for first events, for reads. */
 void record_add_specification_json(struct text *out, const struct specification *specification);
+/* The same without what may be large: dependencies and execution_context. For lists. */
+void record_add_specification_core_json(struct text *out, const struct specification *specification);
 /* The waits as a JSON list of words. */
 void record_add_waits_json(struct text *out, struct slice waits);
 

@@ -116,13 +116,10 @@ static void add_seconds(struct text *out, const char *name, int64_t us) {
 		out->bytes[--out->length] = '\0';
 }
 
-void record_add_specification_json(struct text *out, const struct specification *s) {
-	add_dependencies_json(out, s->dependencies);
-	text_add(out, ",\"service_name\":");
+void record_add_specification_core_json(struct text *out, const struct specification *s) {
+	text_add(out, "\"service_name\":");
 	text_add_json(out, s->service_name);
-	text_printf(out, ",\"max_retries\":%lld,\"execution_context\":", (long long)s->max_retries);
-	text_add_slice(out, s->execution_context.length > 0 ? s->execution_context : SLICE("{}"));
-	text_add(out, ",\"estimated_duration\":");
+	text_printf(out, ",\"max_retries\":%lld,\"estimated_duration\":", (long long)s->max_retries);
 	text_add_slice(out, s->estimated_duration.length > 0 ? s->estimated_duration : SLICE("null"));
 	add_seconds(out, "timeout", s->timeout_us);
 	add_time(out, "not_before", s->not_before_us);
@@ -136,6 +133,14 @@ void record_add_specification_json(struct text *out, const struct specification 
 		text_add(out, "null");
 	text_printf(out, ",\"concurrency_limit\":%lld", (long long)s->concurrency_limit);
 	add_member(out, "traceparent", s->traceparent);
+}
+
+void record_add_specification_json(struct text *out, const struct specification *s) {
+	add_dependencies_json(out, s->dependencies);
+	text_add(out, ",\"execution_context\":");
+	text_add_slice(out, s->execution_context.length > 0 ? s->execution_context : SLICE("{}"));
+	text_add_char(out, ',');
+	record_add_specification_core_json(out, s);
 }
 
 static void add_whole_task(struct text *out, const struct record *record) {
