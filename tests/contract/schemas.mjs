@@ -48,5 +48,6 @@ export function codeOf(errors) {
 }
 
 export function explainErrors(errors) {
-	return errors.map((error) => `${error.instancePath || "/"} ${error.message} ${JSON.stringify(error.params)}`).join("; ");
+	const lines = errors.map(({ instancePath, message, params }) => `${instancePath} ${message} ${JSON.stringify(params)}`);
+	return lines.join("; ");
 }

@@ -1,5 +1,5 @@
-// Holds subjects/ together: every schema compiles under ajv's strict mode, every example gets the verdict that its folder
-// and expected.json say (code and path too), and subjects.h and asyncapi.yaml list the same subjects, codes and schemas.
+// Holds subjects/ together: every schema compiles under ajv's strict mode, every example gets the verdict that its
+// folder and expected.json say (code and path too), and subjects.h and asyncapi.yaml list the same subjects and codes.
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { parse } from "yaml";
 import { codeOf, compileSchemas, explainErrors, isReply, pathOf, schemaNames, subjectsFolder } from "./schemas.mjs";
@@ -55,7 +55,8 @@ function checkInvalid(schemas) {
 
 function checkBytes(schemas, codes) {
 	const expected = JSON.parse(read("examples/invalid_bytes/expected.json"));
-	sameList("invalid_bytes/expected.json names every file", files("examples/invalid_bytes/", ".bin"), Object.keys(expected));
+	const found = files("examples/invalid_bytes/", ".bin");
+	sameList("invalid_bytes/expected.json names every file", found, Object.keys(expected));
 	for (const [file, { code }] of Object.entries(expected)) {
 		const known = schemas.has(schemaOf(file)) && codes.includes(code);
 		check(`invalid_bytes/${file}`, known ? "" : "no such schema or code");

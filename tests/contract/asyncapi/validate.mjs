@@ -1,5 +1,5 @@
-// Reads subjects/asyncapi.yaml with the AsyncAPI parser, every schema included. Apart from the contract test, because the
-// parser brings 55 MB of packages: the deep check runs it, not every test run.
+// Reads subjects/asyncapi.yaml with the AsyncAPI parser, every schema included. Apart from the contract test, because
+// the parser brings 55 MB of packages: the deep check runs it, not every test run.
 import { fileURLToPath } from "node:url";
 import { Parser, fromFile } from "@asyncapi/parser";
 
