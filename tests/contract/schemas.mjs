@@ -1,8 +1,7 @@
 // The schemas of subjects/, compiled: for validate.mjs here, and for the system tests, which hold every message that
 // they see on the wire to them. With `closed` there are only replies and events, and a member that nobody described is
-// an error in them.
+// an error in them. The caller brings its own ajv (ajv/dist/2020.js).
 import { readFileSync, readdirSync } from "node:fs";
-import Ajv2020 from "ajv/dist/2020.js";
 
 export const subjectsFolder = new URL("../../subjects/", import.meta.url);
 const schemasFolder = new URL("schemas/", subjectsFolder);
@@ -23,8 +22,8 @@ function close(schema) {
 	return closed;
 }
 
-export function compileSchemas({ closed = false } = {}) {
-	const ajv = new Ajv2020.default({ strict: true });
+export function compileSchemas(Ajv2020, { closed = false } = {}) {
+	const ajv = new Ajv2020({ strict: true });
 	for (const name of schemaNames()) {
 		const schema = JSON.parse(readFileSync(new URL(`${name}.json`, schemasFolder), "utf8"));
 		ajv.addSchema(closed && (isReply(name) || name === "common") ? close(schema) : schema, `${name}.json`);
