@@ -1,6 +1,6 @@
 # cmake -DKIND=lua|sql -DFOLDER=<folder> -DOUTPUT=<path without extension> -P embed.cmake
 #
-# lua: each <verb>.lua, with prelude.lua before it, becomes `struct kv_script state_script_<verb>`.
+# lua: each <verb>.lua, with the prelude*.lua before it in order, becomes `struct kv_script state_script_<verb>`.
 # sql: all *.sql, in order of their names, become the rows of `migrations`.
 # The bytes are written as numbers, because C bounds the length of a string literal.
 
@@ -34,13 +34,12 @@ if(KIND STREQUAL "lua")
 	list(SORT files)
 	foreach(file IN LISTS files)
 		get_filename_component(verb "${file}" NAME_WE)
-		if(verb STREQUAL "prelude")
+		if(verb MATCHES "^prelude")
 			continue()
 		endif()
-		set(parts "${file}")
-		if(EXISTS "${FOLDER}/prelude.lua")
-			set(parts "${FOLDER}/prelude.lua" "${file}")
-		endif()
+		file(GLOB parts "${FOLDER}/prelude*.lua")
+		list(SORT parts)
+		list(APPEND parts "${file}")
 		embed_bytes(source_${verb} ${parts})
 		string(APPEND header "extern struct kv_script state_script_${verb};\n")
 		string(APPEND body "struct kv_script state_script_${verb} = { .name = \"${verb}\", .source = { (const char *)source_${verb},"

@@ -1,0 +1,30 @@
+-- Says how far the log has come, and how far the database: entries up to the mark are told to clients, entries up to the
+-- trim are in the database and leave the outbox.
+--
+-- ARGV[3], [4]  seq and id of the last entry of the log ("" : unchanged)
+-- ARGV[5], [6]  seq and id of the database's position ("" : unchanged)
+-- Returns  head, and "ok" or "stale" (this Redis has another entry of that number: it has diverged from the log)
+-- Cost: O(log n), and O(1) an entry trimmed.
+
+local function entry_id_at(seq)
+  if seq == trim_seq then return call('HGET', prefix .. 'm', 'trimid') end
+  local found = call('XRANGE', prefix .. 'ob', number_text(seq) .. '-0', number_text(seq) .. '-0')
+  return found[1] and string.match(found[1][2][2], '^[^\31]*')
+end
+
+local mark, trim = tonumber(ARGV[3]), tonumber(ARGV[5])
+local verdict = 'ok'
+if mark and mark > mark_seq then
+  if entry_id_at(mark) ~= ARGV[4] then return { commit(), 'stale' } end
+  mark_seq = mark
+  call('HSET', prefix .. 'm', 'mark', number_text(mark))
+end
+if trim and trim > trim_seq then
+  if trim > mark_seq or entry_id_at(trim) ~= ARGV[6] then
+    verdict = 'stale'
+  else
+    call('XTRIM', prefix .. 'ob', 'MINID', number_text(trim + 1) .. '-0')
+    call('HSET', prefix .. 'm', 'trim', number_text(trim), 'trimid', ARGV[6])
+  end
+end
+return { commit(), verdict }
