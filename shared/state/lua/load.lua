@@ -11,7 +11,7 @@
 --   edges   a text each                     number US dependencies (as in the specification)
 --   pauses  "task_type/project" each        graphs   token, "project US batch US slices US tasks", alternating
 --   ids     token, then names               reserves ids for a large graph that was decided and is not finished
---   finish  epoch, seq, id                  makes it all live
+--   finish  epoch, seq, id, evicted         makes it all live; evicted: how many tasks the database has that are not here
 -- Returns  head or "notready", then "ok", "more" or "stale"
 -- Cost: O(log n) a task, bounded by what the caller sends.
 
@@ -154,7 +154,7 @@ end
 
 function STEP.finish()
   call('HSET', prefix .. 'm', 'epoch', ARGV[5], 'seq', ARGV[6], 'id', ARGV[7], 'mark', ARGV[6], 'trim', ARGV[6], 'trimid',
-    ARGV[7], 'us', now_text, 'evicted', '1') -- ended tasks are in the database only: ask it for ids that are not here
+    ARGV[7], 'us', now_text, 'evicted', ARGV[8])
   call('DEL', prefix .. 'ld')
   return 'ok'
 end

@@ -73,9 +73,9 @@ local function key_running(name)
 end
 
 local function key_change(name, by)
-  held[name] = key_running(name) + by
-  hset[prefix .. 'k'] = hset[prefix .. 'k'] or {}
-  put(hset, prefix .. 'k', name, number_text(held[name]))
+  local running = key_running(name) + by
+  held[name] = running
+  put(hset, prefix .. 'k', name, number_text(running))
 end
 
 -- Puts a task that waits for nothing but its turn (and perhaps its key) where it belongs, with its event.

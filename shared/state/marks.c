@@ -1,0 +1,206 @@
+/* Waiters by entry id, and the ids marked lately (a mark may come before the reply that waits for it). */
+#include "marks.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/memory.h"
+#include "../base/table.h"
+
+enum { RECENT_COUNT = 8192, ASK_AFTER_US = 100000, ASK_MOST = 64 };
+
+struct waiter {
+	struct waiter *next; /* of the same entry */
+	marks_handler *handler;
+	void *context;
+};
+
+struct awaited {
+	char id[STATE_ENTRY_ID_BYTES];
+	char epoch[STATE_EPOCH_BYTES];
+	int64_t seq;
+	int64_t since_mono_us;
+	struct waiter *waiters;
+};
+
+struct marks {
+	struct loop *loop;
+	struct state *state;
+	int64_t patience_us;
+	struct table *awaited;           /* entry id -> struct awaited */
+	struct table *recent, *older;    /* entry id -> itself; two generations */
+	struct loop_timer *timer;
+	bool asking;
+	size_t waiting;
+	char asked[ASK_MOST][STATE_ENTRY_ID_BYTES];
+	size_t asked_count;
+};
+
+static void on_timer(void *context);
+
+struct marks *marks_open(struct loop *loop, struct state *state, int64_t patience_ms) {
+	struct marks *marks = memory_new(sizeof(*marks));
+	marks->loop = loop;
+	marks->state = state;
+	marks->patience_us = patience_ms * 1000;
+	marks->awaited = table_open();
+	marks->recent = table_open();
+	marks->older = table_open();
+	return marks;
+}
+
+static void settle(struct marks *marks, struct awaited *entry, enum status status) {
+	table_remove(marks->awaited, slice_of(entry->id));
+	struct waiter *waiter = entry->waiters;
+	free(entry);
+	while (waiter != NULL) {
+		struct waiter *next = waiter->next;
+		marks->waiting--;
+		waiter->handler(waiter->context, status);
+		free(waiter);
+		waiter = next;
+	}
+}
+
+void marks_close(struct marks **marks) {
+	struct marks *m = *marks;
+	if (m == NULL)
+		return;
+	loop_timer_stop(m->loop, &m->timer);
+	size_t at = 0;
+	struct slice key;
+	void *value;
+	while (table_next(m->awaited, &at, &key, &value)) {
+		settle(m, value, STATUS_RETRY);
+		at = 0;
+	}
+	table_close(&m->awaited);
+	table_close(&m->recent);
+	table_close(&m->older);
+	free(m);
+	*marks = NULL;
+}
+
+static void remember(struct marks *marks, struct slice id) {
+	if (table_count(marks->recent) >= RECENT_COUNT) {
+		table_close(&marks->older);
+		marks->older = marks->recent;
+		marks->recent = table_open();
+	}
+	table_put(marks->recent, id, marks);
+}
+
+/* Waiters of another epoch will never be named: what they saw is gone, or was rebuilt. */
+static void drop_other_epochs(struct marks *marks, struct slice epoch) {
+	size_t at = 0;
+	struct slice key;
+	void *value;
+	while (table_next(marks->awaited, &at, &key, &value)) {
+		struct awaited *entry = value;
+		if (!slice_is(epoch, entry->epoch)) {
+			settle(marks, entry, STATUS_RETRY);
+			at = 0;
+		}
+	}
+}
+
+void marks_note(struct marks *marks, struct slice body) {
+	struct slice rest = body;
+	struct slice line = slice_cut(&rest, '\n');
+	struct slice epoch = slice_cut(&line, ' ');
+	while (rest.bytes != NULL) {
+		struct slice id = slice_cut(&rest, '\n');
+		if (id.length == 0)
+			continue;
+		remember(marks, id);
+		struct awaited *entry = table_get(marks->awaited, id);
+		if (entry != NULL)
+			settle(marks, entry, STATUS_OK);
+	}
+	if (table_count(marks->awaited) > 0)
+		drop_other_epochs(marks, epoch);
+}
+
+static void arm(struct marks *marks) {
+	if (marks->timer == NULL && table_count(marks->awaited) > 0)
+		marks->timer = loop_timer_start(marks->loop, clock_mono_us() + ASK_AFTER_US, on_timer, marks);
+}
+
+static void on_confirmed(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
+                         const struct error *err) {
+	struct marks *marks = context;
+	(void)head;
+	(void)err;
+	marks->asking = false;
+	for (size_t i = 0; status == STATUS_OK && i < marks->asked_count; i++) {
+		struct awaited *entry = table_get(marks->awaited, slice_of(marks->asked[i]));
+		struct slice verdict = kv_text(kv_at(reply, i + 1));
+		if (entry != NULL && slice_is(verdict, "ok"))
+			settle(marks, entry, STATUS_OK);
+		else if (entry != NULL && slice_is(verdict, "lost"))
+			settle(marks, entry, STATUS_RETRY);
+	}
+	arm(marks);
+}
+
+/* Asks Redis about the waiters that have waited for long, and gives up those that have waited too long. */
+static void on_timer(void *context) {
+	struct marks *marks = context;
+	marks->timer = NULL;
+	int64_t now = clock_mono_us();
+	struct slice arguments[2 * ASK_MOST];
+	char numbers[ASK_MOST][24];
+	size_t at = 0, count = 0;
+	struct slice key;
+	void *value;
+	while (count < ASK_MOST && table_next(marks->awaited, &at, &key, &value)) {
+		struct awaited *entry = value;
+		if (now - entry->since_mono_us > marks->patience_us) {
+			settle(marks, entry, STATUS_RETRY);
+			at = 0;
+			count = 0;
+		} else if (now - entry->since_mono_us >= ASK_AFTER_US / 2) {
+			memcpy(marks->asked[count], entry->id, sizeof(entry->id));
+			snprintf(numbers[count], sizeof(numbers[count]), "%" PRId64, entry->seq);
+			arguments[2 * count] = slice_of(numbers[count]);
+			arguments[2 * count + 1] = slice_of(marks->asked[count]);
+			count++;
+		}
+	}
+	if (count == 0 || marks->asking) {
+		arm(marks);
+		return;
+	}
+	marks->asking = true;
+	marks->asked_count = count;
+	state_call(marks->state, &state_script_confirm, arguments, 2 * count, on_confirmed, marks);
+}
+
+void marks_wait(struct marks *marks, const struct state_head *head, marks_handler *handler, void *context) {
+	struct slice id = slice_of(head->wait);
+	if (id.length == 0 || table_get(marks->recent, id) != NULL || table_get(marks->older, id) != NULL) {
+		handler(context, STATUS_OK);
+		return;
+	}
+	struct awaited *entry = table_get(marks->awaited, id);
+	if (entry == NULL) {
+		entry = memory_new(sizeof(*entry));
+		memcpy(entry->id, head->wait, sizeof(entry->id));
+		memcpy(entry->epoch, head->epoch, sizeof(entry->epoch));
+		entry->seq = head->seq;
+		entry->since_mono_us = clock_mono_us();
+		table_put(marks->awaited, id, entry);
+	}
+	struct waiter *waiter = memory_new(sizeof(*waiter));
+	*waiter = (struct waiter){ entry->waiters, handler, context };
+	entry->waiters = waiter;
+	marks->waiting++;
+	arm(marks);
+}
+
+size_t marks_waiting(const struct marks *marks) {
+	return marks->waiting;
+}

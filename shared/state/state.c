@@ -1,0 +1,118 @@
+/* Calls of the state scripts: keys, entry ids, the head of each reply. Owns nothing that lasts. */
+#include "state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/id.h"
+#include "../base/memory.h"
+#include "../task/record.h"
+
+struct state {
+	struct kv *kv;
+	int64_t partition;
+	char prefix[16];
+	char weight[24];
+};
+
+struct pending_call {
+	state_handler *handler;
+	void *context;
+};
+
+struct state *state_open(struct kv *kv, int64_t partition, int64_t us_per_point) {
+	struct state *state = memory_new(sizeof(*state));
+	state->kv = kv;
+	state->partition = partition;
+	snprintf(state->prefix, sizeof(state->prefix), "{p%" PRId64 "}:", partition);
+	snprintf(state->weight, sizeof(state->weight), "%" PRId64, us_per_point);
+	return state;
+}
+
+void state_close(struct state **state) {
+	free(*state);
+	*state = NULL;
+}
+
+struct kv *state_kv(struct state *state) {
+	return state->kv;
+}
+
+int64_t state_partition(const struct state *state) {
+	return state->partition;
+}
+
+const char *state_prefix(const struct state *state) {
+	return state->prefix;
+}
+
+int64_t state_partition_of(struct slice project, int64_t partitions) {
+	return (int64_t)(id_hash(project) % (uint64_t)partitions);
+}
+
+static void copy_slice(char *out, size_t room, struct slice from) {
+	size_t length = from.length < room ? from.length : room - 1;
+	if (length > 0)
+		memcpy(out, from.bytes, length);
+	out[length] = '\0';
+}
+
+static bool parse_head(struct slice bytes, struct state_head *head) {
+	struct slice f[6], rest = bytes;
+	for (size_t i = 0; i < 6; i++) {
+		if (rest.bytes == NULL)
+			return false;
+		f[i] = slice_cut(&rest, RECORD_US);
+	}
+	copy_slice(head->epoch, sizeof(head->epoch), f[0]);
+	copy_slice(head->wait, sizeof(head->wait), f[1]);
+	head->seq = slice_int(f[2], 0);
+	head->more = slice_is(f[3], "1");
+	head->now_us = slice_int(f[4], 0);
+	head->woken = f[5];
+	return true;
+}
+
+static void on_reply(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
+	struct pending_call *call = context;
+	struct state_head head = { 0 };
+	struct error problem = { 0 };
+	if (status != STATUS_OK) {
+		problem = *err;
+		snprintf(problem.code, sizeof(problem.code), "%s", status == STATUS_RETRY ? "unavailable" : "internal");
+		call->handler(call->context, status, NULL, NULL, &problem);
+	} else if (slice_is(kv_text(kv_at(reply, 0)), "notready") && kv_count(reply) == 1) {
+		fail(&problem, STATUS_RETRY, "Redis holds no state yet: it is being rebuilt");
+		snprintf(problem.code, sizeof(problem.code), "notready");
+		call->handler(call->context, STATUS_RETRY, NULL, NULL, &problem);
+	} else {
+		/* load.lua alone says notready and a verdict: it works where there is no head. */
+		bool has_head = parse_head(kv_text(kv_at(reply, 0)), &head);
+		must(has_head || slice_is(kv_text(kv_at(reply, 0)), "notready"));
+		call->handler(call->context, STATUS_OK, &head, reply, NULL);
+	}
+	free(call);
+}
+
+/* 24 characters that nobody else makes: 96 random bits, from the system's generator. */
+static void make_entry_id(char out[STATE_ENTRY_ID_BYTES]) {
+	snprintf(out, STATE_ENTRY_ID_BYTES, "%016" PRIx64 "%08" PRIx64, id_random(), id_random() >> 32);
+}
+
+void state_call(struct state *state, struct kv_script *script, const struct slice *arguments, size_t count,
+                state_handler *handler, void *context) {
+	char entry_id[STATE_ENTRY_ID_BYTES];
+	make_entry_id(entry_id);
+	struct slice *all = memory_array(count + 2, sizeof(*all));
+	all[0] = slice_of(entry_id);
+	all[1] = script == &state_script_load ? SLICE("") : slice_of(state->weight);
+	if (count > 0)
+		memcpy(all + 2, arguments, count * sizeof(*all));
+	struct pending_call *call = memory_new(sizeof(*call));
+	*call = (struct pending_call){ handler, context };
+	struct slice key = slice_of(state->prefix);
+	kv_script(state->kv, script, &key, 1, all, count + 2, on_reply, call);
+	free(all);
+}
