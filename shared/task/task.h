@@ -37,6 +37,7 @@ struct task {
 	int64_t priority;
 	struct task_dependency *dependencies; /* each edge once */
 	size_t dependency_count;
+	struct slice dependency_list; /* the same as records hold them: "cbuild-1,Xother" */
 	int64_t max_retries;
 	struct slice execution_context;  /* byte for byte; {} when absent */
 	struct slice estimated_duration; /* seconds, the number as it came; "" none */
