@@ -75,6 +75,15 @@ check_vendor() {
 	END
 }
 
+# By the compose tool's own validation, where there is one. Its warnings about unset secrets do not matter here.
+check_compose() {
+	if docker compose version >/dev/null 2>&1; then
+		docker compose config -q 2>&1
+	elif command -v docker-compose >/dev/null; then
+		docker-compose config -q 2>&1
+	fi
+}
+
 # Changed since the last commit, or all of them; then those that the last run has not found clean.
 tidy_candidates() {
 	local newest file stamp
@@ -112,6 +121,7 @@ check "files of at most 400 lines" check_length
 check "nothing left to do in the text" check_words
 check "no space at the end of a line" check_space
 check "one folder a vendor library" check_vendor
+check "docker-compose.yml (compose config)" check_compose
 check "lint (clang-tidy)" check_tidy
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

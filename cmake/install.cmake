@@ -21,9 +21,8 @@ install_if_there(clients/cli/completion.zsh "${CMAKE_INSTALL_DATADIR}/zsh/site-f
 install_if_there(LICENSE "${CMAKE_INSTALL_DOCDIR}")
 install_if_there(README.md "${CMAKE_INSTALL_DOCDIR}")
 
-file(GLOB units CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/deploy/systemd/*.in")
-foreach(unit IN LISTS units)
-	get_filename_component(unit_name "${unit}" NAME_WLE)
-	configure_file("${unit}" "${CMAKE_BINARY_DIR}/systemd/${unit_name}" @ONLY)
-	install(FILES "${CMAKE_BINARY_DIR}/systemd/${unit_name}" DESTINATION lib/systemd/system)
+foreach(service ingest scheduler dispatcher persister monitor)
+	configure_file(deploy/systemd/corder-service@.service.in "systemd/corder-${service}@.service" @ONLY)
+	install(FILES "${CMAKE_BINARY_DIR}/systemd/corder-${service}@.service" DESTINATION lib/systemd/system)
 endforeach()
+install_if_there(deploy/systemd/corder.target lib/systemd/system)

@@ -18,7 +18,8 @@
 enum { HTTP_PORT_PREFERRED = 8080, START_LIMIT_US = 120000000 };
 
 struct up_values {
-	const char *dir, *scale;
+	const char *dir;
+	char *scale; /* owned */
 	int64_t http;
 	bool servers_only, help;
 };
@@ -92,6 +93,7 @@ static enum status read_command_line(struct up *up, int argc, char **argv, struc
 	free(arguments.words);
 	if (status == STATUS_OK)
 		status = read_scale(up, values.scale, err);
+	free(values.scale);
 	const char *dir = getenv("CORDER_DIR");
 	up->dir_option = values.dir != NULL ? values.dir : dir != NULL && *dir != 0 ? dir : ".corder";
 	up->http_option = values.http;
