@@ -46,6 +46,7 @@ struct loop {
 	int epoll_fd, wake_fd;
 	int64_t now_us;
 	bool stopped, again;
+	bool ending_is_ahead; /* within a turn, before its last calls */
 	struct watch *watches; /* by descriptor */
 	size_t watch_count;
 	struct loop_timer **heap;
@@ -327,10 +328,12 @@ bool loop_turn(struct loop *loop, int64_t wait_us)
 	if (count < 0 && errno != EINTR)
 		log_error("epoll_wait failed", "reason", strerror(errno), NULL);
 	loop->now_us = clock_mono_us();
+	loop->ending_is_ahead = true;
 	for (int i = 0; i < count; i++)
 		handle_event(loop, &events[i]);
 	fire_timers(loop);
 	run_turn_calls(&loop->each_turn);
+	loop->ending_is_ahead = false;
 	run_turn_calls(&loop->last);
 	return !loop->stopped;
 }
@@ -345,6 +348,12 @@ void loop_run(struct loop *loop)
 void loop_again(struct loop *loop)
 {
 	loop->again = true;
+}
+
+void loop_need_end(struct loop *loop)
+{
+	if (!loop->ending_is_ahead)
+		loop->again = true;
 }
 
 void loop_wake(struct loop *loop)

@@ -33,6 +33,9 @@ void loop_each_turn_stop(struct loop *loop, loop_call *call, void *context);
 
 /* Makes the loop run one more turn at once instead of sleeping (from within a callback). */
 void loop_again(struct loop *loop);
+/* Makes sure that the end of a turn comes soon: does nothing within a turn, and wakes the next one up outside of it.
+ * For what fills a buffer that is written out at the end of the turn. */
+void loop_need_end(struct loop *loop);
 /* Wakes the loop from another thread or a signal handler. */
 void loop_wake(struct loop *loop);
 

@@ -23,7 +23,8 @@ struct bus_message {
 	const char *subject;
 	const char *reply; /* "" when none is wanted */
 	struct slice body; /* borrowed until the handler returns */
-	void *native;
+	void *native;     /* these two are for the bus alone */
+	struct bus *bus;
 };
 
 struct bus_header {
@@ -35,8 +36,8 @@ typedef void bus_handler(void *context, const struct bus_message *message);
 /* message is NULL when the status is not OK: STATUS_RETRY timed out, disconnected, or nobody serves it. */
 typedef void bus_reply_handler(void *context, enum status status, const struct bus_message *message);
 
-/* Connects, and goes on trying in the background for ever (with jitter) when the server is away; STATUS_REJECT for a bad
- * URL. Subscriptions survive reconnects. */
+/* Connects (waiting at most a second), and goes on trying in the background for ever, with jitter, when the server is away;
+ * STATUS_REJECT for a bad URL. Subscriptions survive reconnects. */
 enum status bus_open(struct loop *loop, const struct bus_options *options, struct bus **bus, struct error *err);
 void bus_close(struct bus **bus); /* flushes what is buffered, for at most a second */
 bool bus_connected(const struct bus *bus);
@@ -56,6 +57,12 @@ enum status bus_publish_with(struct bus *bus, const char *subject, const char *r
 /* One request, one reply, matched by an inbox token of ours. The handler is called exactly once, never from within. */
 void bus_request(struct bus *bus, const char *subject, const struct bus_header *headers, size_t header_count,
                  struct slice body, int64_t timeout_ms, bus_reply_handler *handler, void *context);
+
+/* Within a handler: takes the message from the bus, so that its subject, reply and body stay after the handler has
+ * returned, until bus_kept_free. */
+struct bus_kept;
+struct bus_kept *bus_keep(const struct bus_message *message);
+void bus_kept_free(struct bus_kept **kept);
 
 const char *bus_header(const struct bus_message *message, const char *name); /* NULL when absent; borrowed */
 size_t bus_dropped(const struct bus *bus); /* messages lost to pending limits since the start */
