@@ -1,9 +1,8 @@
-/* Reading what json_scan.c has checked: walking nodes, decoding strings and numbers (by cJSON, which is safe on what
- * has been checked), pointers for errors, and the memory that goes with a message. */
+/* Reading what json_scan.c has checked: walking nodes, decoding strings (by cJSON, which is safe on what has been
+ * checked) and numbers, pointers for errors, and the memory that goes with a message. */
 #include "json.h"
 
 #include <cjson/cJSON.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "json_inside.h"
 
 #define MAX_BYTES ((size_t)1 << 30)
+#define MAX_SAFE_INTEGER INT64_C(9007199254740992) /* 2^53 */
 
 struct json_chunk {
 	struct json_chunk *next;
@@ -192,40 +192,57 @@ struct slice json_raw(struct json_value value) {
 	return (struct slice){ value.json->bytes.bytes + node->start - quotes, node->length + 2 * quotes };
 }
 
-static double read_double(struct json_value number) {
-	struct slice raw = json_raw(number);
-	cJSON *decoded = cJSON_ParseWithLength(raw.bytes, raw.length);
-	must(cJSON_IsNumber(decoded));
-	double value = decoded->valuedouble;
-	cJSON_Delete(decoded);
-	return value;
-}
-
-bool json_is_finite(struct json_value number) {
-	return isfinite(read_double(number));
-}
-
-static bool is_integral(double value) {
-	return value >= -9007199254740992.0 && value <= 9007199254740992.0 && trunc(value) == value;
+/* The exact value of a whole number in any notation, however long; false for what is none or is beyond 2^53. */
+static bool read_int(struct slice raw, int64_t *out) {
+	bool negative = raw.bytes[0] == '-';
+	struct slice rest = { raw.bytes + negative, raw.length - negative };
+	int64_t value = 0, exponent = 0;
+	size_t mark = 0;
+	while (mark < rest.length && (rest.bytes[mark] | 0x20) != 'e')
+		mark++;
+	if (mark < rest.length) {
+		size_t plus = rest.bytes[mark + 1] == '+' ? 1 : 0;
+		struct slice digits = { rest.bytes + mark + 1 + plus, rest.length - mark - 1 - plus };
+		exponent = slice_int(digits, digits.bytes[0] == '-' ? INT32_MIN : INT32_MAX);
+	}
+	const char *point = memchr(rest.bytes, '.', mark);
+	int64_t whole = (point != NULL ? point - rest.bytes : (int64_t)mark);
+	exponent = exponent > 1 << 30 ? 1 << 30 : exponent < -(1 << 30) ? -(1 << 30) : exponent;
+	int64_t wanted = whole + exponent; /* digits before the decimal point */
+	int64_t seen = 0;
+	for (size_t i = 0; i < mark; i++) {
+		if (rest.bytes[i] == '.')
+			continue;
+		int digit = rest.bytes[i] - '0';
+		if (seen++ >= wanted && digit != 0)
+			return false;
+		if (seen <= wanted && (value = value * 10 + digit) > MAX_SAFE_INTEGER)
+			return false;
+	}
+	for (; seen < wanted && value != 0; seen++)
+		if ((value *= 10) > MAX_SAFE_INTEGER)
+			return false;
+	*out = negative ? -value : value;
+	return true;
 }
 
 bool json_is_int(struct json_value value) {
-	if (json_kind(value) != JSON_NUMBER)
-		return false;
-	return (node_of(value)->flags & NODE_INTEGER) || is_integral(read_double(value));
+	int64_t ignored;
+	return json_kind(value) == JSON_NUMBER && read_int(json_raw(value), &ignored);
 }
 
 int64_t json_int(struct json_value value, int64_t fallback) {
-	if (json_kind(value) != JSON_NUMBER)
-		return fallback;
-	if (node_of(value)->flags & NODE_INTEGER)
-		return slice_int(json_raw(value), fallback);
-	double number = read_double(value);
-	return is_integral(number) ? (int64_t)number : fallback;
+	int64_t number;
+	return json_kind(value) == JSON_NUMBER && read_int(json_raw(value), &number) ? number : fallback;
 }
 
 double json_double(struct json_value value, double fallback) {
-	return json_kind(value) == JSON_NUMBER ? read_double(value) : fallback;
+	if (json_kind(value) != JSON_NUMBER)
+		return fallback;
+	char *terminated = slice_copy(json_raw(value));
+	double number = strtod(terminated, NULL);
+	free(terminated);
+	return number;
 }
 
 bool json_bool(struct json_value value, bool fallback) {

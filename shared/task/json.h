@@ -1,8 +1,7 @@
 /* JSON as it comes from outside, read strictly: one pass over the bytes checks everything and notes where each value
  * stands, so that a value can be handed on byte for byte. Refused: a message over the limit, a BOM, bad UTF-8, U+0000,
- * lone surrogates, raw control characters, one key twice in any object, numbers like 01, integers that a double
- * cannot hold exactly (beyond 2^53), numbers that are no finite double, too deep nesting, anything after the value.
- * Linear in the bytes, however wide the objects are.
+ * lone surrogates, raw control characters, one key twice in any object, numbers like 01, numbers beyond a double's
+ * range, too deep nesting, anything after the value. Linear in the bytes, however wide the objects are.
  *
  * Ownership: a json *borrows* the bytes it was parsed from; values, names, texts and raw slices live as long as those
  * bytes and until the next json_parse or json_close. Values are small: pass them by value. An absent value is a fine
@@ -35,7 +34,7 @@ struct json_limits {
 struct json *json_open(void);
 void json_close(struct json **json);
 /* Parses, forgetting what was parsed before but keeping the memory. limits may be NULL. STATUS_REJECT with a code:
- * too_large, bad_json, limit_exceeded (depth), invalid_field (a number that does not fit); path: where, if it is known. */
+ * too_large, bad_json, limit_exceeded (depth), invalid_field (a number too large); path: where, if it is known. */
 enum status json_parse(struct json *json, struct slice bytes, const struct json_limits *limits, struct error *err);
 /* Both in one, without limits, for clients and tests: NULL when it is no JSON. */
 struct json *json_read(struct slice bytes, struct error *err);
@@ -55,7 +54,8 @@ size_t json_count(struct json_value container);   /* items or members */
 struct slice json_text(struct json_value value); /* a string, decoded; { NULL, 0 } for anything else */
 struct slice json_raw(
 	struct json_value value); /* any value as it came, a string with its quotes; { NULL, 0 } when absent */
-/* The fallback is for what is absent or of another kind; an integer may be written 5, 5.0 or 5e0. */
+/* The fallback is for what is absent or of another kind. An integer may be written 5, 5.0 or 5e0; it is read exactly, and
+ * beyond 2^53, where many programs round, it is none. */
 int64_t json_int(struct json_value value, int64_t fallback);
 double json_double(struct json_value value, double fallback);
 bool json_bool(struct json_value value, bool fallback);

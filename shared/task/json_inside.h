@@ -4,7 +4,7 @@
 
 #include "json.h"
 
-enum { NODE_LAST = 1, NODE_MEMBER = 2, NODE_ESCAPED = 4, NODE_INTEGER = 8 };
+enum { NODE_LAST = 1, NODE_MEMBER = 2, NODE_ESCAPED = 4 };
 
 /* In the order of the message. The name of a member is the node before its value; the first child of a list is the node
  * after it, of an object the one after that. */
@@ -40,7 +40,5 @@ uint32_t json_first_node(const struct json *json, uint32_t container);
 uint32_t json_next_node(const struct json *json, uint32_t node);
 /* The text of a string node or name, decoded. */
 struct slice json_node_text(struct json *json, uint32_t node);
-/* Whether a number fits a double. */
-bool json_is_finite(struct json_value number);
 
 #endif

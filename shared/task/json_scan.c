@@ -1,13 +1,12 @@
 /* The one pass over a message: grammar (RFC 8259), UTF-8, escapes, numbers, depth, names; and the list of nodes.
  * No recursion; whatever cJSON is too friendly about is refused here. */
+#include <math.h>
 #include <string.h>
 
 #include "../base/memory.h"
 #include "json_inside.h"
 
-#define MAX_SAFE_INTEGER UINT64_C(9007199254740992) /* 2^53 */
-
-enum { MAX_NUMBER_CHARS = 63 /* what cJSON reads */ };
+enum { SURELY_FINITE_CHARS = 300 };
 
 struct scan {
 	struct json *json;
@@ -188,61 +187,42 @@ static bool skip_digits(struct scan *scan) {
 	return true;
 }
 
-/* -?(0|[1-9][0-9]*), its magnitude in *value (UINT64_MAX: beyond 2^53). */
-static bool scan_integer(struct scan *scan, uint64_t *value) {
+/* -?(0|[1-9][0-9]*) */
+static bool scan_integer(struct scan *scan) {
 	if (*scan->at == '-')
 		scan->at++;
-	if (!at_digit(scan))
-		return false;
-	if (*scan->at == '0') {
+	if (scan->at < scan->end && *scan->at == '0') {
 		scan->at++;
 		return !at_digit(scan);
 	}
-	for (*value = 0; at_digit(scan); scan->at++)
-		*value = *value > MAX_SAFE_INTEGER ? UINT64_MAX : *value * 10 + (uint64_t)(*scan->at - '0');
-	return true;
+	return skip_digits(scan);
 }
 
-/* [.digits][e[+-]digits]; *whole becomes false when there is any of it. */
-static bool scan_fraction(struct scan *scan, bool *whole) {
+/* [.digits][e[+-]digits] */
+static bool scan_fraction(struct scan *scan, bool *exponent) {
 	if (scan->at < scan->end && *scan->at == '.') {
-		*whole = false;
 		scan->at++;
 		if (!skip_digits(scan))
 			return false;
 	}
-	if (scan->at < scan->end && (*scan->at | 0x20) == 'e') {
-		*whole = false;
+	*exponent = scan->at < scan->end && (*scan->at | 0x20) == 'e';
+	if (!*exponent)
+		return true;
+	scan->at++;
+	if (scan->at < scan->end && (*scan->at == '+' || *scan->at == '-'))
 		scan->at++;
-		if (scan->at < scan->end && (*scan->at == '+' || *scan->at == '-'))
-			scan->at++;
-		return skip_digits(scan);
-	}
-	return true;
+	return skip_digits(scan);
 }
 
 static enum status scan_number(struct scan *scan) {
 	uint32_t node = add_value(scan, JSON_NUMBER);
 	const unsigned char *first = scan->at;
-	uint64_t magnitude = 0;
-	bool whole = true;
-	if (!scan_integer(scan, &magnitude) || !scan_fraction(scan, &whole))
+	bool exponent = false;
+	if (!scan_integer(scan) || !scan_fraction(scan, &exponent))
 		return bad(scan, "no JSON number");
-	struct json_node *number = &scan->json->nodes[node];
-	number->length = (uint32_t)(scan->at - first);
-	if (whole)
-		number->flags |= NODE_INTEGER;
 	struct json_value value = { scan->json, node };
-	if (whole && magnitude > MAX_SAFE_INTEGER)
-		return json_reject(value, NULL, "invalid_field", scan->err,
-		                   "an integer beyond 2^53, which not every program can read; send it as a string");
-	if (number->length > MAX_NUMBER_CHARS)
-		return json_reject(value, NULL, "invalid_field", scan->err, "a number of more than %d characters",
-		                   MAX_NUMBER_CHARS);
-	/* Below that length only an exponent leads out of the range of a double. */
-	if (!whole && memchr(first, 'e', number->length) == NULL && memchr(first, 'E', number->length) == NULL)
-		return STATUS_OK;
-	if (!whole && !json_is_finite(value))
+	scan->json->nodes[node].length = (uint32_t)(scan->at - first);
+	if ((exponent || scan->at - first > SURELY_FINITE_CHARS) && !isfinite(json_double(value, 0)))
 		return json_reject(value, NULL, "invalid_field", scan->err, "a number that is too large");
 	return STATUS_OK;
 }
@@ -253,8 +233,7 @@ static enum status open_container(struct scan *scan, enum json_kind kind) {
 	struct json *json = scan->json;
 	uint32_t at = add_value(scan, kind);
 	if (scan->depth == scan->max_depth)
-		return json_reject((struct json_value){ json, at }, NULL, "limit_exceeded", scan->err,
-		                   "more than %u nested lists and objects", scan->max_depth);
+		return reject(scan->err, "limit_exceeded", "", "more than %u nested lists and objects", scan->max_depth);
 	if (scan->depth == json->level_capacity) {
 		json->level_capacity = json->level_capacity ? json->level_capacity * 2 : 16;
 		json->levels = memory_resize(json->levels, json->level_capacity, sizeof(*json->levels));
