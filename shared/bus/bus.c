@@ -87,10 +87,18 @@ void bus_on_change(struct bus *bus, void (*changed)(void *context, bool connecte
 	bus->listeners[bus->listener_count++] = (struct listener){ changed, context };
 }
 
+void bus_off_change(struct bus *bus, void (*changed)(void *context, bool connected), void *context)
+{
+	for (size_t i = 0; i < bus->listener_count; i++)
+		if (bus->listeners[i].changed == changed && bus->listeners[i].context == context)
+			bus->listeners[i].changed = NULL; /* the place stays: a walk may stand on it */
+}
+
 void bus_tell_listeners(struct bus *bus, bool connected)
 {
 	for (size_t i = 0; i < bus->listener_count; i++)
-		bus->listeners[i].changed(bus->listeners[i].context, connected);
+		if (bus->listeners[i].changed)
+			bus->listeners[i].changed(bus->listeners[i].context, connected);
 }
 
 /* Subscribing */

@@ -119,6 +119,7 @@ void bus_drop_natives(struct bus *bus);               /* of a failed link */
 void bus_tell_listeners(struct bus *bus, bool connected);
 struct bus_subscription *bus_subscribe_inner(struct bus *bus, const char *subject, bus_handler *handler, void *context);
 void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription);
+void bus_off_change(struct bus *bus, void (*changed)(void *context, bool connected), void *context);
 
 /* bus_request.c */
 void requests_open(struct bus *bus, const char *random);
@@ -127,5 +128,10 @@ void requests_close(struct bus *bus);    /* without a word to their handlers */
 
 /* bus_message.c */
 int bus_status_code(const struct bus_message *message); /* of a status header, e.g. 404; 0: it is an ordinary message */
+
+/* stream.c */
+/* What an answer of JetStream's API means; error_code is its own number, or 0. */
+enum status bus_api_status(enum status status, const struct bus_message *message, uint64_t *error_code,
+                           struct error *err);
 
 #endif
