@@ -1,0 +1,72 @@
+// Services are killed with kill -9 under load, in turn: nothing is lost and every task ends once.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Client } from "./client.mjs";
+import { Load } from "./load.mjs";
+import { fresh } from "./setup.mjs";
+import { Stack, serviceNames } from "./stack.mjs";
+import { until } from "./wait.mjs";
+import { Witness } from "./witness.mjs";
+
+let stack;
+let witness;
+before(async () => {
+	stack = await new Stack({ instances: 2 }).start();
+	witness = new Witness(stack.addresses);
+}, { timeout: 120000 });
+after(() => stack?.stop());
+
+for (const name of serviceNames) {
+	test(`kill -9 of one ${name}, then of all of them, loses nothing`, { timeout: 240000 }, async () => {
+		const load = await new Load(stack, fresh(name)).start();
+		await stack.killService(name, 0);
+		await load.progress(200);
+		await stack.startService(name, 0);
+		await Promise.all([stack.killService(name, 0), stack.killService(name, 1)]);
+		await Promise.all([stack.startService(name, 0), stack.startService(name, 1)]);
+		await load.progress(200);
+		await load.finish(witness);
+	});
+}
+
+test("kill -9 of every service at once loses nothing", { timeout: 240000 }, async () => {
+	const load = await new Load(stack, fresh("all")).start();
+	const each = (action) => Promise.all(serviceNames.flatMap((name) => [0, 1].map((index) => action(name, index))));
+	for (let round = 0; round < 3; round++) {
+		await each((name, index) => stack.killService(name, index));
+		await each((name, index) => stack.startService(name, index));
+		await load.progress(200);
+	}
+	await load.finish(witness);
+});
+
+test("a service that is asked to stop ends with code 0 and loses nothing", { timeout: 240000 }, async () => {
+	const load = await new Load(stack, fresh("stop")).start();
+	for (const name of serviceNames) {
+		const child = stack.services[name][0];
+		await stack.restartService(name, 0, "SIGTERM");
+		assert.deepEqual([child.exitCode, child.signalCode], [0, null], name);
+	}
+	await load.progress(200);
+	await load.finish(witness);
+});
+
+test("what is enqueued while every service is down is done when they are back", { timeout: 120000 }, async () => {
+	const client = await Client.open(stack.addresses);
+	const { project, type } = fresh("down");
+	const each = (action) => Promise.all(serviceNames.flatMap((name) => [0, 1].map((index) => action(name, index))));
+	await each((name, index) => stack.killService(name, index));
+	for (let n = 0; n < 50; n++) await client.publish(`enqueue.${project}`, { task_id: `t${n}`, task_type: type });
+	await each((name, index) => stack.startService(name, index));
+	await stack.ready();
+	const pending = async () => (await client.ask("status", { project })).pending_count === 50;
+	await until("all 50 are pending", pending, { seconds: 60 });
+	const { tasks } = await client.work(type, { max: 100 });
+	assert.equal(tasks.length, 50);
+	await client.close();
+});
+
+test("the tables hold nothing that was set aside", async () => {
+	assert.deepEqual(await witness.sql("SELECT * FROM poison_events"), []);
+	assert.deepEqual(stack.fallen(), []);
+});

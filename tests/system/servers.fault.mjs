@@ -1,0 +1,108 @@
+// The servers themselves fail under load: killed and started again, paused, emptied. Services keep their state, say so,
+// and recover by themselves.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Client } from "./client.mjs";
+import { Load } from "./load.mjs";
+import { fresh } from "./setup.mjs";
+import { Stack } from "./stack.mjs";
+import { until } from "./wait.mjs";
+import { Witness } from "./witness.mjs";
+
+let stack;
+let witness;
+before(async () => {
+	stack = await new Stack({ instances: 2 }).start();
+	witness = new Witness(stack.addresses);
+}, { timeout: 120000 });
+after(() => stack?.stop());
+
+for (const name of ["redis", "nats", "mariadb"]) {
+	test(`kill -9 of ${name} and its return lose nothing`, { timeout: 240000 }, async () => {
+		const load = await new Load(stack, fresh(name)).start();
+		for (let round = 0; round < 2; round++) {
+			await stack[name].kill();
+			await stack[name].start();
+			await load.progress(200, 90);
+		}
+		await load.finish(witness);
+	});
+}
+
+test("an emptied Redis is rebuilt in the middle of everything", { timeout: 240000 }, async () => {
+	const load = await new Load(stack, fresh("flush")).start();
+	for (let round = 0; round < 3; round++) {
+		await witness.redisCli("FLUSHALL");
+		await load.progress(200, 90);
+	}
+	await load.finish(witness);
+});
+
+test("holds, pauses, waits and leases outlive an emptied Redis", { timeout: 120000 }, async () => {
+	const client = await Client.open(stack.addresses);
+	const { project, type } = fresh("rebuilt");
+	await client.submitBatch(project, [
+		{ task_id: "running", priority: 10 }, { task_id: "waiting" }, { task_id: "blocked", dependencies: ["running"] },
+		{ task_id: "held", hold: true }, { task_id: "paused", task_type: `${type}2` },
+	]);
+	await client.ok("queue.pause", { task_type: `${type}2` });
+	const task = await client.take(type, { lease_ms: 60000 });
+	assert.equal(task.task_id, "running");
+	await witness.redisCli("FLUSHALL");
+	const done = [{ project, task_id: "running", lease: task.lease, outcome: "completed", result: 7 }];
+	const reply = await client.stubborn(`settle.${type}`, { worker: "w1", done });
+	assert.deepEqual([reply.done[0].ok, reply.done[0].status], [true, "completed"], "the lease still counts");
+	const next = await client.work(type, { max: 10, wait_ms: 10000 });
+	assert.deepEqual(next.tasks.map(({ task_id }) => task_id).sort(), ["blocked", "waiting"]);
+	assert.deepEqual(next.tasks.find(({ task_id }) => task_id === "blocked").inputs, { running: 7 });
+	assert.deepEqual((await client.work(`${type}2`, { wait_ms: 0 })).tasks, []);
+	assert.equal(await client.statusOf(project, "held"), "blocked");
+	await client.ok("queue.resume", { task_type: `${type}2` });
+	assert.equal((await client.take(`${type}2`)).task_id, "paused");
+	const same = await client.ok("submit", { project, task_id: "waiting", task_type: type });
+	assert.equal(same.tasks[0].result, "duplicate");
+	await client.close();
+});
+
+test("without Redis requests are unavailable and history can still be read", { timeout: 120000 }, async () => {
+	const client = await Client.open(stack.addresses);
+	const { project } = fresh("away");
+	await client.submit(project, { task_id: "a", ack: "archived" });
+	await stack.redis.kill();
+	try {
+		const submit = { project, task_id: "b", task_type: "t" };
+		assert.equal((await client.refused("submit", submit, { timeout: 20000 })).code, "unavailable");
+		const listed = async () => (await client.ask("task.list", { project })).tasks?.length === 1;
+		await until("the list is answered", listed);
+	} finally {
+		await stack.redis.start();
+	}
+	const back = await client.stubborn("submit", { project, task_id: "b", task_type: "t" });
+	assert.equal(back.tasks[0].task_id, "b");
+	await client.close();
+});
+
+test("while MySQL is away work goes on, and is written down when it is back", { timeout: 180000 }, async () => {
+	const load = await new Load(stack, fresh("mysql")).start();
+	await stack.mariadb.kill();
+	await load.progress(500);
+	await stack.mariadb.start();
+	await load.finish(witness);
+});
+
+test("servers that hang for a moment are waited for", { timeout: 180000 }, async () => {
+	const load = await new Load(stack, fresh("hang")).start();
+	for (const server of [stack.redis, stack.nats, stack.mariadb]) {
+		server.child.kill("SIGSTOP");
+		const stopped = Date.now();
+		await until("four seconds have passed", () => Date.now() - stopped > 4000, { everyMs: 100 });
+		server.child.kill("SIGCONT");
+		await load.progress(100, 90);
+	}
+	await load.finish(witness);
+});
+
+test("no service has ended through all of this and nothing was set aside", async () => {
+	assert.deepEqual(stack.fallen(), []);
+	assert.deepEqual(await witness.sql("SELECT * FROM poison_events"), []);
+});

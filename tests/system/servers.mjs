@@ -1,0 +1,134 @@
+// The three servers as private processes on free loopback ports in a folder of their own, made to be killed and started
+// again on the same ports and data.
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, openSync, closeSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { until } from "./wait.mjs";
+
+const searchPath = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin`;
+export const environment = { ...process.env, PATH: searchPath };
+const asRoot = process.getuid() === 0 ? ["--user=root"] : [];
+
+export async function freePort() {
+	const server = createServer().listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const { port } = server.address();
+	server.close();
+	await once(server, "close");
+	return port;
+}
+
+// A child process with its output in a file; killed when the test process ends, however it ends.
+const children = new Set();
+process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+
+export function startProcess(program, words, logFile, env = environment) {
+	const log = openSync(logFile, "a");
+	const child = spawn(program, words, { stdio: ["ignore", log, log], env });
+	closeSync(log);
+	children.add(child);
+	child.once("exit", () => children.delete(child));
+	child.once("error", () => children.delete(child));
+	return child;
+}
+
+export const isAlive = (child) => child && child.exitCode === null && child.signalCode === null;
+
+export async function endProcess(child, signal) {
+	if (!isAlive(child)) return;
+	const ended = once(child, "exit");
+	child.kill(signal);
+	await ended;
+}
+
+function talks(port, hello) {
+	return new Promise((resolve) => {
+		const socket = connect(port, "127.0.0.1", () => hello && socket.write(hello));
+		const finish = (answer) => {
+			socket.destroy();
+			resolve(answer);
+		};
+		socket.setTimeout(1000, () => finish(false));
+		socket.once("data", (data) => finish(!data.toString().startsWith("-")));
+		socket.once("error", () => finish(false));
+		socket.once("close", () => finish(false));
+	});
+}
+
+class Server {
+	constructor(name, folder, hello) {
+		Object.assign(this, { name, folder: join(folder, name), hello });
+		mkdirSync(this.folder, { recursive: true });
+	}
+
+	async start() {
+		this.port ??= await freePort();
+		this.prepare?.();
+		const [program, ...words] = this.command();
+		this.child = startProcess(program, words, join(this.folder, "log"));
+		await until(`${this.name} answers`, () => talks(this.port, this.hello), { seconds: 60 });
+	}
+
+	async kill(signal = "SIGKILL") {
+		await endProcess(this.child, signal);
+	}
+}
+
+export class NatsServer extends Server {
+	constructor(folder) {
+		super("nats", folder, "PING\r\n");
+	}
+
+	command() {
+		return ["nats-server", "-js", "-a", "127.0.0.1", "-p", `${this.port}`, "-sd", this.folder];
+	}
+
+	get url() {
+		return `nats://127.0.0.1:${this.port}`;
+	}
+}
+
+export class RedisServer extends Server {
+	constructor(folder) {
+		super("redis", folder, "PING\r\n");
+	}
+
+	command() {
+		const words = ["--port", this.port, "--bind", "127.0.0.1", "--dir", this.folder, "--save", "", "--daemonize", "no"];
+		return ["redis-server", ...words.map(String), "--appendonly", "yes", "--maxmemory-policy", "noeviction"];
+	}
+
+	get url() {
+		return `redis://127.0.0.1:${this.port}`;
+	}
+}
+
+export class MariaServer extends Server {
+	constructor(folder) {
+		super("mariadb", folder, "");
+	}
+
+	prepare() {
+		if (this.prepared) return;
+		const words = ["--no-defaults", `--datadir=${this.folder}/data`, "--auth-root-authentication-method=normal"];
+		execFileSync("mariadb-install-db", [...words, "--skip-test-db", ...asRoot], { env: environment, stdio: "pipe" });
+		const sql = "CREATE DATABASE IF NOT EXISTS corder; GRANT ALL ON corder.* TO corder@'%' IDENTIFIED BY 'secret';";
+		const only = "DELETE FROM mysql.global_priv WHERE User=''; FLUSH PRIVILEGES;";
+		writeFileSync(join(this.folder, "init.sql"), `${sql}\n${only.replace("; ", ";\n")}\n`);
+		this.prepared = true;
+	}
+
+	command() {
+		const words = [`--datadir=${this.folder}/data`, `--socket=${this.folder}/s.sock`, `--port=${this.port}`];
+		const quick = ["--performance-schema=OFF", "--skip-name-resolve", "--innodb-buffer-pool-size=128M"];
+		const start = ["--bind-address=127.0.0.1", `--init-file=${this.folder}/init.sql`, "--skip-log-bin"];
+		return ["mariadbd", "--no-defaults", ...words, ...quick, ...start, ...asRoot];
+	}
+
+	get url() {
+		return `mysql://corder:secret@127.0.0.1:${this.port}/corder`;
+	}
+}

@@ -1,0 +1,19 @@
+// Waiting without sleeping for luck: a condition is asked again until it holds, or its deadline has passed.
+import { setTimeout as pause } from "node:timers/promises";
+
+// Returns what the condition returns once that is truthy. An error thrown by it counts as "not yet".
+export async function until(what, condition, { seconds = 20, everyMs = 25 } = {}) {
+	const deadline = Date.now() + seconds * 1000;
+	let last = "";
+	for (;;) {
+		try {
+			const found = await condition();
+			if (found) return found;
+			last = "";
+		} catch (error) {
+			last = `: ${error.message}`;
+		}
+		if (Date.now() > deadline) throw new Error(`${what} did not happen within ${seconds} s${last}`);
+		await pause(everyMs);
+	}
+}
