@@ -9,13 +9,13 @@
 
 /* graph ---------------------------------------------------------------------------------------------------------- */
 
-void graph_open(struct graph *graph, uint32_t task_count) {
-	*graph = (struct graph){ .task_count = task_count };
+void order_open(struct order_graph *graph, uint32_t task_count) {
+	*graph = (struct order_graph){ .task_count = task_count };
 	graph->first_edge = memory_array((size_t)task_count + 1, sizeof(*graph->first_edge));
 }
 
-/* Until order_graph makes them places, first_edge[i + 1] counts the edges of i. */
-void graph_add_edge(struct graph *graph, uint32_t task, uint32_t dependency) {
+/* Until order_run makes them places, first_edge[i + 1] counts the edges of i. */
+void order_add_edge(struct order_graph *graph, uint32_t task, uint32_t dependency) {
 	must(task < graph->task_count && dependency < graph->task_count && graph->edge_count < UINT32_MAX / 2);
 	if (graph->edge_count == graph->edge_capacity) {
 		graph->edge_capacity = graph->edge_capacity ? graph->edge_capacity * 2 : 64;
@@ -25,10 +25,10 @@ void graph_add_edge(struct graph *graph, uint32_t task, uint32_t dependency) {
 	graph->first_edge[task + 1]++;
 }
 
-void graph_release(struct graph *graph) {
+void order_close(struct order_graph *graph) {
 	free(graph->first_edge);
 	free(graph->edges);
-	*graph = (struct graph){ 0 };
+	*graph = (struct order_graph){ 0 };
 }
 
 static void sum_up(uint32_t *counts, size_t count) {
@@ -92,14 +92,14 @@ static bool queue_take(struct queue *queue, uint32_t *lowest) {
 /* order ---------------------------------------------------------------------------------------------------------- */
 
 struct sorting {
-	const struct graph *graph;
+	const struct order_graph *graph;
 	uint32_t *waits;           /* dependencies that have not come yet */
 	uint32_t *first_dependent; /* places in dependents */
 	uint32_t *dependents;
 	struct queue queue;
 };
 
-static void open_sorting(struct sorting *sorting, const struct graph *graph) {
+static void open_sorting(struct sorting *sorting, const struct order_graph *graph) {
 	size_t count = graph->task_count;
 	sorting->graph = graph;
 	sorting->waits = memory_array(count + 1, sizeof(uint32_t));
@@ -141,7 +141,7 @@ static uint32_t take_all(struct sorting *sorting, uint32_t *order) {
 
 /* A task that still waits has a dependency that still waits: going from one to the next must come round. */
 static uint32_t next_in_loop(const struct sorting *sorting, uint32_t task) {
-	const struct graph *graph = sorting->graph;
+	const struct order_graph *graph = sorting->graph;
 	uint32_t i = graph->first_edge[task];
 	while (i < graph->first_edge[task + 1] && sorting->waits[graph->edges[i]] == 0)
 		i++;
@@ -168,7 +168,8 @@ static void find_loop(const struct sorting *sorting, uint32_t **loop, size_t *le
 	free(place);
 }
 
-enum status order_graph(struct graph *graph, uint32_t *order, uint32_t **loop, size_t *loop_length, struct error *err) {
+enum status order_run(struct order_graph *graph, uint32_t *order, uint32_t **loop, size_t *loop_length,
+                      struct error *err) {
 	struct sorting sorting;
 	enum status status = STATUS_OK;
 	*loop = NULL;

@@ -10,22 +10,23 @@
 #include "../base/error.h"
 #include "../base/text.h"
 
-/* Who depends on whom, by number. Filled by the caller, released by graph_release. Edges to tasks that are not in the
+/* Who depends on whom, by number. Filled by the caller, released by order_close. Edges to tasks that are not in the
  * graph are not in it. */
-struct graph {
+struct order_graph {
 	uint32_t task_count;
 	uint32_t *first_edge; /* task_count + 1 of them: where the dependencies of each task begin in `edges` */
 	uint32_t *edges;      /* numbers of the dependencies */
 	uint32_t edge_count, edge_capacity;
 };
 
-void graph_open(struct graph *graph, uint32_t task_count);
+void order_open(struct order_graph *graph, uint32_t task_count);
 /* Tasks in rising number; the edges of a task are added before those of the next. */
-void graph_add_edge(struct graph *graph, uint32_t task, uint32_t dependency);
-void graph_release(struct graph *graph);
+void order_add_edge(struct order_graph *graph, uint32_t task, uint32_t dependency);
+void order_close(struct order_graph *graph);
 
 /* Fills order (task_count numbers). STATUS_REJECT, code cycle, when there is a loop: then *loop has it, each task
  * depending on the one after it, the last one being the first again (*loop_length of them). The caller frees *loop. */
-enum status order_graph(struct graph *graph, uint32_t *order, uint32_t **loop, size_t *loop_length, struct error *err);
+enum status order_run(struct order_graph *graph, uint32_t *order, uint32_t **loop, size_t *loop_length,
+                      struct error *err);
 
 #endif

@@ -10,14 +10,14 @@
 
 /* edges: pairs "task dependency", tasks rising, ended by -1. */
 static enum status order_of(uint32_t tasks, const int *edges, char *order_text, char *loop_text) {
-	struct graph graph;
+	struct order_graph graph;
 	uint32_t order[64], *loop = NULL;
 	size_t loop_length = 0;
 	struct error err = { 0 };
-	graph_open(&graph, tasks);
+	order_open(&graph, tasks);
 	for (; edges[0] >= 0; edges += 2)
-		graph_add_edge(&graph, (uint32_t)edges[0], (uint32_t)edges[1]);
-	enum status status = order_graph(&graph, order, &loop, &loop_length, &err);
+		order_add_edge(&graph, (uint32_t)edges[0], (uint32_t)edges[1]);
+	enum status status = order_run(&graph, order, &loop, &loop_length, &err);
 	*order_text = *loop_text = '\0';
 	for (uint32_t i = 0; status == STATUS_OK && i < tasks; i++)
 		sprintf(order_text + strlen(order_text), "%u ", order[i]);
@@ -26,7 +26,7 @@ static enum status order_of(uint32_t tasks, const int *edges, char *order_text, 
 	if (status != STATUS_OK)
 		assert_string_equal(err.code, "cycle");
 	free(loop);
-	graph_release(&graph);
+	order_close(&graph);
 	return status;
 }
 
@@ -71,7 +71,7 @@ static uint32_t random_below(uint64_t *seed, uint32_t limit) {
 }
 
 /* Task i stands at a shuffled place; it depends on up to `most` tasks of a lower rank. */
-static void build_random(struct graph *graph, uint32_t tasks, uint32_t most, uint64_t seed, uint32_t *rank) {
+static void build_random(struct order_graph *graph, uint32_t tasks, uint32_t most, uint64_t seed, uint32_t *rank) {
 	uint32_t *of_rank = malloc((tasks + 1) * sizeof(*of_rank));
 	for (uint32_t i = 0; i < tasks; i++)
 		rank[i] = i;
@@ -82,20 +82,20 @@ static void build_random(struct graph *graph, uint32_t tasks, uint32_t most, uin
 	}
 	for (uint32_t i = 0; i < tasks; i++)
 		of_rank[rank[i]] = i;
-	graph_open(graph, tasks);
+	order_open(graph, tasks);
 	for (uint32_t i = 0; i < tasks; i++)
 		for (uint32_t j = 0; rank[i] > 0 && j < most; j++)
-			graph_add_edge(graph, i, of_rank[random_below(&seed, rank[i])]);
+			order_add_edge(graph, i, of_rank[random_below(&seed, rank[i])]);
 	free(of_rank);
 }
 
 static void check_random(uint32_t tasks, uint32_t most, uint64_t seed) {
-	struct graph graph;
+	struct order_graph graph;
 	uint32_t *rank = malloc((tasks + 1) * sizeof(*rank)), *order = malloc((tasks + 1) * sizeof(*order)), *loop;
 	size_t loop_length;
 	build_random(&graph, tasks, most, seed, rank);
 	int64_t start_us = clock_mono_us();
-	assert_int_equal(order_graph(&graph, order, &loop, &loop_length, NULL), STATUS_OK);
+	assert_int_equal(order_run(&graph, order, &loop, &loop_length, NULL), STATUS_OK);
 	if (tasks >= 1000000)
 		print_message("%u tasks, %u edges: %lld ms\n", tasks, graph.edge_count,
 		              (long long)(clock_mono_us() - start_us) / 1000);
@@ -107,7 +107,7 @@ static void check_random(uint32_t tasks, uint32_t most, uint64_t seed) {
 			if (rank[graph.edges[e]] >= i)
 				fail_msg("%u before %u", order[i], graph.edges[e]);
 	}
-	graph_release(&graph);
+	order_close(&graph);
 	free(rank);
 	free(order);
 }
