@@ -13,8 +13,8 @@
 /* ---------------------------------------------------------------------------------------------------------------------
  * 1. A task comes in: client -> ingest. A request, answered when the task is safe; or a publish into a stream, which
  *    needs no service to be up, and whose verdict comes as an event. */
-#define SUBJECT_SUBMIT "submit"                     /* request: a task, a batch, a part of a batch, a seal */
-#define SUBJECT_ENQUEUE "enqueue.*"                 /* enqueue.<project>: the same bodies, kept by STREAM_ENQUEUE */
+#define SUBJECT_SUBMIT "submit"     /* request: a task, a batch, a part of a batch, a seal */
+#define SUBJECT_ENQUEUE "enqueue.*" /* enqueue.<project>: the same bodies, kept by STREAM_ENQUEUE */
 
 /* 2. ingest -> scheduler: parsed, valid, ordered, without loops; the scheduler knows what exists and decides.
  *    What is too large for a message waits in streams: a client's parts until the seal, our slices until admitted. */
@@ -25,21 +25,21 @@
 
 /* 3. The change is in Redis, its events in the outbox. The relay appends them to the partition's log; from then on they
  *    exist. A mark says which entries are safe: whoever waits to answer a client may now do so. */
-#define SUBJECT_INTERNAL_LOG "internal.log.*"       /* internal.log.<partition>: a block of entries, in STREAM_LOG */
-#define SUBJECT_INTERNAL_MARK "internal.mark.*"     /* internal.mark.<partition>: entries that are in the log now */
+#define SUBJECT_INTERNAL_LOG "internal.log.*"   /* internal.log.<partition>: a block of entries, in STREAM_LOG */
+#define SUBJECT_INTERNAL_MARK "internal.mark.*" /* internal.mark.<partition>: entries that are in the log now */
 
 /* 4. relay -> everybody, one message an event, after it is safe. Kept by STREAM_EVENTS for those who replay. */
-#define SUBJECT_EVENT "event.*.*.*"                 /* event.<project>.<type>.<status> */
+#define SUBJECT_EVENT "event.*.*.*" /* event.<project>.<type>.<status> */
 
 /* 5. persister: the log became rows; whoever promised "archived" may now answer. */
 #define SUBJECT_INTERNAL_PERSISTED "internal.persisted.*" /* internal.persisted.<partition> */
 
 /* 6. The task is ready and waits in Redis. A hint wakes the dispatchers; a worker's request finds the task. */
-#define SUBJECT_INTERNAL_READY "internal.ready.*"   /* internal.ready.<type>: its ready queue is no longer empty */
-#define SUBJECT_WORK "work.*"                       /* work.<type>: lease tasks; may settle earlier ones with it */
-#define SUBJECT_RENEW "renew.*"                     /* renew.<type>: keep the lease, tell progress, learn of a cancel */
-#define SUBJECT_PROGRESS "progress.*.*"             /* progress.<project>.<type>: live only, not stored */
-#define SUBJECT_SETTLE "settle.*"                   /* settle.<type>: completed, failed or released */
+#define SUBJECT_INTERNAL_READY "internal.ready.*" /* internal.ready.<type>: its ready queue is no longer empty */
+#define SUBJECT_WORK "work.*"                     /* work.<type>: lease tasks; may settle earlier ones with it */
+#define SUBJECT_RENEW "renew.*"                   /* renew.<type>: keep the lease, tell progress, learn of a cancel */
+#define SUBJECT_PROGRESS "progress.*.*"           /* progress.<project>.<type>: live only, not stored */
+#define SUBJECT_SETTLE "settle.*"                 /* settle.<type>: completed, failed or released */
 
 /* 7. People and programs change their minds: client -> scheduler. */
 #define SUBJECT_TASK_CANCEL "task.cancel"
@@ -109,30 +109,30 @@
  * A name in the comment is the setting that changes it; the others are part of the contract. */
 
 /* A message. */
-#define LIMIT_REQUEST_BYTES 1000000         /* CORDER_MAX_REQUEST_BYTES; below the 1 MiB that NATS carries by default */
-#define LIMIT_JSON_DEPTH 64                 /* nested objects and lists, the message itself counts as 1 */
+#define LIMIT_REQUEST_BYTES 1000000 /* CORDER_MAX_REQUEST_BYTES; below the 1 MiB that NATS carries by default */
+#define LIMIT_JSON_DEPTH 64         /* nested objects and lists, the message itself counts as 1 */
 #define LIMIT_EXECUTION_CONTEXT_BYTES 262144 /* as it came, byte for byte */
 #define LIMIT_RESULT_BYTES 262144
-#define LIMIT_ERROR_MESSAGE_BYTES 4096      /* a worker's error message; longer ones are cut */
+#define LIMIT_ERROR_MESSAGE_BYTES 4096 /* a worker's error message; longer ones are cut */
 
 /* Names. */
-#define LIMIT_TOKEN_CHARS 64                /* project, task_type, worker: [A-Za-z0-9_-]{1,64} */
-#define LIMIT_ID_CHARS 128                  /* task_id, batch_id: [A-Za-z0-9][A-Za-z0-9_.:-]{0,127} */
-#define LIMIT_NAME_CHARS 128                /* service_name, concurrency_key: Unicode characters */
-#define LIMIT_REASON_CHARS 512              /* reason of a command */
-#define LIMIT_LEASE_CHARS 64                /* lease, request_id */
+#define LIMIT_TOKEN_CHARS 64   /* project, task_type, worker: [A-Za-z0-9_-]{1,64} */
+#define LIMIT_ID_CHARS 128     /* task_id, batch_id: [A-Za-z0-9][A-Za-z0-9_.:-]{0,127} */
+#define LIMIT_NAME_CHARS 128   /* service_name, concurrency_key: Unicode characters */
+#define LIMIT_REASON_CHARS 512 /* reason of a command */
+#define LIMIT_LEASE_CHARS 64   /* lease, request_id */
 
 /* A task. */
-#define LIMIT_DEPENDENCIES 1000             /* of one task, as sent, repeats included */
+#define LIMIT_DEPENDENCIES 1000 /* of one task, as sent, repeats included */
 #define LIMIT_PRIORITY_MIN 1
 #define LIMIT_PRIORITY_MAX 10
 #define DEFAULT_PRIORITY 5
 #define LIMIT_RETRIES 100
 #define DEFAULT_MAX_RETRIES 3
-#define LIMIT_DURATION_S 31536000           /* timeout, estimated_duration: a year */
+#define LIMIT_DURATION_S 31536000 /* timeout, estimated_duration: a year */
 #define LIMIT_CONCURRENCY 1000000
 #define DEFAULT_CONCURRENCY_LIMIT 1
-#define LIMIT_BACKOFF_MS 86400000           /* initial_ms, max_ms: a day */
+#define LIMIT_BACKOFF_MS 86400000 /* initial_ms, max_ms: a day */
 #define LIMIT_BACKOFF_FACTOR_MIN 1
 #define LIMIT_BACKOFF_FACTOR_MAX 100
 #define DEFAULT_BACKOFF_INITIAL_MS 1000
@@ -140,38 +140,38 @@
 #define DEFAULT_BACKOFF_MAX_MS 60000
 
 /* A batch. */
-#define LIMIT_TASKS_PER_REQUEST 10000       /* in one message */
-#define LIMIT_TASKS_PER_BATCH 1000000       /* CORDER_MAX_BATCH_TASKS; in all parts together */
+#define LIMIT_TASKS_PER_REQUEST 10000 /* in one message */
+#define LIMIT_TASKS_PER_BATCH 1000000 /* CORDER_MAX_BATCH_TASKS; in all parts together */
 #define LIMIT_PARTS 10000
-#define LIMIT_SLICE_TASKS 256               /* inside: one script call's worth */
+#define LIMIT_SLICE_TASKS 256 /* inside: one script call's worth */
 #define LIMIT_SLICE_BYTES 409600
 
 /* Work. */
-#define LIMIT_WORK_MAX 256                  /* tasks of one work request */
+#define LIMIT_WORK_MAX 256 /* tasks of one work request */
 #define DEFAULT_WORK_MAX 1
-#define LIMIT_DONE 256                      /* settles of one request, leases of one renew */
+#define LIMIT_DONE 256 /* settles of one request, leases of one renew */
 #define LIMIT_WAIT_MS 60000
 #define DEFAULT_WAIT_MS 0
 #define LIMIT_LEASE_MS_MIN 100
 #define LIMIT_LEASE_MS 86400000
-#define DEFAULT_LEASE_MS 30000              /* CORDER_LEASE_MS */
+#define DEFAULT_LEASE_MS 30000 /* CORDER_LEASE_MS */
 #define LIMIT_PROGRESS_BYTES 16384
 
 /* Commands and questions. */
-#define LIMIT_TASK_IDS 1000                 /* task_ids of one command */
+#define LIMIT_TASK_IDS 1000 /* task_ids of one command */
 #define LIMIT_LIST 1000
 #define DEFAULT_LIST 100
 #define LIMIT_EXECUTABLE 1000
 #define DEFAULT_EXECUTABLE 20
 #define LIMIT_WINDOW_S 604800
 #define DEFAULT_WINDOW_S 300
-#define LIMIT_TIMELINE_TASKS 10000          /* more: `truncated` is true; ask by batch_id */
+#define LIMIT_TIMELINE_TASKS 10000 /* more: `truncated` is true; ask by batch_id */
 
 /* Totals: at the limit new work is refused (unavailable or limit_exceeded), history is never dropped. */
-#define LIMIT_TASKS_WAITING 2000000         /* CORDER_MAX_WAITING_TASKS, of one partition */
-#define LIMIT_OUTBOX_ENTRIES 20000          /* CORDER_MAX_OUTBOX_ENTRIES not yet in the log */
-#define LIMIT_LOG_LAG_EVENTS 2000000        /* CORDER_MAX_LOG_LAG_EVENTS in the log and not yet in MySQL */
-#define DEFAULT_PART_TTL_S 3600             /* CORDER_PART_TTL_S */
-#define DEFAULT_EVENTS_MAX_AGE_S 604800     /* CORDER_EVENTS_MAX_AGE */
+#define LIMIT_TASKS_WAITING 2000000     /* CORDER_MAX_WAITING_TASKS, of one partition */
+#define LIMIT_OUTBOX_ENTRIES 20000      /* CORDER_MAX_OUTBOX_ENTRIES not yet in the log */
+#define LIMIT_LOG_LAG_EVENTS 2000000    /* CORDER_MAX_LOG_LAG_EVENTS in the log and not yet in MySQL */
+#define DEFAULT_PART_TTL_S 3600         /* CORDER_PART_TTL_S */
+#define DEFAULT_EVENTS_MAX_AGE_S 604800 /* CORDER_EVENTS_MAX_AGE */
 
 #endif
