@@ -15,7 +15,17 @@ function(install_if_there file destination)
 	endif()
 endfunction()
 
-install_if_there(clients/cli/corder.1 "${CMAKE_INSTALL_MANDIR}/man1")
+if(TARGET corder AND NOT CORDER_SANITIZE)
+	add_custom_command(
+		OUTPUT "${CMAKE_BINARY_DIR}/corder.1"
+		COMMAND "${CMAKE_COMMAND}" "-DCORDER=$<TARGET_FILE:corder>" "-DFRAME=${CMAKE_SOURCE_DIR}/clients/cli/corder.1.in"
+			"-DOUTPUT=${CMAKE_BINARY_DIR}/corder.1" -DVERSION=${PROJECT_VERSION} -P "${CMAKE_SOURCE_DIR}/cmake/manual.cmake"
+		DEPENDS corder clients/cli/corder.1.in cmake/manual.cmake
+		COMMENT "Writing the manual page"
+		VERBATIM)
+	add_custom_target(manual ALL DEPENDS "${CMAKE_BINARY_DIR}/corder.1")
+	install(FILES "${CMAKE_BINARY_DIR}/corder.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+endif()
 install_if_there(clients/cli/completion.bash "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" corder)
 install_if_there(clients/cli/completion.zsh "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" _corder)
 install_if_there(LICENSE "${CMAKE_INSTALL_DOCDIR}")
