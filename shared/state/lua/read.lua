@@ -3,7 +3,8 @@
 -- ARGV[3]  one of
 --   counts                          reply: "project/type/letter" and the count, alternating
 --   tasks   names…                  reply: per name nil, or the list of describe() below and its specification or result
---   ready   task_type limit         reply: describe() of the first `limit` that could be leased now, best first
+--   ready   task_type limit [project]  reply: describe() of the first `limit` (of that project) that could be leased
+--                                   now, best first, without their specifications; looks at some thousand at most
 --   queues                          reply: task_type, depth, oldest ready_us, alternating threes (types with ready work)
 --   place   name                    reply: how many ready tasks of its type stand before it, or nil
 --   key     project/key             reply: how many run with it, how many wait for it
@@ -15,8 +16,7 @@
 local what = ARGV[3]
 local reply = { '' }
 
-local function describe(t)
-  local bytes = call('HGET', prefix .. 'x', number_text(t.number)) or ''
+local function describe(t, bytes)
   return { number_text(t.number), t.project, t.task_id, t.type, t.batch, t.status, number_text(t.priority),
     number_text(t.attempt), number_text(t.retries), number_text(t.version), WAIT_LETTERS[t.waits], number_text(t.created),
     number_text(t.ready), number_text(t.due), number_text(t.started), number_text(t.degree), number_text(t.left), t.worker,
@@ -71,25 +71,27 @@ function READ.tasks()
   local found = find(names)
   for i = 1, #names do
     local t = tasks[found[names[i]] or 0]
-    reply[#reply + 1] = t and describe(t) or false
+    reply[#reply + 1] = t and describe(t, call('HGET', prefix .. 'x', number_text(t.number)) or '') or false
   end
 end
 
 function READ.ready()
-  local limit, at = tonumber(ARGV[5]), 0
+  local limit, at, project = tonumber(ARGV[5]), 0, ARGV[6]
+  local most, step = math.max(limit * 4, project and 2000 or 0), math.max(limit, project and 500 or 0)
   if call('HEXISTS', prefix .. 'ps', ARGV[4] .. '/') == 1 then return end
-  while #reply <= limit and at < limit * 4 do
-    local list = call('ZRANGE', prefix .. 'r:' .. ARGV[4], at, at + limit - 1)
+  while #reply <= limit and at < most do
+    local list = call('ZRANGE', prefix .. 'r:' .. ARGV[4], at, at + step - 1)
     if #list == 0 then return end
     for _, n in ipairs(members_of(list, 1)) do
       local t = tasks[n]
-      if t and #reply <= limit and call('HEXISTS', prefix .. 'ps', '/' .. t.project) == 0 and
+      if t and #reply <= limit and (not project or t.project == project) and
+        call('HEXISTS', prefix .. 'ps', '/' .. t.project) == 0 and
         call('HEXISTS', prefix .. 'ps', t.type .. '/' .. t.project) == 0 and
         (t.key == '' or key_running(key_name(t)) < t.limit) then
-        reply[#reply + 1] = describe(t)
+        reply[#reply + 1] = describe(t, '')
       end
     end
-    at = at + limit
+    at = at + step
   end
 end
 
