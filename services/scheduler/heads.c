@@ -1,0 +1,84 @@
+/* What the head of each script's reply asks for: wake the dispatchers, sweep again, wait for the log or the database. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scheduler.h"
+#include "shared/base/memory.h"
+
+struct archived_waiter {
+	struct archived_waiter *next;
+	int64_t seq;
+	heads_done *done;
+	void *context;
+};
+
+struct log_waiter {
+	struct partition *partition;
+	int64_t seq;
+	bool archived;
+	heads_done *done;
+	void *context;
+};
+
+void heads_note(struct partition *partition, const struct state_head *head) {
+	struct slice woken = head->woken;
+	char body[24];
+	snprintf(body, sizeof(body), "%lld", (long long)partition->index);
+	while (woken.bytes != NULL && woken.length > 0) {
+		struct slice type = slice_cut(&woken, ' ');
+		bus_publish(partition->scheduler->bus,
+		            service_full_subject(partition->scheduler->service, "internal.ready.%.*s", (int)type.length, type.bytes),
+		            slice_of(body));
+	}
+	if (head->seq > partition->head_seq)
+		partition->head_seq = head->seq;
+	if (head->more)
+		tick_sweep_soon(partition);
+}
+
+static void in_log(void *context, enum status status) {
+	struct log_waiter *waiter = context;
+	struct partition *partition = waiter->partition;
+	if (status != STATUS_OK || !waiter->archived || partition->persisted_seq >= waiter->seq) {
+		waiter->done(waiter->context, status);
+	} else {
+		struct archived_waiter *archived = memory_new(sizeof(*archived));
+		*archived = (struct archived_waiter){ partition->archived, waiter->seq, waiter->done, waiter->context };
+		partition->archived = archived;
+	}
+	free(waiter);
+}
+
+void heads_wait(struct partition *partition, const struct state_head *head, bool archived, heads_done *done, void *context) {
+	struct log_waiter *waiter = memory_new(sizeof(*waiter));
+	*waiter = (struct log_waiter){ partition, head->seq, archived, done, context };
+	marks_wait(partition->marks, head, in_log, waiter);
+}
+
+/* "<seq> <entry id> <stream sequence>" */
+void heads_persisted(struct partition *partition, struct slice body) {
+	struct slice rest = body;
+	int64_t seq = slice_int(slice_cut(&rest, ' '), 0);
+	if (seq < partition->persisted_seq || rest.bytes == NULL)
+		return;
+	struct slice id = slice_cut(&rest, ' ');
+	partition->persisted_seq = seq;
+	snprintf(partition->persisted_entry, sizeof(partition->persisted_entry), "%.*s", (int)id.length, id.bytes);
+	struct archived_waiter **at = &partition->archived;
+	while (*at != NULL) {
+		struct archived_waiter *waiter = *at;
+		if (waiter->seq > seq) {
+			at = &waiter->next;
+			continue;
+		}
+		*at = waiter->next;
+		waiter->done(waiter->context, STATUS_OK);
+		free(waiter);
+	}
+}
+
+void heads_problem(struct partition *partition, const struct error *err) {
+	if (strcmp(err->code, "notready") == 0)
+		relay_look_again(partition->relay);
+}

@@ -1,0 +1,231 @@
+/* task.cancel, .retry, .approve, .reject, .update: what people say about tasks. One request names a task, some, or a batch;
+ * the reply says for each what became of it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scheduler.h"
+#include "shared/base/memory.h"
+#include "shared/task/record.h"
+#include "shared/task/requests.h"
+
+enum { CALL_TASKS = 100 };
+
+static const char *const verbs[] = { "cancel", "retry", "approve", "reject", "update" };
+
+struct command_run {
+	struct partition *partition;
+	struct service_request *request;
+	struct json *json;
+	enum command command;
+	struct command_request asked;
+	char **owned_ids; /* of a batch, from the database */
+	struct slice *ids;
+	size_t id_count, at;
+	struct text items;
+	struct state_head head; /* of the last call: waiting for it covers those before */
+};
+
+static void run_next(struct command_run *run);
+
+static void end_run(struct command_run *run) {
+	run->partition->scheduler->busy--;
+	for (size_t i = 0; run->owned_ids != NULL && i < run->id_count; i++)
+		free(run->owned_ids[i]);
+	free(run->owned_ids);
+	free(run->ids);
+	text_release(&run->items);
+	json_close(&run->json);
+	free(run);
+}
+
+static void fail_run(struct command_run *run, const char *code, const char *why) {
+	struct error err = { 0 };
+	reject(&err, code, "", "%s", why);
+	service_fail(run->request, &err, "");
+	end_run(run);
+}
+
+static void on_safe(void *context, enum status status) {
+	struct command_run *run = context;
+	if (status != STATUS_OK) {
+		fail_run(run, CODE_UNAVAILABLE, "the log did not confirm it in time: repeat the request");
+		return;
+	}
+	struct text reply = { 0 };
+	text_add(&reply, "{\"ok\":true,\"tasks\":[");
+	if (run->items.length > 0)
+		text_append(&reply, run->items.bytes, run->items.length);
+	text_add(&reply, "]}");
+	service_reply(run->request, (struct slice){ reply.bytes, reply.length });
+	text_release(&reply);
+	end_run(run);
+}
+
+/* verdict: a status letter, or code US message. */
+static void add_item(struct command_run *run, struct slice id, struct slice verdict) {
+	text_add(&run->items, run->items.length > 0 ? ",{\"task_id\":" : "{\"task_id\":");
+	text_add_json(&run->items, id);
+	if (verdict.length == 1) {
+		text_printf(&run->items, ",\"ok\":true,\"status\":\"%s\"}", record_status_word(verdict.bytes[0]));
+		return;
+	}
+	struct slice rest = verdict;
+	struct slice code = slice_cut(&rest, RECORD_US);
+	text_add(&run->items, ",\"ok\":false,\"error\":{\"code\":");
+	text_add_json(&run->items, code);
+	text_add(&run->items, ",\"message\":");
+	text_add_json(&run->items, rest);
+	text_add(&run->items, "}}");
+}
+
+static void on_commanded(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
+                         const struct error *err) {
+	struct command_run *run = context;
+	if (status != STATUS_OK) {
+		heads_problem(run->partition, err);
+		fail_run(run, status == STATUS_RETRY ? CODE_UNAVAILABLE : CODE_INTERNAL, err->message);
+		return;
+	}
+	heads_note(run->partition, head);
+	run->head = *head;
+	for (size_t i = 1; i < kv_count(reply); i++, run->at++)
+		add_item(run, run->ids[run->at], kv_text(kv_at(reply, i)));
+	run_next(run);
+}
+
+static void add_argument(struct command_run *run, struct text *out, struct slice id) {
+	text_printf(out, "%s%c%.*s/%.*s%c", verbs[run->command], RECORD_US, (int)run->asked.project.length,
+	            run->asked.project.bytes, (int)id.length, id.bytes, RECORD_US);
+	if (run->command == COMMAND_UPDATE)
+		text_add_int(out, run->asked.priority);
+	else if (run->command == COMMAND_RETRY)
+		text_add(out, run->asked.cascade ? "1" : "0");
+	else
+		text_add_slice(out, run->asked.reason);
+}
+
+static void run_next(struct command_run *run) {
+	if (run->at >= run->id_count) {
+		heads_wait(run->partition, &run->head, false, on_safe, run);
+		return;
+	}
+	size_t count = run->id_count - run->at < CALL_TASKS ? run->id_count - run->at : CALL_TASKS;
+	struct text texts[CALL_TASKS] = { { 0 } };
+	struct slice arguments[CALL_TASKS];
+	for (size_t i = 0; i < count; i++) {
+		add_argument(run, &texts[i], run->ids[run->at + i]);
+		arguments[i] = (struct slice){ texts[i].bytes, texts[i].length };
+	}
+	state_call(run->partition->state, &state_script_command, arguments, count, on_commanded, run);
+	for (size_t i = 0; i < count; i++)
+		text_release(&texts[i]);
+}
+
+/* A cancel leaves ended tasks alone, a retry those that need none: a batch names only those it can mean. */
+static void on_batch(void *context, enum status status, unsigned number, const struct error *err,
+                     const struct db_result *result) {
+	struct command_run *run = context;
+	(void)number;
+	(void)err;
+	if (status != STATUS_OK) {
+		fail_run(run, CODE_UNAVAILABLE, "the database, which knows the batch's tasks, is away: repeat later");
+		return;
+	}
+	size_t count = db_rows(result);
+	if (count == 0) {
+		fail_run(run, CODE_NOT_FOUND, "no such batch in the project");
+		return;
+	}
+	run->ids = memory_array(count, sizeof(*run->ids));
+	run->owned_ids = memory_array(count, sizeof(*run->owned_ids));
+	run->id_count = count;
+	for (size_t i = 0; i < count; i++) {
+		run->owned_ids[i] = slice_copy(db_value(result, i, 0));
+		run->ids[i] = slice_of(run->owned_ids[i]);
+	}
+	run_next(run);
+}
+
+static void ask_batch(void *context, enum status status) {
+	struct command_run *run = context;
+	if (status != STATUS_OK) {
+		fail_run(run, CODE_UNAVAILABLE, "the database is behind: repeat later");
+		return;
+	}
+	struct text sql = { 0 };
+	text_add(&sql, "SELECT task_id FROM tasks WHERE project=");
+	db_quote(&sql, run->asked.project);
+	text_add(&sql, " AND batch_id=");
+	db_quote(&sql, run->asked.batch_id);
+	if (run->command == COMMAND_RETRY)
+		text_add(&sql, " AND status IN ('failed','cancelled','skipped')");
+	else
+		text_add(&sql, " AND status IN ('blocked','pending','running','retry')");
+	if (run->command == COMMAND_APPROVE || run->command == COMMAND_REJECT)
+		text_add(&sql, " AND FIND_IN_SET('approval', waits_for)");
+	text_add(&sql, " ORDER BY number");
+	db_query(run->partition->scheduler->db, (struct slice){ sql.bytes, sql.length }, on_batch, run);
+	text_release(&sql);
+}
+
+/* The batch's tasks are read from the database, so it must have what Redis has now. */
+static void on_now(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
+                   const struct error *err) {
+	struct command_run *run = context;
+	(void)reply;
+	if (status != STATUS_OK) {
+		heads_problem(run->partition, err);
+		fail_run(run, CODE_UNAVAILABLE, err->message);
+		return;
+	}
+	heads_wait(run->partition, head, true, ask_batch, run);
+}
+
+static void start_run(struct service *service, struct service_request *request, enum command command) {
+	struct scheduler *scheduler = service_own(service);
+	struct command_run *run = memory_new(sizeof(*run));
+	struct error err = { 0 };
+	run->request = request;
+	run->command = command;
+	run->json = json_open();
+	scheduler->busy++;
+	(*scheduler->commands)++;
+	run->partition = scheduler->partitions[0];
+	if (command_request_parse(run->json, service_body(request), command, &scheduler->settings->limits, &run->asked, &err) !=
+	    STATUS_OK) {
+		service_fail(request, &err, "");
+		end_run(run);
+		return;
+	}
+	run->partition = scheduler_partition_of(scheduler, run->asked.project);
+	if (run->asked.task_id_count == 0) {
+		state_call(run->partition->state, &state_script_confirm, NULL, 0, on_now, run);
+		return;
+	}
+	run->id_count = run->asked.task_id_count;
+	run->ids = memory_array(run->id_count, sizeof(*run->ids));
+	memcpy(run->ids, run->asked.task_ids, run->id_count * sizeof(*run->ids));
+	run_next(run);
+}
+
+void on_cancel(struct service *service, struct service_request *request) {
+	start_run(service, request, COMMAND_CANCEL);
+}
+
+void on_retry(struct service *service, struct service_request *request) {
+	start_run(service, request, COMMAND_RETRY);
+}
+
+void on_approve(struct service *service, struct service_request *request) {
+	start_run(service, request, COMMAND_APPROVE);
+}
+
+void on_reject(struct service *service, struct service_request *request) {
+	start_run(service, request, COMMAND_REJECT);
+}
+
+void on_update(struct service *service, struct service_request *request) {
+	start_run(service, request, COMMAND_UPDATE);
+}

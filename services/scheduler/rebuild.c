@@ -1,0 +1,350 @@
+/* Fills Redis from the database, when it is empty, behind the log, or has diverged from it. Lost Redis is lost time:
+ *
+ *   wait until the database has the log's last event (the persister goes on by itself; nothing new can come meanwhile)
+ *   -> take the token -> wipe -> all tasks that have not ended, and the ended ones they depend on -> their edges
+ *   -> pauses, unfinished graphs -> make it live with a new epoch
+ *
+ * Running tasks come back with the same lease and a fresh deadline, so that no running try is repeated. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scheduler.h"
+#include "shared/base/clock.h"
+#include "shared/base/id.h"
+#include "shared/base/log.h"
+#include "shared/base/memory.h"
+#include "shared/task/record.h"
+
+enum { PAGE_TASKS = 200, TOKEN_MS = 20000, POLL_MS = 100 };
+
+enum rebuild_phase { PHASE_POSITION, PHASE_BEGIN, PHASE_WIPE, PHASE_LIVE, PHASE_ENDED, PHASE_EDGES, PHASE_PAUSES, PHASE_GRAPHS, PHASE_FINISH };
+
+struct rebuild {
+	struct partition *partition;
+	enum rebuild_phase phase;
+	char epoch[STATE_EPOCH_BYTES]; /* the one that is replaced; "" none */
+	char token[ID_BYTES];
+	int64_t log_seq, seq;
+	char entry_id[64];
+	int64_t after; /* number of the last task of the page before */
+	int64_t tasks, started_us;
+	struct loop_timer *timer;
+	bool said;
+};
+
+static void step(struct rebuild *rebuild);
+
+#define US_OF(column) "IFNULL(CAST(UNIX_TIMESTAMP(" column ")*1000000 AS SIGNED),0)"
+#define LIVE "('blocked','pending','running','retry')"
+#define COLUMNS                                                                                                          \
+	"t.number, t.project, t.task_id, t.task_type, t.batch_id, t.status, t.priority, IFNULL(t.cancel_requested,0), "      \
+	"t.waits_for, t.retry_count, t.version, t.attempt, " US_OF("t.created_at") ", " US_OF("t.ready_at") ", " US_OF(      \
+		"t.due_at") ", " US_OF("IFNULL(t.finished_at,t.started_at)") ", t.last_seq, IFNULL(t.worker,''), "               \
+	"IFNULL(t.lease,''), IFNULL(t.because,''), t.spec_hash, t.flags, t.max_retries, "                                    \
+	"IFNULL(CAST(t.timeout*1000000 AS SIGNED),0), " US_OF("t.not_before") ", t.backoff, IFNULL(t.concurrency_key,''), "  \
+	"t.concurrency_limit, t.service_name, IFNULL(t.estimated_duration,''), IFNULL(t.traceparent,''), "                   \
+	"IFNULL(t.dependencies,''), IFNULL(t.execution_context,'{}'), IFNULL(t.result,'')"
+
+static void end(struct rebuild *rebuild) {
+	struct partition *partition = rebuild->partition;
+	partition->rebuild = NULL;
+	loop_timer_stop(partition->scheduler->loop, &rebuild->timer);
+	free(rebuild);
+}
+
+static void give_up(struct rebuild *rebuild, const char *why) {
+	struct partition *partition = rebuild->partition;
+	log_warn("the rebuild begins anew", "why", why, "partition", log_int(partition->index), NULL);
+	end(rebuild);
+	relay_look_again_after_rebuild(partition->relay);
+}
+
+static void on_timer(void *context) {
+	struct rebuild *rebuild = context;
+	rebuild->timer = NULL;
+	step(rebuild);
+}
+
+static void step_later(struct rebuild *rebuild, int64_t delay_ms) {
+	rebuild->timer = loop_timer_start(rebuild->partition->scheduler->loop, clock_mono_us() + delay_ms * 1000, on_timer, rebuild);
+}
+
+static void next_phase(struct rebuild *rebuild) {
+	rebuild->phase++;
+	rebuild->after = 0;
+	step(rebuild);
+}
+
+static void on_loaded(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
+                      const struct error *err) {
+	struct rebuild *rebuild = context;
+	struct partition *partition = rebuild->partition;
+	(void)head;
+	struct slice verdict = status == STATUS_OK ? kv_text(kv_at(reply, 1)) : (struct slice){ 0 };
+	if (status != STATUS_OK) {
+		give_up(rebuild, err->message);
+	} else if (slice_is(verdict, "stale")) {
+		give_up(rebuild, "another scheduler rebuilds, or has rebuilt");
+	} else if (slice_is(verdict, "more")) {
+		step(rebuild);
+	} else if (rebuild->phase == PHASE_FINISH) {
+		log_info("Redis is rebuilt", "partition", log_int(partition->index), "tasks", log_int(rebuild->tasks), "seq",
+		         log_int(rebuild->seq), "ms", log_int((clock_mono_us() - rebuild->started_us) / 1000), NULL);
+		(*partition->scheduler->rebuilds)++;
+		end(rebuild);
+		relay_look_again_after_rebuild(partition->relay);
+	} else if (rebuild->after > 0) {
+		step(rebuild); /* the next page */
+	} else {
+		next_phase(rebuild);
+	}
+}
+
+static void load(struct rebuild *rebuild, const char *verb, const struct slice *more, size_t count) {
+	struct slice *arguments = memory_array(count + 2, sizeof(*arguments));
+	arguments[0] = slice_of(rebuild->token);
+	arguments[1] = slice_of(verb);
+	if (count > 0)
+		memcpy(arguments + 2, more, count * sizeof(*more));
+	state_call(rebuild->partition->state, &state_script_load, arguments, count + 2, on_loaded, rebuild);
+	free(arguments);
+}
+
+static void load_texts(struct rebuild *rebuild, const char *verb, struct text *texts, size_t count) {
+	struct slice *more = memory_array(count, sizeof(*more));
+	for (size_t i = 0; i < count; i++)
+		more[i] = (struct slice){ texts[i].bytes, texts[i].length };
+	load(rebuild, verb, more, count);
+	for (size_t i = 0; i < count; i++)
+		text_release(&texts[i]);
+	free(more);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ rows */
+
+static char wait_letter(struct slice word) {
+	return slice_is(word, "dependency") ? 'd' : slice_is(word, "time") ? 't' : slice_is(word, "approval") ? 'a' : 'k';
+}
+
+static void add_waits(struct text *out, struct slice words) {
+	while (words.bytes != NULL && words.length > 0)
+		text_add_char(out, wait_letter(slice_cut(&words, ',')));
+}
+
+/* A task as load.lua takes it: 21 fields, then its specification, or "=hash US result" of a completed one. */
+static void add_task(struct rebuild *rebuild, struct text *out, const struct db_result *rows, size_t row) {
+	char status = record_status_letter(db_value(rows, row, 5));
+	for (size_t column = 0; column < 20; column++) {
+		if (column == 5)
+			text_add_char(out, status);
+		else if (column == 8)
+			add_waits(out, db_value(rows, row, column));
+		else
+			text_add_slice(out, db_value(rows, row, column));
+		text_add_char(out, RECORD_US);
+	}
+	text_add_int(out, rebuild->partition->scheduler->settings->lease_ms * 1000);
+	text_add_char(out, RECORD_US);
+	if (status == RECORD_COMPLETED) {
+		text_add_char(out, '=');
+		text_add_slice(out, db_value(rows, row, 20));
+		text_add_char(out, RECORD_US);
+		text_add_slice(out, db_value(rows, row, 33));
+		return;
+	}
+	struct specification s = {
+		.flags = db_value(rows, row, 21),
+		.max_retries = db_int(rows, row, 22),
+		.timeout_us = db_int(rows, row, 23),
+		.not_before_us = db_int(rows, row, 24),
+		.backoff = db_value(rows, row, 25),
+		.concurrency_key = db_value(rows, row, 26),
+		.concurrency_limit = db_int(rows, row, 27),
+		.hash = db_value(rows, row, 20),
+		.service_name = db_value(rows, row, 28),
+		.estimated_duration = db_value(rows, row, 29),
+		.traceparent = db_value(rows, row, 30),
+		.dependencies = db_value(rows, row, 31),
+		.execution_context = db_value(rows, row, 32),
+	};
+	record_add_specification(out, &s);
+}
+
+static void on_tasks(void *context, enum status status, unsigned number, const struct error *err,
+                     const struct db_result *rows) {
+	struct rebuild *rebuild = context;
+	(void)number;
+	if (status != STATUS_OK) {
+		give_up(rebuild, err->message);
+		return;
+	}
+	size_t count = db_rows(rows);
+	if (count == 0) {
+		next_phase(rebuild);
+		return;
+	}
+	struct text *texts = memory_array(count, sizeof(*texts));
+	for (size_t i = 0; i < count; i++)
+		add_task(rebuild, &texts[i], rows, i);
+	rebuild->after = db_int(rows, count - 1, 0);
+	rebuild->tasks += (int64_t)count;
+	load_texts(rebuild, "tasks", texts, count);
+	free(texts);
+}
+
+static void on_edges(void *context, enum status status, unsigned number, const struct error *err,
+                     const struct db_result *rows) {
+	struct rebuild *rebuild = context;
+	(void)number;
+	if (status != STATUS_OK) {
+		give_up(rebuild, err->message);
+		return;
+	}
+	size_t count = db_rows(rows);
+	if (count == 0) {
+		next_phase(rebuild);
+		return;
+	}
+	struct text *texts = memory_array(count, sizeof(*texts));
+	for (size_t i = 0; i < count; i++) {
+		text_add_slice(&texts[i], db_value(rows, i, 0));
+		text_add_char(&texts[i], RECORD_US);
+		text_add_slice(&texts[i], db_value(rows, i, 1));
+	}
+	rebuild->after = db_int(rows, count - 1, 0);
+	load_texts(rebuild, "edges", texts, count);
+	free(texts);
+}
+
+static void on_pairs(void *context, enum status status, unsigned number, const struct error *err,
+                     const struct db_result *rows) {
+	struct rebuild *rebuild = context;
+	(void)number;
+	if (status != STATUS_OK) {
+		give_up(rebuild, err->message);
+		return;
+	}
+	bool graphs = rebuild->phase == PHASE_GRAPHS;
+	size_t count = db_rows(rows), words = graphs ? 2 : 1;
+	if (count == 0) {
+		next_phase(rebuild);
+		return;
+	}
+	struct text *texts = memory_array(count * words, sizeof(*texts));
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < words; j++)
+			text_add_slice(&texts[i * words + j], db_value(rows, i, j));
+	load_texts(rebuild, graphs ? "graphs" : "pauses", texts, count * words);
+	free(texts);
+}
+
+static void on_position(void *context, enum status status, unsigned number, const struct error *err,
+                        const struct db_result *rows) {
+	struct rebuild *rebuild = context;
+	(void)number;
+	if (status == STATUS_REJECT || status == STATUS_RETRY) {
+		if (!rebuild->said)
+			log_warn("the rebuild waits for the database", "why", err->message, NULL);
+		rebuild->said = true;
+		step_later(rebuild, 500);
+		return;
+	}
+	struct slice id = db_rows(rows) > 0 ? db_value(rows, 0, 1) : (struct slice){ 0 };
+	rebuild->seq = db_rows(rows) > 0 ? db_int(rows, 0, 0) : 0;
+	snprintf(rebuild->entry_id, sizeof(rebuild->entry_id), "%.*s", (int)id.length, id.bytes != NULL ? id.bytes : "");
+	if (rebuild->seq == 0)
+		snprintf(rebuild->entry_id, sizeof(rebuild->entry_id), "none");
+	if (rebuild->seq < rebuild->log_seq)
+		step_later(rebuild, POLL_MS); /* the persister still reads the log */
+	else
+		next_phase(rebuild);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ phases */
+
+static void ask(struct rebuild *rebuild, db_handler *handler, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void ask(struct rebuild *rebuild, db_handler *handler, const char *format, ...) {
+	char *sql = NULL;
+	va_list list;
+	va_start(list, format);
+	must(vasprintf(&sql, format, list) >= 0);
+	va_end(list);
+	db_query(rebuild->partition->scheduler->db, slice_of(sql), handler, rebuild);
+	free(sql);
+}
+
+static void finish(struct rebuild *rebuild) {
+	char epoch[ID_BYTES], seq[24];
+	id_make(epoch);
+	snprintf(seq, sizeof(seq), "%" PRId64, rebuild->seq);
+	struct slice more[] = { slice_of(epoch), slice_of(seq), slice_of(rebuild->entry_id), rebuild->seq > 0 ? SLICE("1") : SLICE("0") };
+	load(rebuild, "finish", more, 4);
+}
+
+static void begin(struct rebuild *rebuild) {
+	char hold[16];
+	snprintf(hold, sizeof(hold), "%d", TOKEN_MS);
+	struct slice more[] = { slice_of(hold), slice_of(rebuild->epoch) };
+	rebuild->started_us = clock_mono_us();
+	load(rebuild, "begin", more, 2);
+}
+
+static void step(struct rebuild *rebuild) {
+	long long p = rebuild->partition->index, after = rebuild->after;
+	switch (rebuild->phase) {
+	case PHASE_POSITION:
+		ask(rebuild, on_position, "SELECT seq, entry_id FROM log_position WHERE partition_id=%lld", p);
+		break;
+	case PHASE_BEGIN:
+		begin(rebuild);
+		break;
+	case PHASE_WIPE:
+		load(rebuild, "wipe", NULL, 0);
+		break;
+	case PHASE_LIVE:
+		ask(rebuild, on_tasks, "SELECT " COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status IN " LIVE
+		    " ORDER BY t.number LIMIT %d", p, after, PAGE_TASKS);
+		break;
+	case PHASE_ENDED:
+		ask(rebuild, on_tasks, "SELECT " COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status NOT IN " LIVE
+		    " AND EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks c ON c.partition_id=d.partition_id AND c.number=d.number"
+		    " WHERE d.project=t.project AND d.dependency_id=t.task_id AND c.status IN " LIVE ") ORDER BY t.number LIMIT %d",
+		    p, after, PAGE_TASKS);
+		break;
+	case PHASE_EDGES:
+		ask(rebuild, on_edges, "SELECT t.number, t.dependencies FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status IN "
+		    LIVE " AND t.dependencies<>'' ORDER BY t.number LIMIT %d", p, after, PAGE_TASKS);
+		break;
+	case PHASE_PAUSES:
+		ask(rebuild, on_pairs, "SELECT CONCAT(task_type,'/',project) FROM queue_pauses WHERE partition_id=%lld", p);
+		break;
+	case PHASE_GRAPHS:
+		ask(rebuild, on_pairs, "SELECT token, CONCAT_WS(CHAR(31),project,batch_id,slices,tasks) FROM batches"
+		    " WHERE partition_id=%lld AND state='admitting'", p);
+		break;
+	case PHASE_FINISH:
+		finish(rebuild);
+		break;
+	}
+}
+
+void rebuild_start(struct partition *partition, const char *epoch, int64_t log_seq) {
+	if (partition->rebuild != NULL)
+		return;
+	struct rebuild *rebuild = memory_new(sizeof(*rebuild));
+	rebuild->partition = partition;
+	rebuild->log_seq = log_seq;
+	snprintf(rebuild->epoch, sizeof(rebuild->epoch), "%s", epoch);
+	id_make(rebuild->token);
+	partition->rebuild = rebuild;
+	step(rebuild);
+}
+
+void rebuild_close(struct partition *partition) {
+	if (partition->rebuild != NULL)
+		loop_timer_stop(partition->scheduler->loop, &partition->rebuild->timer);
+}

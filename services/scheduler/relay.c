@@ -1,0 +1,139 @@
+/* Who leads the relay of a partition. Any number may try; the lead (a key that expires) only saves work: what keeps the log
+ * right is compare-and-append. The leader looks where the log ends, then sends (relay_look.c, relay_send.c). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "relay_inside.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/base/memory.h"
+
+enum { LEAD_MS = 1500, LEAD_EVERY_MS = 300 };
+
+static void lead_tick(void *context);
+
+void relay_phase_is(struct relay *relay, enum relay_phase phase) {
+	relay->phase = phase;
+}
+
+static void lead_again(struct relay *relay) {
+	struct loop *loop = relay->partition->scheduler->loop;
+	loop_timer_stop(loop, &relay->lead_timer);
+	relay->lead_timer = loop_timer_start(loop, clock_mono_us() + LEAD_EVERY_MS * 1000, lead_tick, relay);
+}
+
+static void lose_lead(struct relay *relay) {
+	relay->generation++;
+	relay->leads = false;
+	relay_drop_blocks(relay);
+	relay_phase_is(relay, RELAY_IDLE);
+}
+
+static void on_lead(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
+	struct relay *relay = context;
+	(void)err;
+	bool held = status == STATUS_OK && !kv_is_nil(reply);
+	if (held && !relay->leads) {
+		relay->leads = true;
+		relay_look(relay);
+	} else if (!held && relay->leads) {
+		/* Expired, wiped, or Redis is away: try for it anew; a rebuild goes on, it has a lock of its own. */
+		if (relay->phase != RELAY_REBUILD)
+			lose_lead(relay);
+		else
+			relay->leads = false;
+	}
+	lead_again(relay);
+}
+
+static void on_epoch(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
+	struct relay *relay = context;
+	(void)err;
+	if (status == STATUS_OK && relay->phase == RELAY_SENDING && !slice_is(kv_text(reply), relay->epoch))
+		relay_look(relay);
+}
+
+/* SET … NX to take the lead, SET … XX to keep it. */
+static void lead_tick(void *context) {
+	struct relay *relay = context;
+	relay->lead_timer = NULL;
+	char key[32], epoch_key[32], ttl[16];
+	snprintf(key, sizeof(key), "%srl", state_prefix(relay->partition->state));
+	snprintf(epoch_key, sizeof(epoch_key), "%sm", state_prefix(relay->partition->state));
+	snprintf(ttl, sizeof(ttl), "%d", LEAD_MS);
+	struct slice words[] = { SLICE("SET"), slice_of(key), slice_of(relay->service_id),
+		                     relay->leads ? SLICE("XX") : SLICE("NX"), SLICE("PX"), slice_of(ttl) };
+	struct kv *kv = state_kv(relay->partition->state);
+	kv_command(kv, words, 6, 0, on_lead, relay);
+	if (relay->phase == RELAY_SENDING) {
+		struct slice ask[] = { SLICE("HGET"), slice_of(epoch_key), SLICE("epoch") };
+		kv_command(kv, ask, 3, 0, on_epoch, relay);
+		relay_mark(relay);
+		relay_send(relay);
+	}
+}
+
+static void look_timer(void *context) {
+	struct relay *relay = context;
+	relay->look_timer = NULL;
+	relay_look(relay);
+}
+
+void relay_look_later(struct relay *relay, int64_t delay_ms) {
+	struct loop *loop = relay->partition->scheduler->loop;
+	relay->generation++;
+	relay_drop_blocks(relay);
+	relay_phase_is(relay, RELAY_LOOKING);
+	if (relay->look_timer == NULL)
+		relay->look_timer = loop_timer_start(loop, clock_mono_us() + delay_ms * 1000, look_timer, relay);
+}
+
+void relay_look_again(struct relay *relay) {
+	if (relay->phase == RELAY_SENDING)
+		relay_look_later(relay, 10);
+}
+
+void relay_look_again_after_rebuild(struct relay *relay) {
+	if (relay->phase == RELAY_REBUILD) {
+		if (relay->leads)
+			relay_look_later(relay, 20);
+		else
+			lose_lead(relay);
+	}
+}
+
+bool relay_leads(const struct relay *relay) {
+	return relay->leads;
+}
+
+struct relay *relay_open(struct partition *partition, const char *redis_url) {
+	struct scheduler *scheduler = partition->scheduler;
+	struct relay *relay = memory_new(sizeof(*relay));
+	struct error err = { 0 };
+	relay->partition = partition;
+	snprintf(relay->stream, sizeof(relay->stream), "%s%s%lld", scheduler->stream_prefix, STREAM_LOG,
+	         (long long)partition->index);
+	snprintf(relay->subject, sizeof(relay->subject), "%s",
+	         service_full_subject(scheduler->service, "internal.log.%lld", (long long)partition->index));
+	snprintf(relay->service_id, sizeof(relay->service_id), "%s", service_id(scheduler->service));
+	if (kv_open(scheduler->loop, redis_url, "corder-relay", &relay->kv, &err) != STATUS_OK) {
+		log_error("relay cannot use REDIS_URL", "why", err.message, NULL);
+		free(relay);
+		return NULL;
+	}
+	lead_again(relay);
+	return relay;
+}
+
+void relay_close(struct relay **relay) {
+	struct relay *r = *relay;
+	if (r == NULL)
+		return;
+	struct loop *loop = r->partition->scheduler->loop;
+	lose_lead(r);
+	loop_timer_stop(loop, &r->lead_timer);
+	loop_timer_stop(loop, &r->look_timer);
+	kv_close(&r->kv);
+	free(r);
+	*relay = NULL;
+}

@@ -1,0 +1,67 @@
+/* The relay's own state, shared by relay.c (who leads, what to do next), relay_look.c (where the log ends) and
+ * relay_send.c (blocks out, marks and events after them). */
+#ifndef CORDER_SCHEDULER_RELAY_INSIDE_H
+#define CORDER_SCHEDULER_RELAY_INSIDE_H
+
+#include "scheduler.h"
+#include "shared/bus/stream.h"
+
+enum relay_phase {
+	RELAY_IDLE,    /* another scheduler leads; we try for the lead now and then */
+	RELAY_LOOKING, /* finding the end of the log, and where Redis stands to it */
+	RELAY_SENDING, /* reading the outbox, appending blocks */
+	RELAY_REBUILD, /* Redis is being filled from the database */
+};
+
+enum { RELAY_WINDOW = 8, RELAY_BLOCK_BYTES = 262144, RELAY_READ_ENTRIES = 256, RELAY_READ_MS = 500 };
+
+/* One block on its way to the log. */
+struct relay_block {
+	struct relay *relay;
+	struct relay_block *next;
+	struct text body;
+	uint64_t expected;   /* the stream's last sequence before it */
+	int64_t last_seq;
+	char last_id[64];
+	int generation;
+	bool acked;
+	uint64_t sequence;
+};
+
+struct relay {
+	struct partition *partition;
+	struct kv *kv; /* its own connection: it waits in XREAD */
+	enum relay_phase phase;
+	int generation;      /* rises with each look: answers of an older one are dropped */
+	bool reading;        /* an XREAD is under way */
+	bool leads;
+	bool marking;        /* a mark call is under way */
+	char stream[96], subject[160], epoch[STATE_EPOCH_BYTES];
+	char service_id[64];
+	uint64_t log_sequence; /* of the stream's last message, as we know it, with what is under way */
+	int64_t sent_seq;      /* last event handed to the stream */
+	char sent_id[64];
+	int64_t acked_seq;     /* last event known to be in the log */
+	char acked_id[64];
+	uint64_t acked_sequence;
+	int64_t marked_seq, trimmed_seq;
+	struct relay_block *first, *last; /* under way, in order */
+	size_t under_way;
+	struct loop_timer *lead_timer, *look_timer;
+};
+
+/* relay.c */
+void relay_phase_is(struct relay *relay, enum relay_phase phase);
+void relay_look_later(struct relay *relay, int64_t delay_ms);
+/* relay_look.c */
+void relay_look(struct relay *relay);
+/* relay_send.c */
+void relay_send(struct relay *relay);        /* reads more when there is room */
+void relay_drop_blocks(struct relay *relay); /* forgets what is under way */
+void relay_mark(struct relay *relay);        /* tells Redis how far the log is, and the database */
+void relay_tell(struct relay *relay, struct slice block, uint64_t sequence); /* the mark and the events of a block */
+/* publish.c */
+void publish_events(struct partition *partition, struct slice block);
+void publish_fill(struct partition *partition, const char *log_stream, uint64_t log_sequence);
+
+#endif
