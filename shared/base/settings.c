@@ -169,30 +169,36 @@ enum status settings_check_unknown(const char *const *names, size_t count, struc
 	return STATUS_OK;
 }
 
-/* scheme://user:password@host becomes scheme://user:***@host, in each URL of a comma list. */
-static void print_url(const char *value, struct text *out)
+/* scheme://user:password@host becomes scheme://user:***@host. */
+static void print_url(struct slice url, struct text *out)
+{
+	const char *at = NULL;
+	for (size_t i = 0; i < url.length; i++)
+		if (url.bytes[i] == '@')
+			at = url.bytes + i;
+	if (!at) {
+		text_add_slice(out, url);
+		return;
+	}
+	const char *scheme_end = memmem(url.bytes, (size_t)(at - url.bytes), "://", 3);
+	const char *user = scheme_end ? scheme_end + 3 : url.bytes;
+	const char *colon = memchr(user, ':', (size_t)(at - user));
+	/* nats://token@host has no user: all that stands before the host is the secret */
+	bool is_token = strncmp(url.bytes, "nats:", 5) == 0 || strncmp(url.bytes, "tls:", 4) == 0;
+	const char *secret = colon ? colon + 1 : is_token ? user : at;
+	text_append(out, url.bytes, (size_t)(secret - url.bytes));
+	if (secret < at)
+		text_add(out, "***");
+	text_append(out, at, url.length - (size_t)(at - url.bytes));
+}
+
+static void print_urls(const char *value, struct text *out)
 {
 	struct slice rest = slice_of(value);
-	for (bool first = true; rest.bytes; first = false) {
-		struct slice url = slice_cut(&rest, ',');
-		struct slice from_host = url;
-		if (!first)
+	while (rest.bytes) {
+		print_url(slice_cut(&rest, ','), out);
+		if (rest.bytes)
 			text_add_char(out, ',');
-		const char *at = NULL;
-		for (size_t i = 0; i < url.length; i++)
-			if (url.bytes[i] == '@')
-				at = url.bytes + i;
-		if (url.bytes && at) {
-			const char *start = memmem(url.bytes, url.length, "://", 3);
-			struct slice user = { start && start < at ? start + 3 : url.bytes, 0 };
-			const char *colon = memchr(user.bytes, ':', (size_t)(at - user.bytes));
-			/* nats://token@host has no user: all that stands before the host is the secret */
-			const char *secret = colon ? colon + 1 : user.bytes;
-			text_append(out, url.bytes, (size_t)(secret - url.bytes));
-			text_add(out, "***");
-			from_host = (struct slice){ at, url.length - (size_t)(at - url.bytes) };
-		}
-		text_add_slice(out, from_host);
 	}
 }
 
@@ -210,7 +216,7 @@ void settings_print(const struct setting *rows, size_t count, const void *fields
 		else if (rows[i].kind == SETTING_BOOL)
 			text_add(out, number ? "true" : "false");
 		else if (rows[i].kind == SETTING_URL)
-			print_url(value ? value : "", out);
+			print_urls(value ? value : "", out);
 		else
 			text_add(out, value ? value : "");
 		text_add_char(out, '\n');

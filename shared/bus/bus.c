@@ -225,10 +225,23 @@ void bus_unsubscribe_all(struct bus *bus)
 		if (subscription->inner || subscription->stopped)
 			continue;
 		subscription->stopped = true;
-		if (subscription->native && natsSubscription_Drain(subscription->native) != NATS_OK)
+		subscription->draining = subscription->native && natsSubscription_Drain(subscription->native) == NATS_OK;
+		if (subscription->native && !subscription->draining)
 			natsSubscription_Unsubscribe(subscription->native);
 	}
 	link_dirty(bus);
+}
+
+bool bus_drained(const struct bus *bus)
+{
+	for (size_t i = 0; i < bus->subscription_count; i++) {
+		const struct bus_subscription *subscription = bus->subscriptions[i];
+		/* "Illegal state" means: not yet. A lost connection has taken the rest with it, and native with that. */
+		if (subscription->draining && subscription->native &&
+		    natsSubscription_DrainCompletionStatus(subscription->native) == NATS_ILLEGAL_STATE)
+			return false;
+	}
+	return true;
 }
 
 static void deliver(struct bus *bus, struct bus_subscription *subscription, natsMsg *native)

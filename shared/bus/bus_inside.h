@@ -26,6 +26,7 @@ struct bus_subscription {
 	natsSubscription *native; /* of the present connection, or NULL */
 	bool inner;               /* of this folder: replies and pulls, which outlive bus_unsubscribe_all */
 	bool stopped;             /* drains what has arrived, and is not made again */
+	bool draining;
 	void (*nobody)(void *context); /* or NULL: nats.c has met, and thrown away, a "no responders" status */
 	const size_t *awaited;    /* or NULL: while it is 0 there is nothing to poll for */
 };

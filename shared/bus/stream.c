@@ -75,7 +75,8 @@ enum status bus_api_status(enum status status, const struct bus_message *message
 
 static void end_ensure(struct call *call, enum status status, const struct error *err)
 {
-	call->done(call->context, status, err);
+	if (call->done != NULL)
+		call->done(call->context, status, err);
 	call_free(call);
 }
 
@@ -232,7 +233,8 @@ static void on_purged(void *context, enum status status, const struct bus_messag
 	struct error err = { 0 };
 	uint64_t error_code;
 	status = bus_api_status(status, message, &error_code, &err);
-	call->done(call->context, status, &err);
+	if (call->done != NULL)
+		call->done(call->context, status, &err);
 	call_free(call);
 }
 
