@@ -1,0 +1,41 @@
+/* Is the queue well? A table of checks over what the monitor has seen; the worst one is the answer. Pure. */
+#ifndef CORDER_MONITOR_HEALTH_H
+#define CORDER_MONITOR_HEALTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/base/text.h"
+
+enum health { HEALTH_OK, HEALTH_DEGRADED, HEALTH_CRITICAL };
+
+enum health_service { HEALTH_INGEST, HEALTH_SCHEDULER, HEALTH_DISPATCHER, HEALTH_PERSISTER, HEALTH_SERVICES };
+extern const char *const health_service_names[HEALTH_SERVICES];
+
+/* What was seen; -1 where it is not known (yet), which is no fault of its own. */
+struct health_facts {
+	bool bus_connected, redis_connected, database_connected;
+	bool instances_known;
+	int64_t instances[HEALTH_SERVICES];
+	int64_t unwell[HEALTH_SERVICES]; /* instances that call themselves not healthy */
+	int64_t oldest_ready_s;          /* age of the longest waiting ready task that no pause holds */
+	int64_t overdue;                 /* tasks whose time (lease, backoff, not_before) passed over a second ago */
+	int64_t outbox_events;           /* in Redis and not yet in the log */
+	int64_t persister_lag;           /* events in the log and not yet in the database */
+	int64_t poison_events;           /* events that the persister set aside */
+	int64_t violations;              /* of law 7: tasks that nothing would ever move */
+};
+
+/* From where on a check is degraded; ten times that is critical. */
+struct health_limits {
+	int64_t ready_s;
+	int64_t outbox_events;
+	int64_t persister_lag;
+};
+
+enum health health_judge(const struct health_facts *facts, const struct health_limits *limits);
+/* Appends {"status":…,"checks":[…]}, one entry a check, also for those that are fine. */
+void health_add_json(struct text *out, const struct health_facts *facts, const struct health_limits *limits);
+const char *health_word(enum health health);
+
+#endif

@@ -1,0 +1,28 @@
+/* The page at /: where to go from here. The dashboard will take its place. */
+#include "monitor.h"
+
+const char index_page[] =
+	"<!doctype html>\n"
+	"<html lang=\"en\">\n"
+	"<meta charset=\"utf-8\">\n"
+	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+	"<title>Corder</title>\n"
+	"<style>body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem;"
+	"color-scheme:light dark}code{font-size:.9em}</style>\n"
+	"<h1>Corder</h1>\n"
+	"<p>This is the monitor. The dashboard will live on this page; what it will show can be read as JSON now:</p>\n"
+	"<ul>\n"
+	"<li><a href=\"/api/v1/status\">/api/v1/status</a> counts, health, waiting time and throughput"
+	" <code>?project=&amp;window_s=</code></li>\n"
+	"<li><a href=\"/api/v1/tasks\">/api/v1/tasks</a> tasks, newest first"
+	" <code>?project=&amp;batch_id=&amp;status=&amp;task_type=&amp;service_name=&amp;limit=&amp;after=</code></li>\n"
+	"<li>/api/v1/tasks/<i>project</i>/<i>task_id</i> one task with its edges and tries</li>\n"
+	"<li>/api/v1/tasks/<i>project</i>/<i>task_id</i>/explain why it is not running</li>\n"
+	"<li>/api/v1/timeline what happened when <code>?project=&amp;batch_id=</code></li>\n"
+	"<li><a href=\"/api/v1/executable\">/api/v1/executable</a> what could be leased now, in order"
+	" <code>?task_type=&amp;project=&amp;limit=</code></li>\n"
+	"<li><a href=\"/metrics\">/metrics</a> for Prometheus, <a href=\"/livez\">/livez</a> and"
+	" <a href=\"/readyz\">/readyz</a> for those who restart it</li>\n"
+	"</ul>\n"
+	"<p>In a terminal: <code>corder status</code>, <code>corder watch</code>, <code>corder explain</code>.</p>\n"
+	"</html>\n";

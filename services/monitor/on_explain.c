@@ -1,0 +1,190 @@
+/* explain: why a task is not running. Asks Redis, one thing after the other, for what bears on the task's status. */
+#include <stdio.h>
+
+#include "edges.h"
+#include "history.h"
+#include "live.h"
+#include "peers.h"
+#include "reasons.h"
+#include "rows.h"
+#include "subjects/subjects.h"
+
+struct explain {
+	struct task_request request;
+	size_t partition;
+	struct live_reply *reply;
+	struct view view;
+	struct text scratch;
+	struct reasons_input input;
+};
+
+static void release(struct explain *explain) {
+	live_free(&explain->reply);
+	text_release(&explain->scratch);
+}
+
+static void refuse(struct question *question, enum status status, const struct error *err) {
+	release(question->own);
+	question_fail_status(question, status, err);
+}
+
+static void answer(struct question *question) {
+	struct explain *explain = question->own;
+	explain->input.workers_known =
+		peers_workers(question->monitor->peers, explain->view.task_type, &explain->input.workers);
+	explain->input.hour_weight = (double)question->monitor->settings->age_weight;
+	reasons_add_json(&question->out, &explain->input);
+	release(explain);
+	question_answer(question);
+}
+
+static void read_next(struct question *question, const char *what, struct slice word, live_handler *handler) {
+	const struct explain *explain = question->own;
+	struct slice words[] = { slice_of(what), word };
+	live_read(question->monitor->live, explain->partition, LIVE_LOGGED, words, word.length > 0 ? 2 : 1, handler,
+	          question);
+}
+
+/* 4: unmet dependencies */
+static void on_edges(void *context, enum status status, const struct edges *edges, const struct error *err) {
+	struct question *question = context;
+	struct explain *explain = question->own;
+	if (status != STATUS_OK) {
+		refuse(question, status, err);
+		return;
+	}
+	explain->input.edges = edges->list;
+	explain->input.edge_count = edges->count;
+	answer(question);
+}
+
+static void ask_edges(struct question *question) {
+	const struct explain *explain = question->own;
+	struct slice dependencies = { NULL, 0 };
+	if (explain->view.status == RECORD_BLOCKED)
+		dependencies = explain->view.specification.dependencies;
+	edges_look_up(question->monitor, explain->request.project, explain->request.task_id, dependencies, on_edges,
+	              question);
+}
+
+/* 3: the place in the queue, or who holds the key */
+static void on_place(void *context, enum status status, struct live_reply *reply, const struct error *err) {
+	struct question *question = context;
+	struct explain *explain = question->own;
+	if (status != STATUS_OK) {
+		refuse(question, status, err);
+		return;
+	}
+	explain->input.position = live_text(reply, 0).bytes != NULL ? live_int(reply, 0) + 1 : 0;
+	live_free(&reply);
+	ask_edges(question);
+}
+
+static void on_key(void *context, enum status status, struct live_reply *reply, const struct error *err) {
+	struct question *question = context;
+	struct explain *explain = question->own;
+	if (status != STATUS_OK) {
+		refuse(question, status, err);
+		return;
+	}
+	explain->input.key_running = live_int(reply, 0);
+	explain->input.key_waiting = live_int(reply, 1);
+	live_free(&reply);
+	ask_edges(question);
+}
+
+static void ask_place(struct question *question) {
+	struct explain *explain = question->own;
+	const struct view *view = &explain->view;
+	struct text name = { 0 };
+	text_add_slice(&name, explain->request.project);
+	text_add_char(&name, '/');
+	text_add_slice(&name,
+	               view->status == RECORD_PENDING ? explain->request.task_id : view->specification.concurrency_key);
+	struct slice word = { name.bytes, name.length };
+	if (view->status == RECORD_PENDING)
+		read_next(question, "place", word, on_place);
+	else if (view->status == RECORD_BLOCKED && slice_is(view->waits, "k"))
+		read_next(question, "key", word, on_key);
+	else
+		ask_edges(question);
+	text_release(&name);
+}
+
+/* 2: pauses, each "task_type/project", one of them perhaps empty */
+static void on_pauses(void *context, enum status status, struct live_reply *reply, const struct error *err) {
+	struct question *question = context;
+	struct explain *explain = question->own;
+	if (status != STATUS_OK) {
+		refuse(question, status, err);
+		return;
+	}
+	for (size_t i = 0; i < reply->count; i++) {
+		struct slice project = live_text(reply, i);
+		if (project.bytes == NULL)
+			continue;
+		struct slice task_type = slice_cut(&project, '/');
+		bool type_fits = slice_equal(task_type, explain->view.task_type);
+		bool project_fits = slice_equal(project, explain->view.project);
+		explain->input.type_paused |= type_fits && (project.length == 0 || project_fits);
+		explain->input.project_paused |= project_fits && task_type.length == 0;
+	}
+	live_free(&reply);
+	ask_place(question);
+}
+
+/* Not in Redis: it has ended long ago, or there is none. */
+static void on_row(void *context, enum status status, unsigned error_number, const struct error *err,
+                   const struct db_result *result) {
+	struct question *question = context;
+	struct explain *explain = question->own;
+	struct error error = { 0 };
+	(void)error_number;
+	if (status == STATUS_OK && db_rows(result) == 0)
+		status = reject(&error, CODE_NOT_FOUND, "", "there is no task %.*s in project %.*s",
+		                (int)explain->request.task_id.length, explain->request.task_id.bytes,
+		                (int)explain->request.project.length, explain->request.project.bytes);
+	if (status != STATUS_OK) {
+		refuse(question, status, err != NULL && err->message[0] != '\0' ? err : &error);
+		return;
+	}
+	rows_read_view(result, 0, &explain->scratch, &explain->view);
+	answer(question);
+}
+
+/* 1: the task */
+static void on_task(void *context, enum status status, struct live_reply *reply, const struct error *err) {
+	struct question *question = context;
+	struct explain *explain = question->own;
+	bool has_specification;
+	if (status != STATUS_OK) {
+		refuse(question, status, err);
+		return;
+	}
+	explain->reply = reply;
+	explain->input.now_us = reply->now_us;
+	explain->input.view = &explain->view;
+	if (live_view(reply, 0, &explain->view, &has_specification)) {
+		read_next(question, "pauses", (struct slice){ NULL, 0 }, on_pauses);
+		return;
+	}
+	struct text sql = { 0 };
+	rows_ask_task(&sql, &explain->request);
+	history_select(question->monitor->history, &sql, on_row, question);
+	text_release(&sql);
+}
+
+void on_explain(struct monitor *monitor, struct slice body, answer_done *done, void *context) {
+	struct question *question = question_open(monitor, body, sizeof(struct explain), done, context);
+	if (question == NULL)
+		return;
+	struct explain *explain = question->own;
+	struct error error = { 0 };
+	if (task_request_parse(question->json, question->text, &task_limits_default, &explain->request, &error) !=
+	    STATUS_OK) {
+		question_fail(question, &error);
+		return;
+	}
+	explain->partition = monitor_partition_of(monitor, explain->request.project);
+	live_read_task(monitor->live, explain->partition, &explain->request, on_task, question);
+}

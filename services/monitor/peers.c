@@ -1,0 +1,246 @@
+/* Asks by STATS and keeps the latest answer of each process; see peers.h. */
+#include "peers.h"
+
+#include <stdio.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "metrics.h"
+#include "shared/base/clock.h"
+#include "shared/base/id.h"
+#include "shared/base/memory.h"
+#include "shared/base/table.h"
+
+enum { ROUNDS_KEPT = 3, ROUNDS_KNOWN = 2, PEERS_MAX = 1000 };
+
+static const char *const programs[] = { "corder-ingest", "corder-scheduler", "corder-dispatcher", "corder-persister",
+	                                    "corder-monitor" };
+enum { PROGRAM_COUNT = sizeof(programs) / sizeof(*programs) };
+
+struct peer {
+	char *text;        /* its answer … */
+	struct json *json; /* … parsed, borrowing it */
+	size_t program;
+	int64_t seen_round;
+};
+
+struct peers {
+	struct monitor *monitor;
+	struct table *by_id;
+	int64_t round;
+	struct loop_timer *timer;
+	char inbox[ID_BYTES + 32];
+};
+
+static void free_peer(struct peer *peer) {
+	json_close(&peer->json);
+	free(peer->text);
+	free(peer);
+}
+
+static struct json_value data_of(const struct peer *peer) {
+	return json_member(json_root(peer->json), "data");
+}
+
+static bool find_program(struct slice name, size_t *program) {
+	for (*program = 0; *program < PROGRAM_COUNT; (*program)++)
+		if (slice_is(name, programs[*program]))
+			return true;
+	return false;
+}
+
+static void on_stats(void *context, const struct bus_message *message) {
+	struct peers *peers = context;
+	struct peer *peer = memory_new(sizeof(*peer));
+	peer->text = slice_copy(message->body);
+	peer->json = json_read((struct slice){ peer->text, message->body.length }, NULL);
+	peer->seen_round = peers->round;
+	struct json_value root = json_root(peer->json);
+	struct slice id = json_text(json_member(root, "id"));
+	struct slice prefix = json_text(json_member(json_member(root, "metadata"), "prefix"));
+	bool ours = slice_is(prefix, peers->monitor->settings->common.prefix) && id.length > 0 &&
+	            find_program(json_text(json_member(root, "name")), &peer->program);
+	if (!ours || (table_count(peers->by_id) >= PEERS_MAX && table_get(peers->by_id, id) == NULL)) {
+		free_peer(peer);
+		return;
+	}
+	struct peer *old = table_put(peers->by_id, id, peer);
+	if (old != NULL)
+		free_peer(old);
+}
+
+static void forget_the_silent(struct peers *peers) {
+	size_t at = 0;
+	struct slice id;
+	void *value;
+	while (table_next(peers->by_id, &at, &id, &value)) {
+		struct peer *peer = value;
+		if (peer->seen_round + ROUNDS_KEPT > peers->round)
+			continue;
+		table_remove(peers->by_id, id);
+		free_peer(peer);
+	}
+}
+
+/* A round that could not be sent does not age anybody. */
+static bool ask(struct peers *peers) {
+	struct bus *bus = service_bus(peers->monitor->service);
+	bool sent = bus_connected(bus);
+	for (size_t i = 0; sent && i < PROGRAM_COUNT; i++) {
+		char subject[64];
+		snprintf(subject, sizeof(subject), "$SRV.STATS.%s", programs[i]);
+		sent = bus_publish_with(bus, subject, peers->inbox, NULL, 0, (struct slice){ "", 0 }) == STATUS_OK;
+	}
+	return sent;
+}
+
+static void on_round(void *context) {
+	struct peers *peers = context;
+	struct monitor *monitor = peers->monitor;
+	forget_the_silent(peers);
+	if (ask(peers))
+		peers->round++;
+	int64_t next_us = clock_mono_us() + monitor->settings->peers_interval_ms * 1000;
+	peers->timer = loop_timer_start(service_loop(monitor->service), next_us, on_round, peers);
+}
+
+enum status peers_open(struct monitor *monitor, struct peers **out, struct error *err) {
+	struct peers *peers = memory_new(sizeof(*peers));
+	peers->monitor = monitor;
+	peers->by_id = table_open();
+	snprintf(peers->inbox, sizeof(peers->inbox), "_INBOX.%s.stats", service_id(monitor->service));
+	*out = peers;
+	enum status status = bus_subscribe(service_bus(monitor->service), peers->inbox, NULL, on_stats, peers, err);
+	if (status == STATUS_OK)
+		peers->timer = loop_timer_start(service_loop(monitor->service), clock_mono_us(), on_round, peers);
+	return status;
+}
+
+void peers_close(struct peers **peers) {
+	if (*peers == NULL)
+		return;
+	size_t at = 0;
+	struct slice id;
+	void *value;
+	loop_timer_stop(service_loop((*peers)->monitor->service), &(*peers)->timer);
+	while (table_next((*peers)->by_id, &at, &id, &value))
+		free_peer(value);
+	table_close(&(*peers)->by_id);
+	free(*peers);
+	*peers = NULL;
+}
+
+static bool is_well(const struct peer *peer) {
+	return json_bool(json_member(json_member(data_of(peer), "health"), "ok"), false);
+}
+
+void peers_facts(const struct peers *peers, struct health_facts *facts) {
+	size_t at = 0;
+	struct slice id;
+	void *value;
+	facts->instances_known = peers->round > ROUNDS_KNOWN;
+	facts->violations = 0;
+	while (table_next(peers->by_id, &at, &id, &value)) {
+		const struct peer *peer = value;
+		facts->violations += json_int(json_member(json_member(data_of(peer), "counters"), "violations"), 0);
+		if (peer->program >= HEALTH_SERVICES) /* a monitor */
+			continue;
+		facts->instances[peer->program]++;
+		facts->unwell[peer->program] += !is_well(peer);
+	}
+}
+
+bool peers_workers(const struct peers *peers, struct slice task_type, int64_t *workers) {
+	size_t at = 0;
+	struct slice id;
+	void *value;
+	bool known = false;
+	char *name = slice_copy(task_type);
+	*workers = 0;
+	while (table_next(peers->by_id, &at, &id, &value)) {
+		struct json_value waiting = json_member(data_of(value), "workers");
+		known = known || json_present(waiting);
+		*workers += json_int(json_member(waiting, name), 0);
+	}
+	free(name);
+	return known;
+}
+
+/* ------------------------------------------------------------------------------------------------ metrics */
+
+static void add_labels(struct text *out, const struct peer *peer, struct slice id) {
+	text_add(out, "{");
+	metrics_label(out, "service", slice_of(programs[peer->program] + strlen("corder-")));
+	text_add_char(out, ',');
+	metrics_label(out, "id", id);
+}
+
+typedef void add_peer(struct text *out, const struct peer *peer, struct slice id);
+
+static void add_family(const struct peers *peers, struct text *out, add_peer *add) {
+	size_t at = 0;
+	struct slice id;
+	void *value;
+	while (table_next(peers->by_id, &at, &id, &value))
+		add(out, value, id);
+}
+
+static void add_healthy(struct text *out, const struct peer *peer, struct slice id) {
+	text_add(out, "corder_service_healthy");
+	add_labels(out, peer, id);
+	text_printf(out, "} %d\n", is_well(peer));
+}
+
+static void add_counters(struct text *out, const struct peer *peer, struct slice id) {
+	struct json_value counters = json_member(data_of(peer), "counters");
+	for (struct json_value item = json_first(counters); json_present(item); item = json_next(item)) {
+		text_add(out, "corder_service_counter_total");
+		add_labels(out, peer, id);
+		text_add_char(out, ',');
+		metrics_label(out, "counter", json_name(item));
+		text_printf(out, "} %lld\n", (long long)json_int(item, 0));
+	}
+}
+
+static void add_endpoints(struct text *out, const struct peer *peer, struct slice id, const char *family,
+                          const char *member, double divisor) {
+	struct json_value endpoints = json_member(json_root(peer->json), "endpoints");
+	for (struct json_value item = json_first(endpoints); json_present(item); item = json_next(item)) {
+		text_add(out, family);
+		add_labels(out, peer, id);
+		text_add_char(out, ',');
+		metrics_label(out, "endpoint", json_text(json_member(item, "name")));
+		text_printf(out, "} %.17g\n", json_double(json_member(item, member), 0) / divisor);
+	}
+}
+
+static void add_requests(struct text *out, const struct peer *peer, struct slice id) {
+	add_endpoints(out, peer, id, "corder_service_requests_total", "num_requests", 1);
+}
+
+static void add_errors(struct text *out, const struct peer *peer, struct slice id) {
+	add_endpoints(out, peer, id, "corder_service_request_errors_total", "num_errors", 1);
+}
+
+static void add_processing(struct text *out, const struct peer *peer, struct slice id) {
+	add_endpoints(out, peer, id, "corder_service_request_seconds_total", "processing_time", 1e9);
+}
+
+void peers_add_metrics(const struct peers *peers, struct text *out) {
+	static const struct {
+		const char *name, *type, *help;
+		add_peer *add;
+	} families[] = {
+		{ "corder_service_healthy", "gauge", "1 when this process says that all is well.", add_healthy },
+		{ "corder_service_counter_total", "counter", "The processes' own counters, by name.", add_counters },
+		{ "corder_service_requests_total", "counter", "Requests by endpoint.", add_requests },
+		{ "corder_service_request_errors_total", "counter", "Requests refused, by endpoint.", add_errors },
+		{ "corder_service_request_seconds_total", "counter", "Time from request to reply, by endpoint.",
+		  add_processing },
+	};
+	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++) {
+		metrics_head(out, families[i].name, families[i].type, families[i].help);
+		add_family(peers, out, families[i].add);
+	}
+}

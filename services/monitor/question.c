@@ -1,0 +1,83 @@
+/* The life of a question: opened with its limits, answered or refused exactly once. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "monitor.h"
+#include "shared/base/id.h"
+#include "shared/base/log.h"
+#include "shared/base/memory.h"
+#include "subjects/subjects.h"
+
+struct question *question_open(struct monitor *monitor, struct slice body, size_t own_bytes, answer_done *done,
+                               void *context) {
+	struct error error = { 0 };
+	if (monitor->questions >= monitor->settings->max_questions) {
+		fail(&error, STATUS_RETRY, "%lld questions are under way already", (long long)monitor->questions);
+		snprintf(error.code, sizeof(error.code), "%s", CODE_UNAVAILABLE);
+		done(context, &error, (struct slice){ "", 0 });
+		return NULL;
+	}
+	monitor->questions++;
+	struct question *question = memory_new(sizeof(*question));
+	*question = (struct question){ .monitor = monitor, .done = done, .context = context, .json = json_open() };
+	question->body = slice_copy(body);
+	question->text = (struct slice){ question->body, body.length };
+	question->own = own_bytes > 0 ? memory_new(own_bytes) : NULL;
+	return question;
+}
+
+static void question_free(struct question *question) {
+	question->monitor->questions--;
+	json_close(&question->json);
+	text_release(&question->out);
+	free(question->body);
+	free(question->own);
+	free(question);
+}
+
+void question_answer(struct question *question) {
+	(*question->monitor->answered)++;
+	question->done(question->context, NULL, (struct slice){ question->out.bytes, question->out.length });
+	question_free(question);
+}
+
+void question_fail(struct question *question, const struct error *error) {
+	struct error copy = *error;
+	if (copy.code[0] == '\0')
+		snprintf(copy.code, sizeof(copy.code), "%s", CODE_UNAVAILABLE);
+	(*question->monitor->refused)++;
+	question->done(question->context, &copy, (struct slice){ "", 0 });
+	question_free(question);
+}
+
+void question_fail_status(struct question *question, enum status status, const struct error *error) {
+	struct error copy = error != NULL ? *error : (struct error){ .message = "no answer" };
+	if (copy.code[0] == '\0' && (status == STATUS_REJECT || status == STATUS_STALE)) {
+		snprintf(copy.code, sizeof(copy.code), "%s", CODE_INTERNAL);
+		log_error("a question could not be answered", "error", copy.message, NULL);
+	}
+	question_fail(question, &copy);
+}
+
+enum { REPLY_MARGIN_BYTES = 4096, REPLY_BYTES_MAX = 8 << 20 };
+
+size_t reply_bytes(const struct monitor *monitor) {
+	size_t most = bus_max_payload(service_bus(monitor->service));
+	most = most < REPLY_BYTES_MAX ? most : REPLY_BYTES_MAX;
+	return most > 2 * REPLY_MARGIN_BYTES ? most - REPLY_MARGIN_BYTES : REPLY_MARGIN_BYTES;
+}
+
+struct health_limits monitor_health_limits(const struct monitor *monitor) {
+	const struct monitor_settings *settings = monitor->settings;
+	return (struct health_limits){ settings->health_ready_s, settings->health_outbox_events,
+		                           settings->health_lag_events };
+}
+
+size_t monitor_partitions(const struct monitor *monitor) {
+	return (size_t)monitor->settings->common.partitions;
+}
+
+size_t monitor_partition_of(const struct monitor *monitor, struct slice project) {
+	return (size_t)(id_hash(project) % (uint64_t)monitor_partitions(monitor));
+}

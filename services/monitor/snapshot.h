@@ -1,0 +1,35 @@
+/* Counts, queues and lags at one moment, read when somebody asks and shared by all who ask at about the same time. What
+ * does not answer within a second keeps what it said last, and is named by the health. */
+#ifndef CORDER_MONITOR_SNAPSHOT_H
+#define CORDER_MONITOR_SNAPSHOT_H
+
+#include "monitor.h"
+#include "tally.h"
+
+struct snapshot;
+
+struct snapshot_queue {
+	char *task_type;
+	int64_t depth, oldest_us; /* oldest_us: when its longest waiting task became ready */
+};
+
+struct snapshot_view {
+	struct tally tally;
+	struct snapshot_queue *queues;
+	size_t queue_count;
+	int64_t now_us;
+	int64_t logged_seq, persisted_seq, outbox_events, overdue, overdue_us, releasing, redis_bytes, poison_events;
+	int64_t lag_events;
+	bool has_live, has_history; /* since the start */
+};
+
+typedef void snapshot_handler(void *context, struct monitor *monitor);
+
+struct snapshot *snapshot_open(struct monitor *monitor);
+void snapshot_close(struct snapshot **snapshot);
+/* Calls handler when there is a view not older than a moment; perhaps from within. */
+void snapshot_refresh(struct snapshot *snapshot, snapshot_handler *handler, void *context);
+const struct snapshot_view *snapshot_view(const struct snapshot *snapshot);
+void snapshot_facts(const struct snapshot *snapshot, struct health_facts *facts);
+
+#endif
