@@ -1,0 +1,238 @@
+/* One connection, one request at a time, repeated until answered. */
+#include "client.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../shared/base/clock.h"
+#include "../../shared/base/id.h"
+#include "../../shared/base/log.h"
+#include "../../shared/base/memory.h"
+#include "../../subjects/subjects.h"
+#include "connection.h"
+
+static volatile sig_atomic_t signals_seen;
+static volatile sig_atomic_t signal_last;
+static struct loop *loop_to_wake; /* for the signal handler alone */
+
+enum { TRY_MS = 5000, PAUSE_LEAST_MS = 50, PAUSE_MOST_MS = 1000 };
+
+static void on_signal(int number) {
+	int before = errno;
+	signal_last = number;
+	signals_seen++;
+	if (loop_to_wake != NULL)
+		loop_wake(loop_to_wake);
+	errno = before;
+}
+
+void client_catch_signals(struct cli *cli) {
+	struct sigaction action = { .sa_handler = on_signal };
+	sigemptyset(&action.sa_mask);
+	loop_to_wake = cli->loop;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+bool client_interrupted(void) {
+	return signals_seen > 0;
+}
+
+int client_last_signal(void) {
+	return signal_last;
+}
+
+int client_signal_count(void) {
+	return signals_seen;
+}
+
+bool client_turn(struct cli *cli, int64_t wait_us) {
+	loop_turn(cli->loop, wait_us);
+	return !client_interrupted();
+}
+
+int client_open(struct cli *cli) {
+	if (cli->bus != NULL)
+		return EXIT_DONE;
+	struct connection connection;
+	struct error err = { 0 };
+	log_open("corder", LOG_LEVEL_ERROR);
+	enum status status = connection_find(cli->common.nats, cli->common.dir, &connection, &err);
+	if (status == STATUS_OK) {
+		cli->loop = loop_open();
+		cli->prefix = memory_copy(connection.prefix, strlen(connection.prefix));
+		cli->full_url = memory_copy(connection.url, strlen(connection.url));
+		cli->url = connection_masked(connection.url);
+		struct bus_options options = { .url = connection.url, .name = "corder" };
+		status = bus_open(cli->loop, &options, &cli->bus, &err);
+	}
+	connection_release(&connection);
+	if (status != STATUS_OK) {
+		fprintf(stderr, "corder: %s\n", err.message);
+		return EXIT_USAGE;
+	}
+	client_catch_signals(cli);
+	return EXIT_DONE;
+}
+
+void client_close(struct cli *cli) {
+	if (cli->bus != NULL)
+		bus_close(&cli->bus);
+	loop_to_wake = NULL;
+	if (cli->loop != NULL)
+		loop_close(&cli->loop);
+	free(cli->url);
+	free(cli->full_url);
+	free(cli->prefix);
+	cli->url = cli->full_url = cli->prefix = NULL;
+}
+
+char *client_subject(const struct cli *cli, const char *relative) {
+	struct text subject = { 0 };
+	text_printf(&subject, "%s." SUBJECT_VERSION ".%s", cli->prefix, relative);
+	return text_take(&subject);
+}
+
+/* What became of one try. */
+struct attempt {
+	bool answered;
+	enum status status;
+	struct text body;
+	bool abandoned; /* the caller has gone: free it on arrival */
+};
+
+static void on_reply(void *context, enum status status, const struct bus_message *message) {
+	struct attempt *attempt = context;
+	if (attempt->abandoned) {
+		free(attempt);
+		return;
+	}
+	attempt->answered = true;
+	attempt->status = status;
+	if (status == STATUS_OK)
+		text_add_slice(&attempt->body, message->body);
+}
+
+/* One request and its reply. STATUS_RETRY also when interrupted. */
+static enum status try_once(struct cli *cli, const char *subject, struct slice body, int64_t timeout_ms,
+                            struct text *reply) {
+	struct attempt *attempt = memory_new(sizeof *attempt);
+	bus_request(cli->bus, subject, NULL, 0, body, timeout_ms, on_reply, attempt);
+	while (!attempt->answered && client_turn(cli, 100000))
+		;
+	if (!attempt->answered) {
+		attempt->abandoned = true;
+		return STATUS_RETRY;
+	}
+	enum status status = attempt->status;
+	text_release(reply);
+	*reply = attempt->body;
+	free(attempt);
+	return status;
+}
+
+static bool is_unavailable(struct json_value root) {
+	return slice_is(json_text(json_member(json_member(root, "error"), "code")), CODE_UNAVAILABLE);
+}
+
+static const char *service_of(const char *relative) {
+	static const char *const served[][2] = {
+		{ "submit", "ingest" },    { "work.", "dispatcher" },  { "settle.", "dispatcher" }, { "renew.", "dispatcher" },
+		{ "task.get", "monitor" }, { "task.list", "monitor" }, { "task.", "scheduler" },    { "queue.", "scheduler" },
+	};
+	for (size_t i = 0; i < COUNT(served); i++)
+		if (strncmp(relative, served[i][0], strlen(served[i][0])) == 0)
+			return served[i][1];
+	return "monitor";
+}
+
+static int tell_unreachable(struct cli *cli, const char *relative, const struct answer *answer, double waited_s) {
+	if (client_interrupted())
+		return EXIT_INTERRUPTED;
+	if (!bus_connected(cli->bus))
+		fprintf(
+			stderr,
+			"corder: no NATS server answers at %s.\nStart a stack here with 'corder up', or name the server: --nats "
+			"URL, NATS_URL, or --dir DIR of a running stack.\n",
+			cli->url);
+	else if (answer->json != NULL)
+		client_tell_refusal(cli, answer->root);
+	else
+		fprintf(stderr,
+		        "corder: nobody answered %s." SUBJECT_VERSION ".%s within %.3g s: is the %s service running?\n"
+		        "'corder services' lists what runs at %s.\n",
+		        cli->prefix, relative, waited_s, service_of(relative), cli->url);
+	return EXIT_UNREACHABLE;
+}
+
+static void pause_before_repeat(struct cli *cli, int64_t *pause_ms, int64_t until_us) {
+	int64_t now = clock_mono_us();
+	int64_t end = now + *pause_ms * 1000;
+	end = end < until_us ? end : until_us;
+	*pause_ms = *pause_ms * 2 < PAUSE_MOST_MS ? *pause_ms * 2 : PAUSE_MOST_MS;
+	while ((now = clock_mono_us()) < end && client_turn(cli, end - now))
+		;
+}
+
+static void read_answer(struct answer *answer) {
+	json_close(&answer->json);
+	answer->json = json_read((struct slice){ answer->body.bytes, answer->body.length }, NULL);
+	answer->root = answer->json != NULL ? json_root(answer->json) : (struct json_value){ 0 };
+}
+
+int client_ask_quiet(struct cli *cli, const char *relative, struct slice body, double patience_s,
+                     struct answer *answer) {
+	*answer = (struct answer){ 0 };
+	int code = client_open(cli);
+	if (code != EXIT_DONE)
+		return code;
+	double limit_s = patience_s > cli->common.timeout_s ? patience_s : cli->common.timeout_s;
+	int64_t until_us = clock_mono_us() + (int64_t)(limit_s * 1e6);
+	int64_t pause_ms = PAUSE_LEAST_MS;
+	char *subject = client_subject(cli, relative);
+	code = EXIT_UNREACHABLE;
+	for (;;) {
+		int64_t left_ms = (until_us - clock_mono_us()) / 1000;
+		if (left_ms <= 0 || client_interrupted())
+			break;
+		int64_t try_ms = patience_s > 0 ? left_ms : TRY_MS;
+		enum status status = try_once(cli, subject, body, left_ms < try_ms ? left_ms : try_ms, &answer->body);
+		if (status == STATUS_OK) {
+			read_answer(answer);
+			if (answer->json != NULL && !is_unavailable(answer->root)) {
+				code = json_bool(json_member(answer->root, "ok"), false) ? EXIT_DONE : EXIT_REFUSED;
+				break;
+			}
+		}
+		pause_before_repeat(cli, &pause_ms, until_us);
+	}
+	free(subject);
+	return code == EXIT_UNREACHABLE ? tell_unreachable(cli, relative, answer, limit_s) : code;
+}
+
+int client_ask(struct cli *cli, const char *relative, struct slice body, double patience_s, struct answer *answer) {
+	int code = client_ask_quiet(cli, relative, body, patience_s, answer);
+	if (code != EXIT_REFUSED)
+		return code;
+	if (cli->common.json)
+		printf("%s\n", answer->body.bytes);
+	return client_tell_refusal(cli, answer->root);
+}
+
+int client_ask_or_print(struct cli *cli, const char *relative, struct slice body, struct answer *answer,
+                        bool *printed) {
+	int code = client_ask(cli, relative, body, 0, answer);
+	*printed = code != EXIT_DONE || cli->common.json;
+	if (code == EXIT_DONE && cli->common.json)
+		printf("%s\n", answer->body.bytes);
+	return code;
+}
+
+void answer_release(struct answer *answer) {
+	json_close(&answer->json);
+	text_release(&answer->body);
+}

@@ -1,0 +1,143 @@
+/* Finds the server's address and the prefix of its subjects. */
+#include "connection.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../shared/base/id.h"
+#include "../../shared/base/memory.h"
+#include "../../shared/base/text.h"
+
+static char *trimmed(struct slice text) {
+	while (text.length > 0 && isspace((unsigned char)text.bytes[0])) {
+		text.bytes++;
+		text.length--;
+	}
+	while (text.length > 0 && isspace((unsigned char)text.bytes[text.length - 1]))
+		text.length--;
+	char quote = text.length >= 2 ? text.bytes[0] : 0;
+	if ((quote == '"' || quote == '\'') && text.bytes[text.length - 1] == quote) {
+		text.bytes++;
+		text.length -= 2;
+	}
+	return slice_copy(text);
+}
+
+/* A setting from the environment, or from the file that <NAME>_FILE names. */
+static char *environment(const char *name) {
+	const char *value = getenv(name);
+	if (value != NULL && *value != 0)
+		return memory_copy(value, strlen(value));
+	char file_name[64];
+	snprintf(file_name, sizeof file_name, "%s_FILE", name);
+	const char *path = getenv(file_name);
+	FILE *file = path != NULL ? fopen(path, "r") : NULL;
+	if (file == NULL)
+		return NULL;
+	char line[1024];
+	char *found = fgets(line, sizeof line, file) != NULL ? trimmed(slice_of(line)) : NULL;
+	fclose(file);
+	return found;
+}
+
+/* Lines NAME=value, as `corder up` writes them and a shell can source them. */
+static bool read_env_file(const char *path, struct connection *connection) {
+	FILE *file = fopen(path, "r");
+	if (file == NULL)
+		return false;
+	char line[2048];
+	while (fgets(line, sizeof line, file) != NULL) {
+		const char *text = strncmp(line, "export ", 7) == 0 ? line + 7 : line;
+		if (strncmp(text, "NATS_URL=", 9) == 0 && connection->url == NULL)
+			connection->url = trimmed(slice_of(text + 9));
+		if (strncmp(text, "CORDER_PREFIX=", 14) == 0 && connection->prefix == NULL)
+			connection->prefix = trimmed(slice_of(text + 14));
+	}
+	fclose(file);
+	return connection->url != NULL;
+}
+
+static bool find_above(struct connection *connection) {
+	char folder[PATH_MAX];
+	if (getcwd(folder, sizeof folder) == NULL)
+		return false;
+	for (;;) {
+		char path[PATH_MAX + 16];
+		snprintf(path, sizeof path, "%s/.corder/env", strcmp(folder, "/") == 0 ? "" : folder);
+		if (read_env_file(path, connection))
+			return true;
+		char *slash = strrchr(folder, '/');
+		if (slash == NULL || folder[1] == 0)
+			return false;
+		slash[slash == folder ? 1 : 0] = 0;
+	}
+}
+
+static enum status find_url(const char *nats, const char *dir, struct connection *connection, struct error *err) {
+	if (nats != NULL) {
+		connection->url = memory_copy(nats, strlen(nats));
+		connection->found = "--nats";
+		return STATUS_OK;
+	}
+	if (dir != NULL) {
+		char path[PATH_MAX];
+		snprintf(path, sizeof path, "%s/env", dir);
+		connection->found = "--dir";
+		if (read_env_file(path, connection))
+			return STATUS_OK;
+		return fail(err, STATUS_REJECT, "%.200s holds no NATS_URL; start a stack there with: corder up --dir %.200s",
+		            path, dir);
+	}
+	connection->url = environment("NATS_URL");
+	connection->found = "NATS_URL";
+	if (connection->url != NULL)
+		return STATUS_OK;
+	connection->found = ".corder/env";
+	if (find_above(connection))
+		return STATUS_OK;
+	connection->found = "the default";
+	connection->url = memory_copy("nats://127.0.0.1:4222", 21);
+	return STATUS_OK;
+}
+
+/* The prefix becomes part of every subject: one or more tokens with dots between. */
+static bool is_prefix(const char *text) {
+	struct slice rest = slice_of(text);
+	while (rest.bytes != NULL)
+		if (!id_is_token(slice_cut(&rest, '.')))
+			return false;
+	return true;
+}
+
+enum status connection_find(const char *nats, const char *dir, struct connection *connection, struct error *err) {
+	*connection = (struct connection){ 0 };
+	connection->prefix = environment("CORDER_PREFIX");
+	enum status status = find_url(nats, dir, connection, err);
+	if (status != STATUS_OK)
+		return status;
+	if (connection->prefix == NULL)
+		connection->prefix = memory_copy("corder", 6);
+	if (!is_prefix(connection->prefix))
+		return fail(err, STATUS_REJECT, "CORDER_PREFIX is no token: letters, digits, '_' and '-' only");
+	return STATUS_OK;
+}
+
+void connection_release(struct connection *connection) {
+	free(connection->url);
+	free(connection->prefix);
+	*connection = (struct connection){ 0 };
+}
+
+char *connection_masked(const char *url) {
+	struct text out = { 0 };
+	const char *start = strstr(url, "://");
+	start = start != NULL ? start + 3 : url;
+	const char *at = strrchr(start, '@');
+	text_append(&out, url, (size_t)(start - url));
+	text_add(&out, at != NULL ? at + 1 : start);
+	return text_take(&out);
+}

@@ -1,0 +1,19 @@
+/* Where the server is: --nats, --dir, NATS_URL, or the nearest .corder/env above the current folder. */
+#ifndef CORDER_CLI_CONNECTION_H
+#define CORDER_CLI_CONNECTION_H
+
+#include "../../shared/base/error.h"
+
+struct connection {
+	char *url, *prefix; /* owned */
+	const char *found;  /* how: "--nats", "NATS_URL", …; for messages */
+};
+
+/* nats and dir are the options' values, or NULL. STATUS_REJECT: --dir names a folder without an env file, or the prefix
+ * is no token. */
+enum status connection_find(const char *nats, const char *dir, struct connection *connection, struct error *err);
+void connection_release(struct connection *connection);
+/* The URL without a password, owned by the caller. */
+char *connection_masked(const char *url);
+
+#endif

@@ -1,0 +1,52 @@
+/* Follows the tasks of a project or a batch: what each one's status is, from events as they come and from the list
+ * where they may have been missed (at the start, after a lost connection). */
+#ifndef CORDER_CLI_TRACKER_H
+#define CORDER_CLI_TRACKER_H
+
+#include "client.h"
+
+enum tracked {
+	TRACKED_BLOCKED,
+	TRACKED_PENDING,
+	TRACKED_RUNNING,
+	TRACKED_RETRY,
+	TRACKED_COMPLETED,
+	TRACKED_FAILED,
+	TRACKED_CANCELLED,
+	TRACKED_SKIPPED,
+	TRACKED_STATUSES
+};
+
+extern const char *const tracked_words[TRACKED_STATUSES];
+
+struct tracked_task {
+	char *task_id, *task_type, *worker, *progress; /* owned; worker and progress may be NULL */
+	enum tracked status;
+	int64_t version, attempt, since_us;
+	struct tracked_task *next_running; /* for the caller's lists */
+};
+
+struct tracker;
+
+/* Called for each change that an event told, in order; task is NULL for a rejected submission. */
+typedef void tracker_changed(void *context, const struct tracked_task *task, struct json_value event);
+
+/* batch_id may be NULL: the whole project. Subscribes at once, so that nothing after this call is missed. */
+int tracker_open(struct cli *cli, const char *project, const char *batch_id, tracker_changed *changed, void *context,
+                 struct tracker **tracker);
+void tracker_close(struct tracker **tracker);
+/* Reads the list, page by page, and takes what is newer than what is known. An exit code. */
+int tracker_load(struct tracker *tracker);
+/* Adds a task that a submit's reply named: known from now on, whatever its batch. */
+void tracker_add(struct tracker *tracker, struct slice task_id, struct slice status);
+/* Runs the loop for up to wait_us; loads again after a lost connection, and when all has been quiet for long. An exit
+ * code: EXIT_DONE, or EXIT_INTERRUPTED. */
+int tracker_turn(struct tracker *tracker, int64_t wait_us);
+
+const size_t *tracker_counts(const struct tracker *tracker); /* indexed by enum tracked */
+size_t tracker_total(const struct tracker *tracker);
+size_t tracker_open_count(const struct tracker *tracker); /* not ended yet */
+bool tracker_rejected(const struct tracker *tracker);     /* the batch was refused (enqueue) */
+bool tracker_next(const struct tracker *tracker, size_t *at, struct tracked_task **task);
+
+#endif

@@ -1,0 +1,92 @@
+/* What a command finds in its environment: the task's names, the connection, and each plain member of its context. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../shared/base/memory.h"
+#include "work.h"
+
+extern char **environ;
+
+enum { VALUE_MOST_BYTES = 100000, CONTEXT_MOST_VALUES = 256, OWN_VALUES = 16 };
+
+static char *entry(const char *name, struct slice value) {
+	struct text out = { 0 };
+	text_printf(&out, "%s=", name);
+	text_add_slice(&out, value);
+	return text_take(&out);
+}
+
+/* CORDER_CONTEXT_<NAME>: upper case, everything but letters and digits becomes '_'. */
+static char *context_entry(struct slice name, struct slice value) {
+	struct text out = { 0 };
+	text_add(&out, "CORDER_CONTEXT_");
+	for (size_t i = 0; i < name.length; i++) {
+		unsigned char c = (unsigned char)name.bytes[i];
+		text_add_char(&out, isalnum(c) ? (char)toupper(c) : '_');
+	}
+	text_add_char(&out, '=');
+	text_add_slice(&out, value);
+	return text_take(&out);
+}
+
+static bool is_scalar(struct json_value value) {
+	enum json_kind kind = json_kind(value);
+	return kind == JSON_STRING || kind == JSON_NUMBER || kind == JSON_TRUE || kind == JSON_FALSE || kind == JSON_NULL;
+}
+
+static struct slice scalar_text(struct json_value value) {
+	if (json_kind(value) == JSON_STRING)
+		return json_text(value);
+	return json_kind(value) == JSON_NULL ? (struct slice){ 0 } : json_raw(value);
+}
+
+static size_t add_context(char **out, struct json_value context) {
+	size_t count = 0;
+	for (struct json_value member = json_first(context); json_present(member); member = json_next(member)) {
+		if (!is_scalar(member) || scalar_text(member).length > VALUE_MOST_BYTES || count == CONTEXT_MOST_VALUES)
+			continue;
+		out[count++] = context_entry(json_name(member), scalar_text(member));
+	}
+	return count;
+}
+
+/* Ours replace what a task that runs `corder work` itself has got from its own worker. */
+static bool is_ours(const char *variable) {
+	static const char *const names[] = { "CORDER_PROJECT=",      "CORDER_TASK_ID=", "CORDER_TASK_TYPE=",
+		                                 "CORDER_SERVICE_NAME=", "CORDER_ATTEMPT=", "CORDER_INPUTS=",
+		                                 "CORDER_BATCH_ID=",     "CORDER_WORKER=",  "CORDER_CONTEXT_" };
+	for (size_t i = 0; i < COUNT(names); i++)
+		if (strncmp(variable, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+char **environment_make(const struct slot *slot, struct json_value task) {
+	size_t inherited = 0, count = 0;
+	while (environ[inherited] != NULL)
+		inherited++;
+	char **out = memory_array(inherited + OWN_VALUES + CONTEXT_MOST_VALUES + 1, sizeof *out);
+	for (size_t i = 0; i < inherited; i++)
+		if (!is_ours(environ[i]))
+			out[count++] = memory_copy(environ[i], strlen(environ[i]));
+	char attempt[24];
+	snprintf(attempt, sizeof attempt, "%lld", (long long)slot->run.attempt);
+	out[count++] = entry("CORDER_PROJECT", slice_of(slot->run.project));
+	out[count++] = entry("CORDER_TASK_ID", slice_of(slot->run.task_id));
+	out[count++] = entry("CORDER_TASK_TYPE", slice_of(slot->run.task_type));
+	out[count++] = entry("CORDER_BATCH_ID", json_text(json_member(task, "batch_id")));
+	out[count++] = entry("CORDER_SERVICE_NAME", json_text(json_member(task, "service_name")));
+	out[count++] = entry("CORDER_ATTEMPT", slice_of(attempt));
+	out[count++] = entry("CORDER_WORKER", slice_of(slot->worker->name));
+	out[count++] = entry("CORDER_INPUTS", slice_of(slot->run.inputs_path));
+	count += add_context(out + count, json_member(task, "execution_context"));
+	return out;
+}
+
+void environment_free(char **environment) {
+	for (size_t i = 0; environment[i] != NULL; i++)
+		free(environment[i]);
+	free(environment);
+}
