@@ -1,0 +1,123 @@
+/* Ingest: is a submission valid, whole and free of loops. It owns nothing but the staging of large graphs.
+ *
+ *   submit, enqueue ─▶ on_submit.c, on_enqueue.c ─▶ take.c ─┬─▶ one task or a batch ─▶ plan.c ─▶ admit.c, graph.c ─▶ scheduler
+ *                                                           ├─▶ a part ─▶ on_part.c ─▶ stream PARTS
+ *                                                           └─▶ a seal ─▶ on_seal.c ◀─ stream PARTS ─▶ plan.c …
+ *
+ * A submission lives from its message to its answer; everything it needs is its own. */
+#ifndef CORDER_INGEST_INGEST_H
+#define CORDER_INGEST_INGEST_H
+
+#include "plan.h"
+#include "shared/base/id.h"
+#include "shared/bus/stream.h"
+#include "shared/service/service.h"
+#include "shared/task/requests.h"
+#include "subjects/subjects.h"
+
+struct ingest_settings {
+	struct service_settings common;
+	int64_t admit_timeout_ms, part_ttl_s, slice_ttl_s;
+	int64_t max_tasks, max_dependencies, max_context_bytes, max_depth, max_graph_tasks, max_graph_bytes;
+	int64_t enqueue_window, enqueue_max_bytes, staging_max_bytes, stream_replicas;
+};
+
+struct ingest {
+	struct service *service;
+	const struct ingest_settings *settings;
+	struct loop *loop;
+	struct bus *bus;
+	struct task_limits limits;
+	struct json *json; /* for one message at a time */
+	struct consumer *consumer;
+	struct loop_timer *timer; /* for streams that are not there yet */
+	char streams[80];         /* "CORDER_" */
+	int streams_missing;      /* 0: all are there */
+	bool ensuring;
+	bool streams_told; /* that they cannot be made */
+	size_t under_way;
+	bool stopping;
+	char last_id[ID_BYTES];
+	uint64_t *submitted, *accepted, *duplicates, *parts, *graphs;
+};
+
+/* Where a submission comes from, and how ids are made for tasks that have none: from an enqueued message always the
+ * same ones, since it may come again. */
+struct submission {
+	struct ingest *ingest;
+	struct service_request *request; /* submit; NULL when enqueued */
+	char *ack;                       /* enqueue: its ack subject */
+	uint64_t stream_sequence;        /* enqueue */
+	int64_t enqueued_at_us;          /* enqueue */
+	char project[72];
+	char batch_id[136];
+	char traceparent[64];
+	char task_type[72], task_id[136]; /* of a single task, once it is known */
+	bool dry_run, archived;
+	struct plan plan;
+	struct text items; /* two letters a task in the plan's order: verdict and status; empty: not known */
+	/* the way to the scheduler */
+	const char *verb;
+	int64_t deadline_us, try_timeout_ms, tries;
+	void (*answered)(struct submission *submission, struct slice reply);
+	struct loop_timer *timer;
+	struct text body;
+	/* a large graph */
+	char token[ID_BYTES];
+	uint32_t at;     /* tasks sent so far */
+	uint32_t slices; /* sent or being sent */
+	uint32_t in_flight;
+	uint32_t part_count; /* a seal: how many there are */
+	uint32_t parts_asked;
+	struct part *parts;
+	size_t part_bytes;
+	enum status failed; /* STATUS_OK while nothing has failed */
+};
+
+/* submission.c: its life */
+struct submission *submission_open(struct ingest *ingest);
+/* Each answers and ends it. extra: further members of the error, e.g. "\"tasks\":[…]", or "". */
+void submission_fail(struct submission *submission, const struct error *err, const char *extra);
+void submission_accept(struct submission *submission); /* reads plan and items */
+void submission_part_kept(struct submission *submission, int64_t part);
+/* Nothing is known of its outcome: the client, or the stream, repeats. */
+void submission_unavailable(struct submission *submission, const char *why);
+/* Runs again from its message after a while: for enqueued ones only. */
+void submission_later(struct submission *submission, int64_t delay_ms);
+/* An id for a task or a batch that has none. */
+void submission_make_id(struct submission *submission, size_t index, char out[ID_BYTES]);
+
+/* take.c: the body of either way in. project: the subject's, or { NULL, 0 } */
+void take(struct submission *submission, struct slice body, struct slice project);
+
+/* Appends the records of a message's tasks, RS-joined, and fills in ids. */
+void take_records(struct submission *submission, const struct submit_request *request, struct text *records);
+/* The plan is filled: checks it as a graph and sends it on. */
+void take_plan(struct submission *submission);
+
+/* admit.c: one script call's worth; checks of any size */
+void admit(struct submission *submission);
+/* Sends body to internal.<verb>.<partition>, and again while that can help; then answered is called, or the submission
+ * ends as unavailable. try_timeout_ms: of one try; 0: as long as there is time. */
+typedef void admit_answered(struct submission *submission, struct slice reply);
+void admit_send(struct submission *submission, const char *verb, int64_t try_timeout_ms, admit_answered *answered);
+void admit_header(struct submission *submission, const char *mode); /* begins body */
+/* Takes the verdict: false when it was a refusal, and the submission has ended. */
+bool admit_take_verdict(struct submission *submission, struct slice reply);
+
+/* graph.c: a graph too large for one message, by slices in a stream */
+void graph_submit(struct submission *submission);
+
+/* on_*.c */
+void on_submit(struct service *service, struct service_request *request);
+void on_enqueue(void *context, const struct bus_message *message);
+void on_part(struct submission *submission, const struct submit_request *request);
+void on_seal(struct submission *submission, int64_t parts);
+void parts_release(struct submission *submission);
+
+/* streams.c: makes the three streams and the consumer of the one, again after each reconnect */
+void streams_open(struct ingest *ingest);
+void streams_close(struct ingest *ingest);
+const char *streams_name(struct ingest *ingest, const char *suffix); /* in a static buffer */
+
+#endif

@@ -1,0 +1,11 @@
+/* submit: a request, answered when the verdict is safe. */
+#include <stdio.h>
+
+#include "ingest.h"
+
+void on_submit(struct service *service, struct service_request *request) {
+	struct submission *s = submission_open(service_own(service));
+	s->request = request;
+	snprintf(s->traceparent, sizeof(s->traceparent), "%s", service_traceparent(request));
+	take(s, service_body(request), (struct slice){ NULL, 0 });
+}
