@@ -221,7 +221,7 @@ bool db_connected(const struct db *db)
 
 size_t db_waiting(const struct db *db)
 {
-	return db->waiting;
+	return db->waiting + (db->refused ? 1 : 0);
 }
 
 size_t db_max_query_bytes(const struct db *db)

@@ -23,6 +23,10 @@ const char *const known_settings[] = {
 	"CORDER_LOG_MAX_BYTES",
 	/* dispatcher */
 	"CORDER_LEASE_MS",
+	/* persister */
+	"CORDER_RETENTION_DAYS",
+	"CORDER_RETENTION_STEP_ROWS",
+	"CORDER_LOG_KEEP_BLOCKS",
 	/* monitor */
 	"CORDER_HTTP_ADDRESS",
 	"CORDER_HTTP_PORT",
