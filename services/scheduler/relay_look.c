@@ -61,8 +61,9 @@ static void start_sending(struct look *look, int64_t seq, const char *id, uint64
 
 static void rebuild(struct look *look, const char *why) {
 	struct relay *relay = look->relay;
-	log_warn("Redis does not hold what the log says: rebuilding it from the database", "why", why, "partition",
-	         log_int(relay->partition->index), NULL);
+	if (look->log_seq > 0)
+		log_warn("Redis does not hold what the log says: rebuilding it from the database", "why", why, "partition",
+		         log_int(relay->partition->index), NULL);
 	relay_phase_is(relay, RELAY_REBUILD);
 	rebuild_start(relay->partition, look->epoch, look->log_seq);
 	free(look);

@@ -80,7 +80,7 @@ function STEP.wipe()
     local page = call('SCAN', cursor, 'MATCH', prefix .. '*', 'COUNT', 1000)
     cursor = page[1]
     for _, name in ipairs(page[2]) do
-      if name ~= prefix .. 'ld' then
+      if name ~= prefix .. 'ld' and name ~= prefix .. 'rl' then
         call('UNLINK', name)
         deleted = deleted + 1
       end

@@ -19,6 +19,7 @@
 --       fin   list: ended tasks in order of their end        c   hash: "project/type/letter" -> tasks
 --       rq:<type>/<request id>  the leases a work request got   ab  hash: token -> a large graph being admitted
 --       ob    stream: the outbox, an entry a call that changed something
+--       ld, rl  who rebuilds, who relays (no state: they expire)
 
 local US, RS = '\31', '\30'
 local prefix, entry_id, us_per_point = KEYS[1], ARGV[1], tonumber(ARGV[2])
