@@ -5,25 +5,21 @@
 #include <stdio.h>
 #include <time.h>
 
-static int64_t read_clock(clockid_t id)
-{
+static int64_t read_clock(clockid_t id) {
 	struct timespec now;
 	clock_gettime(id, &now);
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-int64_t clock_wall_us(void)
-{
+int64_t clock_wall_us(void) {
 	return read_clock(CLOCK_REALTIME);
 }
 
-int64_t clock_mono_us(void)
-{
+int64_t clock_mono_us(void) {
 	return read_clock(CLOCK_MONOTONIC);
 }
 
-static int64_t days_from_civil(int64_t year, int month, int day)
-{
+static int64_t days_from_civil(int64_t year, int month, int day) {
 	year -= month <= 2;
 	int64_t era = (year >= 0 ? year : year - 399) / 400;
 	int64_t year_of_era = year - era * 400;
@@ -32,8 +28,7 @@ static int64_t days_from_civil(int64_t year, int month, int day)
 	return era * 146097 + day_of_era - 719468;
 }
 
-static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
-{
+static void civil_from_days(int64_t days, int64_t *year, int *month, int *day) {
 	days += 719468;
 	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
 	int64_t day_of_era = days - era * 146097;
@@ -45,8 +40,7 @@ static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
 	*year = year_of_era + era * 400 + (*month <= 2);
 }
 
-static void put_digits(char *out, int64_t value, int count)
-{
+static void put_digits(char *out, int64_t value, int count) {
 	for (int i = count - 1; i >= 0; i--) {
 		out[i] = (char)('0' + value % 10);
 		value /= 10;
@@ -58,8 +52,7 @@ static void put_digits(char *out, int64_t value, int count)
 #define FIRST_US INT64_C(-62167219200000000)
 #define LAST_US INT64_C(253402300799999999)
 
-void clock_format(int64_t at_us, char out[CLOCK_TEXT_BYTES])
-{
+void clock_format(int64_t at_us, char out[CLOCK_TEXT_BYTES]) {
 	static const char form[] = "0000-00-00T00:00:00.000000Z";
 	at_us = at_us < FIRST_US ? FIRST_US : at_us > LAST_US ? LAST_US : at_us;
 	int64_t days = at_us / DAY_US - (at_us % DAY_US < 0);
@@ -82,8 +75,7 @@ struct reader {
 	bool good;
 };
 
-static int read_digits(struct reader *reader, int count)
-{
+static int read_digits(struct reader *reader, int count) {
 	int value = 0;
 	for (int i = 0; i < count; i++) {
 		if (reader->at == reader->end || *reader->at < '0' || *reader->at > '9') {
@@ -95,23 +87,20 @@ static int read_digits(struct reader *reader, int count)
 	return value;
 }
 
-static bool read_one_of(struct reader *reader, char a, char b)
-{
+static bool read_one_of(struct reader *reader, char a, char b) {
 	if (reader->at == reader->end || (*reader->at != a && *reader->at != b))
 		return false;
 	reader->at++;
 	return true;
 }
 
-static void expect(struct reader *reader, char a, char b)
-{
+static void expect(struct reader *reader, char a, char b) {
 	if (!read_one_of(reader, a, b))
 		reader->good = false;
 }
 
 /* ".1" to ".123456789", as microseconds; what is finer is cut off. */
-static int64_t read_fraction(struct reader *reader)
-{
+static int64_t read_fraction(struct reader *reader) {
 	if (!read_one_of(reader, '.', '.'))
 		return 0;
 	int64_t value = 0;
@@ -129,8 +118,7 @@ static int64_t read_fraction(struct reader *reader)
 	return value;
 }
 
-static int64_t read_offset_us(struct reader *reader)
-{
+static int64_t read_offset_us(struct reader *reader) {
 	if (read_one_of(reader, 'Z', 'z'))
 		return 0;
 	bool west = reader->at < reader->end && *reader->at == '-';
@@ -144,15 +132,13 @@ static int64_t read_offset_us(struct reader *reader)
 	return west ? -offset_us : offset_us;
 }
 
-static int days_in_month(int year, int month)
-{
+static int days_in_month(int year, int month) {
 	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 	return month == 2 && leap ? 29 : days[month - 1];
 }
 
-bool clock_parse(const char *text, size_t length, int64_t *at_us)
-{
+bool clock_parse(const char *text, size_t length, int64_t *at_us) {
 	struct reader reader = { text, text + length, true };
 	int year = read_digits(&reader, 4);
 	expect(&reader, '-', '-');

@@ -9,8 +9,7 @@
 #include "log.h"
 
 /* Drops the first bytes of a character that vsnprintf has cut in two at the end. */
-static void trim_broken_end(char *message, size_t capacity)
-{
+static void trim_broken_end(char *message, size_t capacity) {
 	size_t length = strlen(message);
 	if (length + 1 < capacity)
 		return;
@@ -22,8 +21,7 @@ static void trim_broken_end(char *message, size_t capacity)
 }
 
 __attribute__((format(printf, 4, 0))) static void fill(struct error *err, const char *code, const char *path,
-                                                       const char *format, va_list arguments)
-{
+                                                       const char *format, va_list arguments) {
 	if (!err)
 		return;
 	snprintf(err->code, sizeof(err->code), "%s", code);
@@ -33,8 +31,7 @@ __attribute__((format(printf, 4, 0))) static void fill(struct error *err, const 
 	trim_broken_end(err->message, sizeof(err->message));
 }
 
-enum status fail(struct error *err, enum status status, const char *format, ...)
-{
+enum status fail(struct error *err, enum status status, const char *format, ...) {
 	va_list arguments;
 	va_start(arguments, format);
 	fill(err, "", "", format, arguments);
@@ -42,8 +39,7 @@ enum status fail(struct error *err, enum status status, const char *format, ...)
 	return status;
 }
 
-enum status reject(struct error *err, const char *code, const char *path, const char *format, ...)
-{
+enum status reject(struct error *err, const char *code, const char *path, const char *format, ...) {
 	va_list arguments;
 	va_start(arguments, format);
 	fill(err, code, path, format, arguments);
@@ -51,9 +47,8 @@ enum status reject(struct error *err, const char *code, const char *path, const 
 	return STATUS_REJECT;
 }
 
-void must_fail(const char *condition, const char *file, int line)
-{
-	log_error("a condition that must hold does not: this is a bug in Corder", "condition", condition, "file", file, "line",
-	          log_int(line), NULL);
+void must_fail(const char *condition, const char *file, int line) {
+	log_error("a condition that must hold does not: this is a bug in Corder", "condition", condition, "file", file,
+	          "line", log_int(line), NULL);
 	abort();
 }

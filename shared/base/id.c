@@ -9,8 +9,7 @@
 #include "error.h"
 
 /* getrandom(2) costs a system call, so it is asked for many numbers at once. A process that forks must exec. */
-uint64_t id_random(void)
-{
+uint64_t id_random(void) {
 	static uint64_t pool[32];
 	static size_t left;
 	if (left == 0) {
@@ -26,8 +25,7 @@ uint64_t id_random(void)
 	return value;
 }
 
-void id_make(char out[ID_BYTES])
-{
+void id_make(char out[ID_BYTES]) {
 	static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 	uint64_t time_ms = (uint64_t)(clock_wall_us() / 1000);
 	uint64_t high = id_random(), low = id_random();
@@ -46,21 +44,18 @@ void id_make(char out[ID_BYTES])
 	out[26] = '\0';
 }
 
-uint64_t id_hash(struct slice bytes)
-{
+uint64_t id_hash(struct slice bytes) {
 	uint64_t hash = UINT64_C(14695981039346656037);
 	for (size_t i = 0; i < bytes.length; i++)
 		hash = (hash ^ (unsigned char)bytes.bytes[i]) * UINT64_C(1099511628211);
 	return hash;
 }
 
-static bool is_alphanumeric(char c)
-{
+static bool is_alphanumeric(char c) {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-bool id_is_token(struct slice text)
-{
+bool id_is_token(struct slice text) {
 	if (text.length < 1 || text.length > 64)
 		return false;
 	for (size_t i = 0; i < text.length; i++)
@@ -69,8 +64,7 @@ bool id_is_token(struct slice text)
 	return true;
 }
 
-bool id_is_task_id(struct slice text)
-{
+bool id_is_task_id(struct slice text) {
 	if (text.length < 1 || text.length > 128 || !is_alphanumeric(text.bytes[0]))
 		return false;
 	for (size_t i = 1; i < text.length; i++)

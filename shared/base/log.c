@@ -13,14 +13,12 @@
 static const char *program_name = "corder";
 static enum log_level least_level = LOG_LEVEL_INFO;
 
-void log_open(const char *program, enum log_level least)
-{
+void log_open(const char *program, enum log_level least) {
 	program_name = program;
 	least_level = least;
 }
 
-static bool is_plain(struct slice value)
-{
+static bool is_plain(struct slice value) {
 	for (size_t i = 0; i < value.length; i++) {
 		unsigned char c = (unsigned char)value.bytes[i];
 		if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7F)
@@ -30,8 +28,7 @@ static bool is_plain(struct slice value)
 }
 
 /* Foreign bytes must not break a line of JSON: what is no UTF-8 loses its high bytes. */
-static void add_json_value(struct text *line, struct slice value)
-{
+static void add_json_value(struct text *line, struct slice value) {
 	if (slice_is_utf8(value)) {
 		text_add_json(line, value);
 		return;
@@ -43,8 +40,7 @@ static void add_json_value(struct text *line, struct slice value)
 	text_release(&clean);
 }
 
-static void add_field(struct text *line, bool json, const char *name, const char *value)
-{
+static void add_field(struct text *line, bool json, const char *name, const char *value) {
 	struct slice bytes = slice_of(value ? value : "");
 	if (json) {
 		text_add(line, line->length > 1 ? ",\"" : "\"");
@@ -60,8 +56,7 @@ static void add_field(struct text *line, bool json, const char *name, const char
 		add_json_value(line, bytes);
 }
 
-static void add_task(struct text *line, bool json, va_list fields)
-{
+static void add_task(struct text *line, bool json, va_list fields) {
 	for (const char *name = va_arg(fields, const char *); name; name = va_arg(fields, const char *)) {
 		const char *value = va_arg(fields, const char *);
 		if (strcmp(name, "task") == 0)
@@ -69,8 +64,7 @@ static void add_task(struct text *line, bool json, va_list fields)
 	}
 }
 
-static void add_others(struct text *line, bool json, va_list fields)
-{
+static void add_others(struct text *line, bool json, va_list fields) {
 	for (const char *name = va_arg(fields, const char *); name; name = va_arg(fields, const char *)) {
 		const char *value = va_arg(fields, const char *);
 		if (strcmp(name, "task") != 0)
@@ -78,8 +72,7 @@ static void add_others(struct text *line, bool json, va_list fields)
 	}
 }
 
-static void write_whole(const struct text *line)
-{
+static void write_whole(const struct text *line) {
 	size_t done = 0;
 	while (done < line->length) {
 		ssize_t written = write(STDERR_FILENO, line->bytes + done, line->length - done);
@@ -89,8 +82,7 @@ static void write_whole(const struct text *line)
 	}
 }
 
-static void log_line(enum log_level level, const char *message, va_list fields)
-{
+static void log_line(enum log_level level, const char *message, va_list fields) {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
 	static struct text line;
 	if (level < least_level)
@@ -114,40 +106,35 @@ static void log_line(enum log_level level, const char *message, va_list fields)
 	write_whole(&line);
 }
 
-void log_debug(const char *message, ...)
-{
+void log_debug(const char *message, ...) {
 	va_list fields;
 	va_start(fields, message);
 	log_line(LOG_LEVEL_DEBUG, message, fields);
 	va_end(fields);
 }
 
-void log_info(const char *message, ...)
-{
+void log_info(const char *message, ...) {
 	va_list fields;
 	va_start(fields, message);
 	log_line(LOG_LEVEL_INFO, message, fields);
 	va_end(fields);
 }
 
-void log_warn(const char *message, ...)
-{
+void log_warn(const char *message, ...) {
 	va_list fields;
 	va_start(fields, message);
 	log_line(LOG_LEVEL_WARN, message, fields);
 	va_end(fields);
 }
 
-void log_error(const char *message, ...)
-{
+void log_error(const char *message, ...) {
 	va_list fields;
 	va_start(fields, message);
 	log_line(LOG_LEVEL_ERROR, message, fields);
 	va_end(fields);
 }
 
-const char *log_int(long long value)
-{
+const char *log_int(long long value) {
 	static char buffers[8][24];
 	static unsigned next;
 	char *buffer = buffers[next++ % 8];

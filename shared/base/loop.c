@@ -46,7 +46,7 @@ struct loop {
 	int epoll_fd, wake_fd;
 	int64_t now_us;
 	bool stopped, again;
-	bool ending_is_ahead; /* within a turn, before its last calls */
+	bool ending_is_ahead;  /* within a turn, before its last calls */
 	struct watch *watches; /* by descriptor */
 	size_t watch_count;
 	struct loop_timer **heap;
@@ -56,8 +56,7 @@ struct loop {
 	struct turn_calls each_turn, last;
 };
 
-static void wake_ready(void *context, int fd, int events)
-{
+static void wake_ready(void *context, int fd, int events) {
 	(void)context;
 	(void)events;
 	uint64_t count;
@@ -65,8 +64,7 @@ static void wake_ready(void *context, int fd, int events)
 	(void)got;
 }
 
-struct loop *loop_open(void)
-{
+struct loop *loop_open(void) {
 	struct loop *loop = memory_new(sizeof(*loop));
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -76,8 +74,7 @@ struct loop *loop_open(void)
 	return loop;
 }
 
-void loop_close(struct loop **loop)
-{
+void loop_close(struct loop **loop) {
 	if (!*loop)
 		return;
 	for (size_t i = 0; i < (*loop)->timer_count; i++)
@@ -94,8 +91,7 @@ void loop_close(struct loop **loop)
 
 /* Descriptors */
 
-static struct watch *watch_of(struct loop *loop, int fd)
-{
+static struct watch *watch_of(struct loop *loop, int fd) {
 	must(fd >= 0);
 	size_t wanted = (size_t)fd + 1;
 	if (wanted > loop->watch_count) {
@@ -107,8 +103,7 @@ static struct watch *watch_of(struct loop *loop, int fd)
 	return &loop->watches[fd];
 }
 
-static void epoll_change(struct loop *loop, int fd, const struct watch *watch, int events)
-{
+static void epoll_change(struct loop *loop, int fd, const struct watch *watch, int events) {
 	struct epoll_event event = { .data.u64 = (uint64_t)watch->generation << 32 | (uint32_t)fd };
 	event.events = (events & LOOP_READ ? (uint32_t)EPOLLIN : 0) | (events & LOOP_WRITE ? (uint32_t)EPOLLOUT : 0);
 	if (events == 0) {
@@ -122,8 +117,7 @@ static void epoll_change(struct loop *loop, int fd, const struct watch *watch, i
 	must(result == 0);
 }
 
-void loop_watch(struct loop *loop, int fd, int events, loop_ready *ready, void *context)
-{
+void loop_watch(struct loop *loop, int fd, int events, loop_ready *ready, void *context) {
 	struct watch *watch = watch_of(loop, fd);
 	if (events == 0) {
 		if (watch->ready)
@@ -139,8 +133,7 @@ void loop_watch(struct loop *loop, int fd, int events, loop_ready *ready, void *
 	epoll_change(loop, fd, watch, events);
 }
 
-static void handle_event(struct loop *loop, const struct epoll_event *event)
-{
+static void handle_event(struct loop *loop, const struct epoll_event *event) {
 	int fd = (int)(uint32_t)event->data.u64;
 	const struct watch *watch = &loop->watches[fd];
 	if (!watch->ready || watch->generation != (uint32_t)(event->data.u64 >> 32))
@@ -157,19 +150,16 @@ static void handle_event(struct loop *loop, const struct epoll_event *event)
 
 /* Timers */
 
-static bool is_sooner(const struct loop_timer *a, const struct loop_timer *b)
-{
+static bool is_sooner(const struct loop_timer *a, const struct loop_timer *b) {
 	return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
 }
 
-static void heap_put(struct loop *loop, size_t place, struct loop_timer *timer)
-{
+static void heap_put(struct loop *loop, size_t place, struct loop_timer *timer) {
 	loop->heap[place] = timer;
 	timer->place = (ptrdiff_t)place;
 }
 
-static void heap_up(struct loop *loop, size_t place, struct loop_timer *timer)
-{
+static void heap_up(struct loop *loop, size_t place, struct loop_timer *timer) {
 	while (place > 0 && is_sooner(timer, loop->heap[(place - 1) / 2])) {
 		heap_put(loop, place, loop->heap[(place - 1) / 2]);
 		place = (place - 1) / 2;
@@ -177,8 +167,7 @@ static void heap_up(struct loop *loop, size_t place, struct loop_timer *timer)
 	heap_put(loop, place, timer);
 }
 
-static void heap_down(struct loop *loop, size_t place, struct loop_timer *timer)
-{
+static void heap_down(struct loop *loop, size_t place, struct loop_timer *timer) {
 	for (size_t child = 2 * place + 1; child < loop->timer_count; child = 2 * place + 1) {
 		if (child + 1 < loop->timer_count && is_sooner(loop->heap[child + 1], loop->heap[child]))
 			child++;
@@ -190,8 +179,7 @@ static void heap_down(struct loop *loop, size_t place, struct loop_timer *timer)
 	heap_put(loop, place, timer);
 }
 
-static void heap_remove(struct loop *loop, struct loop_timer *timer)
-{
+static void heap_remove(struct loop *loop, struct loop_timer *timer) {
 	size_t place = (size_t)timer->place;
 	struct loop_timer *last = loop->heap[--loop->timer_count];
 	timer->place = NOT_IN_HEAP;
@@ -203,8 +191,7 @@ static void heap_remove(struct loop *loop, struct loop_timer *timer)
 		heap_down(loop, place, last);
 }
 
-struct loop_timer *loop_timer_start(struct loop *loop, int64_t at_mono_us, loop_call *call, void *context)
-{
+struct loop_timer *loop_timer_start(struct loop *loop, int64_t at_mono_us, loop_call *call, void *context) {
 	struct loop_timer *timer = memory_new(sizeof(*timer));
 	timer->at_us = at_mono_us;
 	timer->order = loop->timer_order++;
@@ -218,8 +205,7 @@ struct loop_timer *loop_timer_start(struct loop *loop, int64_t at_mono_us, loop_
 	return timer;
 }
 
-void loop_timer_stop(struct loop *loop, struct loop_timer **timer)
-{
+void loop_timer_stop(struct loop *loop, struct loop_timer **timer) {
 	struct loop_timer *stopped = *timer;
 	if (!stopped)
 		return;
@@ -235,8 +221,7 @@ void loop_timer_stop(struct loop *loop, struct loop_timer **timer)
 }
 
 /* Timers that are started by these calls wait for the next turn, however early they are due. */
-static void fire_timers(struct loop *loop)
-{
+static void fire_timers(struct loop *loop) {
 	struct loop_timer **end = &loop->firing;
 	while (loop->timer_count > 0 && loop->heap[0]->at_us <= loop->now_us) {
 		struct loop_timer *timer = loop->heap[0];
@@ -260,37 +245,31 @@ static void fire_timers(struct loop *loop)
 
 /* The end of a turn */
 
-static void add_turn_call(struct turn_calls *calls, loop_call *call, void *context)
-{
+static void add_turn_call(struct turn_calls *calls, loop_call *call, void *context) {
 	calls->items = memory_resize(calls->items, calls->count + 1, sizeof(struct turn_call));
 	calls->items[calls->count++] = (struct turn_call){ call, context };
 }
 
-void loop_each_turn(struct loop *loop, loop_call *call, void *context)
-{
+void loop_each_turn(struct loop *loop, loop_call *call, void *context) {
 	add_turn_call(&loop->each_turn, call, context);
 }
 
-void loop_each_turn_last(struct loop *loop, loop_call *call, void *context)
-{
+void loop_each_turn_last(struct loop *loop, loop_call *call, void *context) {
 	add_turn_call(&loop->last, call, context);
 }
 
-static void stop_turn_call(struct turn_calls *calls, loop_call *call, const void *context)
-{
+static void stop_turn_call(struct turn_calls *calls, loop_call *call, const void *context) {
 	for (size_t i = 0; i < calls->count; i++)
 		if (calls->items[i].call == call && calls->items[i].context == context)
 			calls->items[i].call = NULL;
 }
 
-void loop_each_turn_stop(struct loop *loop, loop_call *call, void *context)
-{
+void loop_each_turn_stop(struct loop *loop, loop_call *call, void *context) {
 	stop_turn_call(&loop->each_turn, call, context);
 	stop_turn_call(&loop->last, call, context);
 }
 
-static void run_turn_calls(struct turn_calls *calls)
-{
+static void run_turn_calls(struct turn_calls *calls) {
 	for (size_t i = 0; i < calls->count; i++)
 		if (calls->items[i].call)
 			calls->items[i].call(calls->items[i].context);
@@ -303,8 +282,7 @@ static void run_turn_calls(struct turn_calls *calls)
 
 /* Running */
 
-static int sleep_ms(const struct loop *loop, int64_t wait_us)
-{
+static int sleep_ms(const struct loop *loop, int64_t wait_us) {
 	if (loop->again)
 		return 0;
 	if (loop->timer_count > 0) {
@@ -317,8 +295,7 @@ static int sleep_ms(const struct loop *loop, int64_t wait_us)
 	return wait_ms > 3600000 ? 3600000 : (int)wait_ms;
 }
 
-bool loop_turn(struct loop *loop, int64_t wait_us)
-{
+bool loop_turn(struct loop *loop, int64_t wait_us) {
 	struct epoll_event events[EVENTS_A_TURN];
 	if (loop->stopped)
 		return false;
@@ -338,37 +315,31 @@ bool loop_turn(struct loop *loop, int64_t wait_us)
 	return !loop->stopped;
 }
 
-void loop_run(struct loop *loop)
-{
+void loop_run(struct loop *loop) {
 	loop->stopped = false;
 	while (loop_turn(loop, -1))
 		;
 }
 
-void loop_again(struct loop *loop)
-{
+void loop_again(struct loop *loop) {
 	loop->again = true;
 }
 
-void loop_need_end(struct loop *loop)
-{
+void loop_need_end(struct loop *loop) {
 	if (!loop->ending_is_ahead)
 		loop->again = true;
 }
 
-void loop_wake(struct loop *loop)
-{
+void loop_wake(struct loop *loop) {
 	uint64_t one = 1;
 	ssize_t written = write(loop->wake_fd, &one, sizeof(one));
 	(void)written; /* a full counter wakes as well */
 }
 
-int64_t loop_now(const struct loop *loop)
-{
+int64_t loop_now(const struct loop *loop) {
 	return loop->now_us;
 }
 
-void loop_stop(struct loop *loop)
-{
+void loop_stop(struct loop *loop) {
 	loop->stopped = true;
 }

@@ -39,8 +39,8 @@ void loop_need_end(struct loop *loop);
 /* Wakes the loop from another thread or a signal handler. */
 void loop_wake(struct loop *loop);
 
-int64_t loop_now(const struct loop *loop); /* monotonic us, read at the start of the turn */
-void loop_run(struct loop *loop);          /* until loop_stop */
+int64_t loop_now(const struct loop *loop);          /* monotonic us, read at the start of the turn */
+void loop_run(struct loop *loop);                   /* until loop_stop */
 bool loop_turn(struct loop *loop, int64_t wait_us); /* one turn, sleeping at most wait_us; false once stopped */
 void loop_stop(struct loop *loop);
 

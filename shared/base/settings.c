@@ -13,8 +13,7 @@ extern char **environ;
 
 enum { FILE_MOST_BYTES = 65536 };
 
-static enum status read_file(const char *name, const char *path, char **value, struct error *err)
-{
+static enum status read_file(const char *name, const char *path, char **value, struct error *err) {
 	FILE *file = fopen(path, "re");
 	if (!file)
 		return fail(err, STATUS_REJECT, "%s_FILE: cannot open %s: %s", name, path, strerror(errno));
@@ -35,8 +34,7 @@ static enum status read_file(const char *name, const char *path, char **value, s
 }
 
 /* The value as text, a copy of the caller's: from NAME, else from the file that NAME_FILE names, else the default. */
-static enum status find_value(const struct setting *row, char **value, struct error *err)
-{
+static enum status find_value(const struct setting *row, char **value, struct error *err) {
 	char file_name[128];
 	snprintf(file_name, sizeof(file_name), "%s_FILE", row->name);
 	const char *direct = getenv(row->name);
@@ -49,8 +47,7 @@ static enum status find_value(const struct setting *row, char **value, struct er
 	return STATUS_OK;
 }
 
-static enum status parse_bool(const struct setting *row, const char *text, int64_t *value, struct error *err)
-{
+static enum status parse_bool(const struct setting *row, const char *text, int64_t *value, struct error *err) {
 	static const char *const yes[] = { "1", "true", "yes", "on" }, *const no[] = { "0", "false", "no", "off" };
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
 		if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
@@ -61,8 +58,7 @@ static enum status parse_bool(const struct setting *row, const char *text, int64
 	return fail(err, STATUS_REJECT, "%s must be true or false, not \"%s\"", row->name, text);
 }
 
-static enum status parse_int(const struct setting *row, const char *text, int64_t *value, struct error *err)
-{
+static enum status parse_int(const struct setting *row, const char *text, int64_t *value, struct error *err) {
 	int64_t number = slice_int(slice_of(text), INT64_MIN);
 	if (number == INT64_MIN || number < row->least || number > row->most)
 		return fail(err, STATUS_REJECT, "%s must be a whole number from %lld to %lld%s%s, not \"%s\"", row->name,
@@ -72,27 +68,22 @@ static enum status parse_int(const struct setting *row, const char *text, int64_
 	return STATUS_OK;
 }
 
-static void *field_of(const struct setting *row, void *fields)
-{
+static void *field_of(const struct setting *row, void *fields) {
 	return (char *)fields + row->offset;
 }
 
-static enum status read_row(const struct setting *row, void *fields, struct error *err)
-{
+static enum status read_row(const struct setting *row, void *fields, struct error *err) {
 	char *value = NULL;
 	enum status status = find_value(row, &value, err);
 	if (status != STATUS_OK)
 		return status;
 	switch (row->kind) {
-	case SETTING_INT:
-		status = parse_int(row, value, field_of(row, fields), err);
-		break;
-	case SETTING_BOOL:
-		status = parse_bool(row, value, field_of(row, fields), err);
-		break;
+	case SETTING_INT: status = parse_int(row, value, field_of(row, fields), err); break;
+	case SETTING_BOOL: status = parse_bool(row, value, field_of(row, fields), err); break;
 	case SETTING_TOKEN:
 		if (!id_is_token(slice_of(value)))
-			status = fail(err, STATUS_REJECT, "%s must be 1 to 64 letters, digits, _ or -, not \"%s\"", row->name, value);
+			status =
+				fail(err, STATUS_REJECT, "%s must be 1 to 64 letters, digits, _ or -, not \"%s\"", row->name, value);
 		/* fall through */
 	case SETTING_TEXT:
 	case SETTING_URL:
@@ -105,8 +96,7 @@ static enum status read_row(const struct setting *row, void *fields, struct erro
 	return status;
 }
 
-enum status settings_read(const struct setting *rows, size_t count, void *fields, struct error *err)
-{
+enum status settings_read(const struct setting *rows, size_t count, void *fields, struct error *err) {
 	for (size_t i = 0; i < count; i++) {
 		enum status status = read_row(&rows[i], fields, err);
 		if (status != STATUS_OK)
@@ -115,8 +105,7 @@ enum status settings_read(const struct setting *rows, size_t count, void *fields
 	return STATUS_OK;
 }
 
-static bool is_known(struct slice name, const char *const *names, size_t count)
-{
+static bool is_known(struct slice name, const char *const *names, size_t count) {
 	for (size_t i = 0; i < count; i++)
 		if (slice_is(name, names[i]))
 			return true;
@@ -124,8 +113,7 @@ static bool is_known(struct slice name, const char *const *names, size_t count)
 }
 
 /* How many leading characters of the name a known one shares with it: enough to point at most slips of the pen. */
-static size_t likeness(struct slice name, const char *known)
-{
+static size_t likeness(struct slice name, const char *known) {
 	size_t head = 0, tail = 0, length = strlen(known);
 	size_t shorter = name.length < length ? name.length : length;
 	while (head < shorter && name.bytes[head] == known[head])
@@ -135,8 +123,7 @@ static size_t likeness(struct slice name, const char *known)
 	return head + tail;
 }
 
-static const char *most_alike(struct slice name, const char *const *names, size_t count)
-{
+static const char *most_alike(struct slice name, const char *const *names, size_t count) {
 	const char *best = NULL;
 	size_t best_likeness = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -150,8 +137,7 @@ static const char *most_alike(struct slice name, const char *const *names, size_
 	return best;
 }
 
-enum status settings_check_unknown(const char *const *names, size_t count, struct error *err)
-{
+enum status settings_check_unknown(const char *const *names, size_t count, struct error *err) {
 	static const struct slice suffix = { "_FILE", 5 };
 	for (char **entry = environ; *entry; entry++) {
 		struct slice rest = slice_of(*entry);
@@ -170,8 +156,7 @@ enum status settings_check_unknown(const char *const *names, size_t count, struc
 }
 
 /* scheme://user:password@host becomes scheme://user:***@host. */
-static void print_url(struct slice url, struct text *out)
-{
+static void print_url(struct slice url, struct text *out) {
 	const char *at = NULL;
 	for (size_t i = 0; i < url.length; i++)
 		if (url.bytes[i] == '@')
@@ -192,8 +177,7 @@ static void print_url(struct slice url, struct text *out)
 	text_append(out, at, url.length - (size_t)(at - url.bytes));
 }
 
-static void print_urls(const char *value, struct text *out)
-{
+static void print_urls(const char *value, struct text *out) {
 	struct slice rest = slice_of(value);
 	while (rest.bytes) {
 		print_url(slice_cut(&rest, ','), out);
@@ -202,8 +186,7 @@ static void print_urls(const char *value, struct text *out)
 	}
 }
 
-void settings_print(const struct setting *rows, size_t count, const void *fields, struct text *out)
-{
+void settings_print(const struct setting *rows, size_t count, const void *fields, struct text *out) {
 	for (size_t i = 0; i < count; i++) {
 		const char *field = (const char *)fields + rows[i].offset;
 		const char *value = NULL;

@@ -13,13 +13,13 @@
 enum setting_kind { SETTING_TEXT, SETTING_TOKEN, SETTING_INT, SETTING_BOOL, SETTING_URL /* masked when printed */ };
 
 struct setting {
-	const char *name;         /* CORDER_LEASE_MS */
+	const char *name; /* CORDER_LEASE_MS */
 	enum setting_kind kind;
-	size_t offset;            /* of the field in the settings struct: const char * or int64_t (bool: int64_t 0/1) */
-	const char *initial;      /* the default, as text */
-	int64_t least, most;      /* for SETTING_INT */
-	const char *unit;         /* "ms", "bytes", "tasks", "" */
-	const char *what;         /* one sentence */
+	size_t offset;       /* of the field in the settings struct: const char * or int64_t (bool: int64_t 0/1) */
+	const char *initial; /* the default, as text */
+	int64_t least, most; /* for SETTING_INT */
+	const char *unit;    /* "ms", "bytes", "tasks", "" */
+	const char *what;    /* one sentence */
 };
 
 /* Reads all rows from the environment into *fields (a struct of the caller's; texts are owned by it for ever). */

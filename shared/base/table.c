@@ -25,18 +25,15 @@ struct table {
 static char grave_mark;
 #define GRAVE (&grave_mark)
 
-static bool is_live(const struct entry *entry)
-{
+static bool is_live(const struct entry *entry) {
 	return entry->key && entry->key != GRAVE;
 }
 
-struct table *table_open(void)
-{
+struct table *table_open(void) {
 	return memory_new(sizeof(struct table));
 }
 
-void table_close(struct table **table)
-{
+void table_close(struct table **table) {
 	if (!*table)
 		return;
 	for (size_t i = 0; i < (*table)->capacity; i++)
@@ -48,13 +45,11 @@ void table_close(struct table **table)
 }
 
 /* FNV's upper bits are the better mixed ones. */
-static size_t first_place(const struct table *table, uint64_t hash)
-{
+static size_t first_place(const struct table *table, uint64_t hash) {
 	return (size_t)(hash ^ hash >> 32) & (table->capacity - 1);
 }
 
-static struct entry *find(const struct table *table, struct slice key, uint64_t hash)
-{
+static struct entry *find(const struct table *table, struct slice key, uint64_t hash) {
 	if (table->capacity == 0)
 		return NULL;
 	for (size_t at = first_place(table, hash);; at = (at + 1) & (table->capacity - 1)) {
@@ -67,8 +62,7 @@ static struct entry *find(const struct table *table, struct slice key, uint64_t 
 	}
 }
 
-static void insert(struct table *table, struct entry entry)
-{
+static void insert(struct table *table, struct entry entry) {
 	size_t at = first_place(table, entry.hash);
 	while (is_live(&table->entries[at]))
 		at = (at + 1) & (table->capacity - 1);
@@ -78,8 +72,7 @@ static void insert(struct table *table, struct entry entry)
 	table->count++;
 }
 
-static void make_room(struct table *table)
-{
+static void make_room(struct table *table) {
 	if ((table->count + table->graves + 1) * 3 <= table->capacity * 2)
 		return;
 	struct table next = { .capacity = 16 };
@@ -93,14 +86,12 @@ static void make_room(struct table *table)
 	*table = next;
 }
 
-void *table_get(const struct table *table, struct slice key)
-{
+void *table_get(const struct table *table, struct slice key) {
 	struct entry *entry = find(table, key, id_hash(key));
 	return entry ? entry->value : NULL;
 }
 
-void *table_put(struct table *table, struct slice key, void *value)
-{
+void *table_put(struct table *table, struct slice key, void *value) {
 	must(value);
 	uint64_t hash = id_hash(key);
 	struct entry *entry = find(table, key, hash);
@@ -114,8 +105,7 @@ void *table_put(struct table *table, struct slice key, void *value)
 	return NULL;
 }
 
-void *table_remove(struct table *table, struct slice key)
-{
+void *table_remove(struct table *table, struct slice key) {
 	struct entry *entry = find(table, key, id_hash(key));
 	if (!entry)
 		return NULL;
@@ -127,13 +117,11 @@ void *table_remove(struct table *table, struct slice key)
 	return value;
 }
 
-size_t table_count(const struct table *table)
-{
+size_t table_count(const struct table *table) {
 	return table->count;
 }
 
-bool table_next(const struct table *table, size_t *at, struct slice *key, void **value)
-{
+bool table_next(const struct table *table, size_t *at, struct slice *key, void **value) {
 	while (*at < table->capacity) {
 		struct entry *entry = &table->entries[(*at)++];
 		if (!is_live(entry))

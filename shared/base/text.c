@@ -11,8 +11,7 @@
 #include "error.h"
 #include "memory.h"
 
-static void reserve(struct text *text, size_t more)
-{
+static void reserve(struct text *text, size_t more) {
 	must(more < SIZE_MAX / 4 && text->length < SIZE_MAX / 4);
 	size_t wanted = text->length + more + 1;
 	if (wanted <= text->capacity)
@@ -24,8 +23,7 @@ static void reserve(struct text *text, size_t more)
 	text->capacity = capacity;
 }
 
-void text_append(struct text *text, const char *bytes, size_t length)
-{
+void text_append(struct text *text, const char *bytes, size_t length) {
 	reserve(text, length);
 	if (length)
 		memcpy(text->bytes + text->length, bytes, length);
@@ -33,23 +31,19 @@ void text_append(struct text *text, const char *bytes, size_t length)
 	text->bytes[text->length] = '\0';
 }
 
-void text_add(struct text *text, const char *string)
-{
+void text_add(struct text *text, const char *string) {
 	text_append(text, string, strlen(string));
 }
 
-void text_add_slice(struct text *text, struct slice slice)
-{
+void text_add_slice(struct text *text, struct slice slice) {
 	text_append(text, slice.bytes, slice.length);
 }
 
-void text_add_char(struct text *text, char c)
-{
+void text_add_char(struct text *text, char c) {
 	text_append(text, &c, 1);
 }
 
-void text_add_int(struct text *text, int64_t value)
-{
+void text_add_int(struct text *text, int64_t value) {
 	char digits[24];
 	size_t at = sizeof(digits);
 	uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
@@ -62,8 +56,7 @@ void text_add_int(struct text *text, int64_t value)
 	text_append(text, digits + at, sizeof(digits) - at);
 }
 
-void text_printf(struct text *text, const char *format, ...)
-{
+void text_printf(struct text *text, const char *format, ...) {
 	va_list arguments, again;
 	va_start(arguments, format);
 	va_copy(again, arguments);
@@ -80,8 +73,7 @@ void text_printf(struct text *text, const char *format, ...)
 	va_end(arguments);
 }
 
-static void add_escaped(struct text *text, unsigned char c)
-{
+static void add_escaped(struct text *text, unsigned char c) {
 	static const char hex[] = "0123456789abcdef";
 	static const char short_names[] = "btn\0fr"; /* 8, 9, 10, none, 12, 13 */
 	char escape[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
@@ -92,8 +84,7 @@ static void add_escaped(struct text *text, unsigned char c)
 	text_append(text, escape, escape[1] == 'u' ? 6 : 2);
 }
 
-void text_add_json(struct text *text, struct slice slice)
-{
+void text_add_json(struct text *text, struct slice slice) {
 	reserve(text, slice.length + 2);
 	text_add_char(text, '"');
 	size_t done = 0;
@@ -110,8 +101,7 @@ void text_add_json(struct text *text, struct slice slice)
 	text_add_char(text, '"');
 }
 
-void text_add_json_time(struct text *text, int64_t at_us)
-{
+void text_add_json_time(struct text *text, int64_t at_us) {
 	char time[CLOCK_TEXT_BYTES];
 	if (at_us == 0) {
 		text_append(text, "null", 4);
@@ -123,21 +113,18 @@ void text_add_json_time(struct text *text, int64_t at_us)
 	text_add_char(text, '"');
 }
 
-void text_clear(struct text *text)
-{
+void text_clear(struct text *text) {
 	text->length = 0;
 	if (text->bytes)
 		text->bytes[0] = '\0';
 }
 
-void text_release(struct text *text)
-{
+void text_release(struct text *text) {
 	free(text->bytes);
 	*text = (struct text){ 0 };
 }
 
-char *text_take(struct text *text)
-{
+char *text_take(struct text *text) {
 	reserve(text, 0);
 	char *bytes = text->bytes;
 	bytes[text->length] = '\0';
@@ -145,23 +132,19 @@ char *text_take(struct text *text)
 	return bytes;
 }
 
-struct slice slice_of(const char *string)
-{
+struct slice slice_of(const char *string) {
 	return (struct slice){ string, string ? strlen(string) : 0 };
 }
 
-bool slice_equal(struct slice a, struct slice b)
-{
+bool slice_equal(struct slice a, struct slice b) {
 	return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
 }
 
-bool slice_is(struct slice slice, const char *string)
-{
+bool slice_is(struct slice slice, const char *string) {
 	return slice_equal(slice, slice_of(string));
 }
 
-struct slice slice_cut(struct slice *rest, char separator)
-{
+struct slice slice_cut(struct slice *rest, char separator) {
 	struct slice part = *rest;
 	const char *found = rest->length ? memchr(rest->bytes, separator, rest->length) : NULL;
 	if (!found) {
@@ -173,8 +156,7 @@ struct slice slice_cut(struct slice *rest, char separator)
 	return part;
 }
 
-int64_t slice_int(struct slice slice, int64_t fallback)
-{
+int64_t slice_int(struct slice slice, int64_t fallback) {
 	bool negative = slice.length > 0 && slice.bytes[0] == '-';
 	size_t at = negative ? 1 : 0;
 	if (at == slice.length)
@@ -192,14 +174,12 @@ int64_t slice_int(struct slice slice, int64_t fallback)
 	return negative ? (int64_t)(0 - value) : (int64_t)value;
 }
 
-char *slice_copy(struct slice slice)
-{
+char *slice_copy(struct slice slice) {
 	return memory_copy(slice.bytes, slice.length);
 }
 
 /* The length of the UTF-8 character that starts at p (Unicode 15, table 3-7), or 0 when there is none. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
+static size_t utf8_length(const unsigned char *p, size_t left) {
 	size_t length = p[0] < 0x80 ? 1 : p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
 	if (length == 0 || length > left)
 		return 0;
@@ -211,8 +191,7 @@ static size_t utf8_length(const unsigned char *p, size_t left)
 	return bad ? 0 : length;
 }
 
-bool slice_is_utf8(struct slice slice)
-{
+bool slice_is_utf8(struct slice slice) {
 	const unsigned char *bytes = (const unsigned char *)slice.bytes;
 	for (size_t i = 0; i < slice.length;) {
 		size_t length = utf8_length(bytes + i, slice.length - i);

@@ -12,16 +12,14 @@
 #include "../base/memory.h"
 #include "bus_inside.h"
 
-static void end_turn(void *context)
-{
+static void end_turn(void *context) {
 	struct bus *bus = context;
 	link_adopt_finished(bus);
 	link_flush(bus);
 	link_take_down(bus);
 }
 
-enum status bus_open(struct loop *loop, const struct bus_options *options, struct bus **bus, struct error *err)
-{
+enum status bus_open(struct loop *loop, const struct bus_options *options, struct bus **bus, struct error *err) {
 	enum status status = link_check(options, err);
 	if (status != STATUS_OK)
 		return status;
@@ -44,16 +42,14 @@ enum status bus_open(struct loop *loop, const struct bus_options *options, struc
 	return STATUS_OK;
 }
 
-static void free_subscription(struct bus_subscription *subscription)
-{
+static void free_subscription(struct bus_subscription *subscription) {
 	natsSubscription_Destroy(subscription->native);
 	free(subscription->subject);
 	free(subscription->queue);
 	free(subscription);
 }
 
-void bus_close(struct bus **bus)
-{
+void bus_close(struct bus **bus) {
 	struct bus *b = *bus;
 	if (!b)
 		return;
@@ -71,31 +67,26 @@ void bus_close(struct bus **bus)
 	free(b);
 }
 
-bool bus_connected(const struct bus *bus)
-{
+bool bus_connected(const struct bus *bus) {
 	return bus->connected;
 }
 
-size_t bus_max_payload(const struct bus *bus)
-{
+size_t bus_max_payload(const struct bus *bus) {
 	return bus->max_payload;
 }
 
-void bus_on_change(struct bus *bus, void (*changed)(void *context, bool connected), void *context)
-{
+void bus_on_change(struct bus *bus, void (*changed)(void *context, bool connected), void *context) {
 	bus->listeners = memory_resize(bus->listeners, bus->listener_count + 1, sizeof(struct listener));
 	bus->listeners[bus->listener_count++] = (struct listener){ changed, context };
 }
 
-void bus_off_change(struct bus *bus, void (*changed)(void *context, bool connected), void *context)
-{
+void bus_off_change(struct bus *bus, void (*changed)(void *context, bool connected), void *context) {
 	for (size_t i = 0; i < bus->listener_count; i++)
 		if (bus->listeners[i].changed == changed && bus->listeners[i].context == context)
 			bus->listeners[i].changed = NULL; /* the place stays: a walk may stand on it */
 }
 
-void bus_tell_listeners(struct bus *bus, bool connected)
-{
+void bus_tell_listeners(struct bus *bus, bool connected) {
 	for (size_t i = 0; i < bus->listener_count; i++)
 		if (bus->listeners[i].changed)
 			bus->listeners[i].changed(bus->listeners[i].context, connected);
@@ -104,8 +95,7 @@ void bus_tell_listeners(struct bus *bus, bool connected)
 /* Subscribing */
 
 /* What must not stand in a protocol line: nats.c sends subjects as they are. */
-static bool is_safe(const char *subject)
-{
+static bool is_safe(const char *subject) {
 	if (!*subject)
 		return false;
 	for (; *subject; subject++)
@@ -114,21 +104,19 @@ static bool is_safe(const char *subject)
 	return true;
 }
 
-static natsStatus subscribe_native(struct bus *bus, struct bus_subscription *subscription)
-{
+static natsStatus subscribe_native(struct bus *bus, struct bus_subscription *subscription) {
 	natsConnection *connection = bus->link->connection;
 	natsStatus s = subscription->queue
-	                       ? natsConnection_QueueSubscribeSync(&subscription->native, connection, subscription->subject,
-	                                                           subscription->queue)
-	                       : natsConnection_SubscribeSync(&subscription->native, connection, subscription->subject);
+	                   ? natsConnection_QueueSubscribeSync(&subscription->native, connection, subscription->subject,
+	                                                       subscription->queue)
+	                   : natsConnection_SubscribeSync(&subscription->native, connection, subscription->subject);
 	if (s == NATS_OK)
 		s = natsSubscription_SetPendingLimits(subscription->native, PENDING_MOST_MESSAGES, PENDING_MOST_BYTES);
 	link_dirty(bus);
 	return s;
 }
 
-void bus_subscribe_natives(struct bus *bus)
-{
+void bus_subscribe_natives(struct bus *bus) {
 	for (size_t i = 0; i < bus->subscription_count; i++) {
 		struct bus_subscription *subscription = bus->subscriptions[i];
 		if (subscription->stopped)
@@ -139,16 +127,14 @@ void bus_subscribe_natives(struct bus *bus)
 	}
 }
 
-static size_t dropped_by(struct bus_subscription *subscription)
-{
+static size_t dropped_by(struct bus_subscription *subscription) {
 	int64_t dropped = 0;
 	if (!subscription->native || natsSubscription_GetDropped(subscription->native, &dropped) != NATS_OK || dropped < 0)
 		return 0;
 	return (size_t)dropped;
 }
 
-void bus_drop_natives(struct bus *bus)
-{
+void bus_drop_natives(struct bus *bus) {
 	for (size_t i = 0; i < bus->subscription_count; i++) {
 		struct bus_subscription *subscription = bus->subscriptions[i];
 		bus->dropped += dropped_by(subscription);
@@ -157,8 +143,7 @@ void bus_drop_natives(struct bus *bus)
 	}
 }
 
-size_t bus_dropped(const struct bus *bus)
-{
+size_t bus_dropped(const struct bus *bus) {
 	size_t dropped = bus->dropped;
 	for (size_t i = 0; i < bus->subscription_count; i++)
 		dropped += dropped_by(bus->subscriptions[i]);
@@ -166,8 +151,7 @@ size_t bus_dropped(const struct bus *bus)
 }
 
 static struct bus_subscription *add_subscription(struct bus *bus, const char *subject, const char *queue,
-                                                 bus_handler *handler, void *context)
-{
+                                                 bus_handler *handler, void *context) {
 	struct bus_subscription *subscription = memory_new(sizeof(*subscription));
 	subscription->subject = slice_copy(slice_of(subject));
 	subscription->queue = queue ? slice_copy(slice_of(queue)) : NULL;
@@ -179,8 +163,7 @@ static struct bus_subscription *add_subscription(struct bus *bus, const char *su
 }
 
 enum status bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler *handler, void *context,
-                          struct error *err)
-{
+                          struct error *err) {
 	if (!is_safe(subject) || (queue && !is_safe(queue)))
 		return fail(err, STATUS_REJECT, "cannot subscribe: a subject or a queue group is malformed");
 	struct bus_subscription *subscription = add_subscription(bus, subject, queue, handler, context);
@@ -193,8 +176,8 @@ enum status bus_subscribe(struct bus *bus, const char *subject, const char *queu
 	return fail(err, STATUS_REJECT, "cannot subscribe to %s: %s", subject, natsStatus_GetText(s));
 }
 
-struct bus_subscription *bus_subscribe_inner(struct bus *bus, const char *subject, bus_handler *handler, void *context)
-{
+struct bus_subscription *bus_subscribe_inner(struct bus *bus, const char *subject, bus_handler *handler,
+                                             void *context) {
 	struct bus_subscription *subscription = add_subscription(bus, subject, NULL, handler, context);
 	subscription->inner = true;
 	if (bus->connected)
@@ -203,8 +186,7 @@ struct bus_subscription *bus_subscribe_inner(struct bus *bus, const char *subjec
 }
 
 /* Its messages stop at once; the struct stays until the bus closes, since a poll may stand on it. */
-void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription)
-{
+void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription) {
 	struct bus_subscription *s = *subscription;
 	if (!s)
 		return;
@@ -218,8 +200,7 @@ void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription)
 
 /* Draining lets nats.c ask the server to stop, and still hands out what is on its way. It takes a short thread of the
  * library for each subscription: fine for the one time that a process stops. */
-void bus_unsubscribe_all(struct bus *bus)
-{
+void bus_unsubscribe_all(struct bus *bus) {
 	for (size_t i = 0; i < bus->subscription_count; i++) {
 		struct bus_subscription *subscription = bus->subscriptions[i];
 		if (subscription->inner || subscription->stopped)
@@ -232,8 +213,7 @@ void bus_unsubscribe_all(struct bus *bus)
 	link_dirty(bus);
 }
 
-bool bus_drained(const struct bus *bus)
-{
+bool bus_drained(const struct bus *bus) {
 	for (size_t i = 0; i < bus->subscription_count; i++) {
 		const struct bus_subscription *subscription = bus->subscriptions[i];
 		/* "Illegal state" means: not yet. A lost connection has taken the rest with it, and native with that. */
@@ -244,8 +224,7 @@ bool bus_drained(const struct bus *bus)
 	return true;
 }
 
-static void deliver(struct bus *bus, struct bus_subscription *subscription, natsMsg *native)
-{
+static void deliver(struct bus *bus, struct bus_subscription *subscription, natsMsg *native) {
 	const char *reply = natsMsg_GetReply(native);
 	int length = natsMsg_GetDataLength(native);
 	struct bus_message message = {
@@ -263,8 +242,7 @@ static void deliver(struct bus *bus, struct bus_subscription *subscription, nats
 	bus->kept = false;
 }
 
-void bus_poll(struct bus *bus)
-{
+void bus_poll(struct bus *bus) {
 	natsMsg *message;
 	bus->polling = true;
 	for (size_t i = 0; i < bus->subscription_count; i++) {
@@ -286,8 +264,7 @@ void bus_poll(struct bus *bus)
 
 /* Publishing */
 
-static enum status after_publish(struct bus *bus, natsStatus s, size_t bytes)
-{
+static enum status after_publish(struct bus *bus, natsStatus s, size_t bytes) {
 	if (s == NATS_MAX_PAYLOAD)
 		return STATUS_REJECT;
 	if (s != NATS_OK)
@@ -299,8 +276,7 @@ static enum status after_publish(struct bus *bus, natsStatus s, size_t bytes)
 	return STATUS_OK;
 }
 
-static enum status check_publish(const struct bus *bus, const char *subject, const char *reply, struct slice body)
-{
+static enum status check_publish(const struct bus *bus, const char *subject, const char *reply, struct slice body) {
 	if (!is_safe(subject) || (reply && !is_safe(reply))) {
 		log_error("a message was not published: its subject or reply subject is malformed", NULL);
 		return STATUS_REJECT;
@@ -310,13 +286,11 @@ static enum status check_publish(const struct bus *bus, const char *subject, con
 	return bus->connected && bus->unflushed_bytes < UNFLUSHED_MOST_BYTES ? STATUS_OK : STATUS_RETRY;
 }
 
-enum status bus_publish(struct bus *bus, const char *subject, struct slice body)
-{
+enum status bus_publish(struct bus *bus, const char *subject, struct slice body) {
 	return bus_publish_with(bus, subject, NULL, NULL, 0, body);
 }
 
-static bool is_header_safe(const struct bus_header *header)
-{
+static bool is_header_safe(const struct bus_header *header) {
 	for (const char *c = header->name; *c; c++)
 		if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7F || *c == ':')
 			return false;
@@ -324,12 +298,12 @@ static bool is_header_safe(const struct bus_header *header)
 }
 
 static natsStatus publish_message(struct bus *bus, const char *subject, const char *reply,
-                                  const struct bus_header *headers, size_t header_count, struct slice body)
-{
+                                  const struct bus_header *headers, size_t header_count, struct slice body) {
 	natsMsg *message = NULL;
 	natsStatus s = natsMsg_Create(&message, subject, reply, body.bytes, (int)body.length);
 	for (size_t i = 0; i < header_count && s == NATS_OK; i++)
-		s = is_header_safe(&headers[i]) ? natsMsgHeader_Set(message, headers[i].name, headers[i].value) : NATS_INVALID_ARG;
+		s = is_header_safe(&headers[i]) ? natsMsgHeader_Set(message, headers[i].name, headers[i].value)
+		                                : NATS_INVALID_ARG;
 	if (s == NATS_OK)
 		s = natsConnection_PublishMsg(bus->link->connection, message);
 	natsMsg_Destroy(message);
@@ -337,8 +311,7 @@ static natsStatus publish_message(struct bus *bus, const char *subject, const ch
 }
 
 enum status bus_publish_with(struct bus *bus, const char *subject, const char *reply, const struct bus_header *headers,
-                             size_t header_count, struct slice body)
-{
+                             size_t header_count, struct slice body) {
 	enum status status = check_publish(bus, subject, reply && *reply ? reply : NULL, body);
 	if (status != STATUS_OK)
 		return status;

@@ -23,7 +23,7 @@ struct bus_message {
 	const char *subject;
 	const char *reply; /* "" when none is wanted */
 	struct slice body; /* borrowed until the handler returns */
-	void *native;     /* these two are for the bus alone */
+	void *native;      /* these two are for the bus alone */
 	struct bus *bus;
 };
 
@@ -48,8 +48,9 @@ void bus_on_change(struct bus *bus, void (*changed)(void *context, bool connecte
 /* queue may be NULL. handler runs on the loop. */
 enum status bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler *handler, void *context,
                           struct error *err);
-void bus_unsubscribe_all(struct bus *bus); /* first step of a graceful stop: takes no new messages (replies still come) */
-bool bus_drained(const struct bus *bus);   /* after it: all that was on its way has been handed out */
+void bus_unsubscribe_all(
+	struct bus *bus);                    /* first step of a graceful stop: takes no new messages (replies still come) */
+bool bus_drained(const struct bus *bus); /* after it: all that was on its way has been handed out */
 
 /* While disconnected a publish fails with STATUS_RETRY and nothing is kept. */
 enum status bus_publish(struct bus *bus, const char *subject, struct slice body);

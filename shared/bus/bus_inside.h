@@ -28,7 +28,7 @@ struct bus_subscription {
 	bool stopped;             /* drains what has arrived, and is not made again */
 	bool draining;
 	void (*nobody)(void *context); /* or NULL: nats.c has met, and thrown away, a "no responders" status */
-	const size_t *awaited;    /* or NULL: while it is 0 there is nothing to poll for */
+	const size_t *awaited;         /* or NULL: while it is 0 there is nothing to poll for */
 };
 
 /* nats.c's synchronous subscriptions swallow a "no responders" status without saying whose it was. So replies come to
@@ -45,8 +45,8 @@ enum { INBOX_COUNT = 32 };
 
 struct requests {
 	struct inbox inboxes[INBOX_COUNT];
-	unsigned idle_inboxes; /* a bit each */
-	unsigned next_inbox;   /* when none is idle */
+	unsigned idle_inboxes;  /* a bit each */
+	unsigned next_inbox;    /* when none is idle */
 	struct request **slots; /* by index; recycled through `free_slots` */
 	size_t count;
 	uint32_t *free_slots;
@@ -95,7 +95,7 @@ enum {
 	ALIVE_LIMIT_MS = 25000,
 	CLOSE_FLUSH_MS = 1000,
 	IO_BUFFER_BYTES = 128 * 1024,
-	FLUSH_EARLY_BYTES = 1024 * 1024,     /* written at once instead of at the end of the turn */
+	FLUSH_EARLY_BYTES = 1024 * 1024,         /* written at once instead of at the end of the turn */
 	UNFLUSHED_MOST_BYTES = 64 * 1024 * 1024, /* more is refused: the server does not take it */
 	PENDING_MOST_MESSAGES = 1000000,
 	PENDING_MOST_BYTES = 512 * 1024 * 1024,
@@ -104,19 +104,19 @@ enum {
 
 /* bus_link.c */
 enum status link_check(const struct bus_options *options, struct error *err);
-void link_start(struct bus *bus);          /* begins an attempt to connect */
+void link_start(struct bus *bus); /* begins an attempt to connect */
 void link_wait(struct bus *bus, int64_t wait_ms);
 void link_adopt_finished(struct bus *bus); /* takes what an attempt has brought */
 void link_take_down(struct bus *bus);      /* frees the failed link and plans the next attempt */
 void link_dirty(struct bus *bus);          /* there are bytes to write at the end of the turn */
 void link_flush(struct bus *bus);
-void link_close(struct bus *bus);          /* for ever; flushes first */
+void link_close(struct bus *bus); /* for ever; flushes first */
 void link_declare_lost(struct bus *bus);
 
 /* bus.c */
-void bus_poll(struct bus *bus);                       /* hands out the messages that have been read */
-void bus_subscribe_natives(struct bus *bus);          /* on a new link */
-void bus_drop_natives(struct bus *bus);               /* of a failed link */
+void bus_poll(struct bus *bus);              /* hands out the messages that have been read */
+void bus_subscribe_natives(struct bus *bus); /* on a new link */
+void bus_drop_natives(struct bus *bus);      /* of a failed link */
 void bus_tell_listeners(struct bus *bus, bool connected);
 struct bus_subscription *bus_subscribe_inner(struct bus *bus, const char *subject, bus_handler *handler, void *context);
 void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription);

@@ -3,16 +3,14 @@
 
 #include <string.h>
 
-static void skip_space(struct slice *json)
-{
+static void skip_space(struct slice *json) {
 	while (json->length && strchr(" \t\r\n", *json->bytes) && *json->bytes) {
 		json->bytes++;
 		json->length--;
 	}
 }
 
-static bool skip_char(struct slice *json, char c)
-{
+static bool skip_char(struct slice *json, char c) {
 	skip_space(json);
 	if (json->length == 0 || *json->bytes != c)
 		return false;
@@ -22,8 +20,7 @@ static bool skip_char(struct slice *json, char c)
 }
 
 /* The length of the string at the start, quotes included; 0 when there is no whole one. */
-static size_t string_length(struct slice json)
-{
+static size_t string_length(struct slice json) {
 	if (json.length == 0 || *json.bytes != '"')
 		return 0;
 	for (size_t i = 1; i < json.length; i++) {
@@ -35,8 +32,7 @@ static size_t string_length(struct slice json)
 	return 0;
 }
 
-static size_t value_length(struct slice json)
-{
+static size_t value_length(struct slice json) {
 	size_t depth = 0;
 	for (size_t i = 0; i < json.length; i++) {
 		char c = json.bytes[i];
@@ -56,16 +52,14 @@ static size_t value_length(struct slice json)
 	return depth == 0 ? json.length : 0;
 }
 
-static struct slice take(struct slice *json, size_t length)
-{
+static struct slice take(struct slice *json, size_t length) {
 	struct slice part = { json->bytes, length };
 	json->bytes += length;
 	json->length -= length;
 	return part;
 }
 
-struct slice bus_json_member(struct slice json, const char *name)
-{
+struct slice bus_json_member(struct slice json, const char *name) {
 	const struct slice none = { NULL, 0 };
 	if (!skip_char(&json, '{'))
 		return none;
@@ -87,8 +81,7 @@ struct slice bus_json_member(struct slice json, const char *name)
 	return none;
 }
 
-uint64_t bus_json_number(struct slice json, const char *name, uint64_t fallback)
-{
+uint64_t bus_json_number(struct slice json, const char *name, uint64_t fallback) {
 	struct slice value = bus_json_member(json, name);
 	uint64_t number = 0;
 	if (value.length == 0 || value.length > 20)
@@ -102,8 +95,7 @@ uint64_t bus_json_number(struct slice json, const char *name, uint64_t fallback)
 	return number;
 }
 
-struct slice bus_json_text(struct slice json, const char *name)
-{
+struct slice bus_json_text(struct slice json, const char *name) {
 	struct slice value = bus_json_member(json, name);
 	if (value.length < 2 || *value.bytes != '"')
 		return (struct slice){ NULL, 0 };

@@ -28,8 +28,7 @@ struct attempt {
 /* The event loop adapter. Once the loop has adopted a link, nats.c calls these in the loop's thread only, but for
  * adapter_write while a subscription drains. */
 
-static natsStatus adapter_attach(void **data, void *loop, natsConnection *connection, natsSock fd)
-{
+static natsStatus adapter_attach(void **data, void *loop, natsConnection *connection, natsSock fd) {
 	struct link *link = loop; /* see new_options */
 	link->connection = connection;
 	link->fd = fd;
@@ -37,8 +36,7 @@ static natsStatus adapter_attach(void **data, void *loop, natsConnection *connec
 	return NATS_OK;
 }
 
-static void link_stop_watching(struct link *link)
-{
+static void link_stop_watching(struct link *link) {
 	struct bus *bus = link->bus;
 	if (bus && link->fd >= 0) {
 		loop_watch(bus->loop, link->fd, 0, NULL, NULL);
@@ -50,15 +48,13 @@ static void link_stop_watching(struct link *link)
 	link->fd = -1;
 }
 
-static natsStatus adapter_read(void *data, bool add)
-{
+static natsStatus adapter_read(void *data, bool add) {
 	if (!add)
 		link_stop_watching(data);
 	return NATS_OK;
 }
 
-static natsStatus adapter_write(void *data, bool add)
-{
+static natsStatus adapter_write(void *data, bool add) {
 	struct link *link = data;
 	struct bus *bus = link->bus;
 	if (bus && add) {
@@ -69,15 +65,13 @@ static natsStatus adapter_write(void *data, bool add)
 	return NATS_OK;
 }
 
-static natsStatus adapter_detach(void *data)
-{
+static natsStatus adapter_detach(void *data) {
 	link_stop_watching(data);
 	return NATS_OK;
 }
 
 /* The default of nats.c prints asynchronous errors on stderr; what is dropped is counted by bus_dropped. */
-static void ignore_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *context)
-{
+static void ignore_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *context) {
 	(void)connection;
 	(void)subscription;
 	(void)status;
@@ -86,8 +80,7 @@ static void ignore_error(natsConnection *connection, natsSubscription *subscript
 
 static void link_ready(void *context, int fd, int events);
 
-static enum status check_urls(const char *urls, struct error *err)
-{
+static enum status check_urls(const char *urls, struct error *err) {
 	struct slice rest = slice_of(urls);
 	do {
 		struct slice url = slice_cut(&rest, ',');
@@ -105,8 +98,7 @@ static enum status check_urls(const char *urls, struct error *err)
 	return STATUS_OK;
 }
 
-static natsOptions *new_options(const char *url, const char *name, struct link *link, natsStatus *status)
-{
+static natsOptions *new_options(const char *url, const char *name, struct link *link, natsStatus *status) {
 	natsOptions *o = NULL;
 	must(natsOptions_Create(&o) == NATS_OK);
 	*status = natsOptions_SetURL(o, url);
@@ -125,8 +117,7 @@ static natsOptions *new_options(const char *url, const char *name, struct link *
 	return o;
 }
 
-enum status link_check(const struct bus_options *options, struct error *err)
-{
+enum status link_check(const struct bus_options *options, struct error *err) {
 	enum status status = check_urls(options->url, err);
 	if (status != STATUS_OK)
 		return status;
@@ -141,16 +132,14 @@ enum status link_check(const struct bus_options *options, struct error *err)
 
 /* Connecting */
 
-static void link_free(struct link *link)
-{
+static void link_free(struct link *link) {
 	if (!link)
 		return;
 	natsConnection_Destroy(link->connection); /* calls adapter_detach when it is still attached */
 	free(link);
 }
 
-static void attempt_free(struct attempt *attempt)
-{
+static void attempt_free(struct attempt *attempt) {
 	link_free(attempt->link);
 	natsOptions_Destroy(attempt->options);
 	pthread_mutex_destroy(&attempt->mutex);
@@ -158,8 +147,7 @@ static void attempt_free(struct attempt *attempt)
 	free(attempt);
 }
 
-static void *attempt_run(void *context)
-{
+static void *attempt_run(void *context) {
 	struct attempt *attempt = context;
 	natsConnection *connection = NULL;
 	natsStatus status = natsConnection_Connect(&connection, attempt->options);
@@ -179,8 +167,7 @@ static void *attempt_run(void *context)
 	return NULL;
 }
 
-void link_start(struct bus *bus)
-{
+void link_start(struct bus *bus) {
 	struct attempt *attempt = memory_new(sizeof(*attempt));
 	natsStatus status;
 	pthread_attr_t attributes;
@@ -202,8 +189,7 @@ void link_start(struct bus *bus)
 	}
 }
 
-void link_wait(struct bus *bus, int64_t wait_ms)
-{
+void link_wait(struct bus *bus, int64_t wait_ms) {
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += wait_ms / 1000;
@@ -219,21 +205,18 @@ void link_wait(struct bus *bus, int64_t wait_ms)
 	pthread_mutex_unlock(&bus->attempt->mutex);
 }
 
-static void retry(void *context)
-{
+static void retry(void *context) {
 	struct bus *bus = context;
 	bus->retry_timer = NULL;
 	link_start(bus);
 }
 
-static void plan_retry(struct bus *bus, int64_t least_ms, int64_t most_ms)
-{
+static void plan_retry(struct bus *bus, int64_t least_ms, int64_t most_ms) {
 	int64_t wait_us = least_ms * 1000 + (int64_t)(id_random() % (uint64_t)((most_ms - least_ms) * 1000));
 	bus->retry_timer = loop_timer_start(bus->loop, clock_mono_us() + wait_us, retry, bus);
 }
 
-static void check_alive(void *context)
-{
+static void check_alive(void *context) {
 	struct bus *bus = context;
 	int64_t now_us = clock_mono_us();
 	bus->alive_timer = loop_timer_start(bus->loop, now_us + ALIVE_INTERVAL_MS * 1000, check_alive, bus);
@@ -246,8 +229,7 @@ static void check_alive(void *context)
 	bus_publish(bus, bus->alive_subject, (struct slice){ "", 0 });
 }
 
-static void adopt(struct bus *bus, struct link *link)
-{
+static void adopt(struct bus *bus, struct link *link) {
 	bus->link = link;
 	link->bus = bus;
 	bus->connected = true;
@@ -265,8 +247,7 @@ static void adopt(struct bus *bus, struct link *link)
 	bus_tell_listeners(bus, true);
 }
 
-void link_adopt_finished(struct bus *bus)
-{
+void link_adopt_finished(struct bus *bus) {
 	struct attempt *attempt = bus->attempt;
 	if (!attempt)
 		return;
@@ -293,8 +274,7 @@ void link_adopt_finished(struct bus *bus)
 
 /* Reading and writing */
 
-static void link_ready(void *context, int fd, int events)
-{
+static void link_ready(void *context, int fd, int events) {
 	struct bus *bus = context;
 	(void)fd;
 	if (events & LOOP_WRITE)
@@ -307,16 +287,14 @@ static void link_ready(void *context, int fd, int events)
 	bus_poll(bus);
 }
 
-void link_dirty(struct bus *bus)
-{
+void link_dirty(struct bus *bus) {
 	if (bus->dirty)
 		return;
 	bus->dirty = true;
 	loop_need_end(bus->loop);
 }
 
-void link_flush(struct bus *bus)
-{
+void link_flush(struct bus *bus) {
 	if (!bus->connected || (!bus->dirty && !atomic_load(&bus->wants_write)))
 		return;
 	bus->dirty = false;
@@ -335,8 +313,7 @@ void link_flush(struct bus *bus)
 	}
 }
 
-void link_declare_lost(struct bus *bus)
-{
+void link_declare_lost(struct bus *bus) {
 	if (!bus->connected)
 		return;
 	/* nats.c closes a connection without a flush only when it reads its end. */
@@ -345,8 +322,7 @@ void link_declare_lost(struct bus *bus)
 	bus_poll(bus);
 }
 
-static void drop_link(struct bus *bus)
-{
+static void drop_link(struct bus *bus) {
 	struct link *link = bus->link;
 	/* First the connection: destroying a live subscription writes to it, and nats.c would wait for an answer. */
 	link->bus = NULL;
@@ -360,8 +336,7 @@ static void drop_link(struct bus *bus)
 	link_free(link);
 }
 
-void link_take_down(struct bus *bus)
-{
+void link_take_down(struct bus *bus) {
 	if (!bus->lost)
 		return;
 	drop_link(bus);
@@ -373,8 +348,7 @@ void link_take_down(struct bus *bus)
 	loop_again(bus->loop);
 }
 
-static void flush_for_close(struct bus *bus)
-{
+static void flush_for_close(struct bus *bus) {
 	int64_t until_us = clock_mono_us() + CLOSE_FLUSH_MS * 1000;
 	while (bus->connected && natsConnection_Buffered(bus->link->connection) > 0) {
 		natsConnection_ProcessWriteEvent(bus->link->connection);
@@ -389,8 +363,7 @@ static void flush_for_close(struct bus *bus)
 		link_declare_lost(bus);
 }
 
-void link_close(struct bus *bus)
-{
+void link_close(struct bus *bus) {
 	loop_timer_stop(bus->loop, &bus->retry_timer);
 	flush_for_close(bus);
 	if (bus->link) {

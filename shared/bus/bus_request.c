@@ -22,8 +22,7 @@ struct request {
 	enum status ending; /* when the timer fires */
 };
 
-static void write_token(char *out, const struct request *request)
-{
+static void write_token(char *out, const struct request *request) {
 	static const char hex[] = "0123456789abcdef";
 	uint64_t token = (uint64_t)request->generation << 32 | request->index;
 	for (int i = TOKEN_LENGTH - 1; i >= 0; i--) {
@@ -33,8 +32,7 @@ static void write_token(char *out, const struct request *request)
 	out[TOKEN_LENGTH] = '\0';
 }
 
-static bool read_token(const char *text, uint64_t *token)
-{
+static bool read_token(const char *text, uint64_t *token) {
 	*token = 0;
 	for (int i = 0; i < TOKEN_LENGTH; i++) {
 		char c = text[i];
@@ -46,8 +44,7 @@ static bool read_token(const char *text, uint64_t *token)
 	return text[TOKEN_LENGTH] == '\0';
 }
 
-static struct request *take_slot(struct bus *bus)
-{
+static struct request *take_slot(struct bus *bus) {
 	struct requests *requests = &bus->requests;
 	if (requests->free_count > 0)
 		return requests->slots[requests->free_slots[--requests->free_count]];
@@ -60,11 +57,10 @@ static struct request *take_slot(struct bus *bus)
 	return request;
 }
 
-static void enter_inbox(struct request *request)
-{
+static void enter_inbox(struct request *request) {
 	struct requests *requests = &request->bus->requests;
-	unsigned index = requests->idle_inboxes ? (unsigned)__builtin_ctz(requests->idle_inboxes)
-	                                        : requests->next_inbox++ % INBOX_COUNT;
+	unsigned index =
+		requests->idle_inboxes ? (unsigned)__builtin_ctz(requests->idle_inboxes) : requests->next_inbox++ % INBOX_COUNT;
 	struct inbox *inbox = &requests->inboxes[index];
 	requests->idle_inboxes &= ~(1u << index);
 	request->inbox = inbox;
@@ -78,8 +74,7 @@ static void enter_inbox(struct request *request)
 	inbox->awaited++;
 }
 
-static void leave_inbox(struct request *request)
-{
+static void leave_inbox(struct request *request) {
 	struct inbox *inbox = request->inbox;
 	*(request->older ? &request->older->newer : &inbox->oldest) = request->newer;
 	*(request->newer ? &request->newer->older : &inbox->newest) = request->older;
@@ -88,8 +83,7 @@ static void leave_inbox(struct request *request)
 }
 
 /* Frees the slot before the handler runs, so that the handler may make requests. */
-static void finish(struct request *request, enum status status, const struct bus_message *message)
-{
+static void finish(struct request *request, enum status status, const struct bus_message *message) {
 	struct bus *bus = request->bus;
 	bus_reply_handler *handler = request->handler;
 	void *context = request->context;
@@ -101,15 +95,13 @@ static void finish(struct request *request, enum status status, const struct bus
 	handler(context, status, message);
 }
 
-static void on_timer(void *context)
-{
+static void on_timer(void *context) {
 	struct request *request = context;
 	request->timer = NULL;
 	finish(request, request->ending, NULL);
 }
 
-static void on_reply(void *context, const struct bus_message *message)
-{
+static void on_reply(void *context, const struct bus_message *message) {
 	struct inbox *inbox = context;
 	struct requests *requests = &inbox->bus->requests;
 	uint64_t token;
@@ -122,16 +114,14 @@ static void on_reply(void *context, const struct bus_message *message)
 
 /* When more than one request waits in an inbox, the oldest is the likeliest: the server answers this status in order, and
  * one that is older still has lost its responder too. A wrong guess is a RETRY too early, which any caller must expect. */
-static void on_nobody(void *context)
-{
+static void on_nobody(void *context) {
 	const struct inbox *inbox = context;
 	if (inbox->oldest)
 		finish(inbox->oldest, STATUS_RETRY, NULL);
 }
 
 void bus_request(struct bus *bus, const char *subject, const struct bus_header *headers, size_t header_count,
-                 struct slice body, int64_t timeout_ms, bus_reply_handler *handler, void *context)
-{
+                 struct slice body, int64_t timeout_ms, bus_reply_handler *handler, void *context) {
 	struct request *request = take_slot(bus);
 	char reply[sizeof(request->inbox->prefix) + TOKEN_LENGTH + 1];
 	enter_inbox(request);
@@ -147,14 +137,12 @@ void bus_request(struct bus *bus, const char *subject, const struct bus_header *
 	request->timer = loop_timer_start(bus->loop, at_us, on_timer, request);
 }
 
-void requests_open(struct bus *bus, const char *random)
-{
+void requests_open(struct bus *bus, const char *random) {
 	char subject[sizeof(bus->requests.inboxes[0].prefix) + 2];
 	for (int i = 0; i < INBOX_COUNT; i++) {
 		struct inbox *inbox = &bus->requests.inboxes[i];
 		inbox->bus = bus;
-		inbox->prefix_length =
-			(size_t)snprintf(inbox->prefix, sizeof(inbox->prefix), "_INBOX.%s.%d.", random, i);
+		inbox->prefix_length = (size_t)snprintf(inbox->prefix, sizeof(inbox->prefix), "_INBOX.%s.%d.", random, i);
 		snprintf(subject, sizeof(subject), "%s*", inbox->prefix);
 		struct bus_subscription *subscription = bus_subscribe_inner(bus, subject, on_reply, inbox);
 		subscription->nobody = on_nobody;
@@ -163,8 +151,7 @@ void requests_open(struct bus *bus, const char *random)
 	}
 }
 
-void requests_fail_all(struct bus *bus)
-{
+void requests_fail_all(struct bus *bus) {
 	uint64_t serial = bus->requests.serial;
 	for (size_t i = 0; i < bus->requests.count; i++) {
 		struct request *request = bus->requests.slots[i];
@@ -173,8 +160,7 @@ void requests_fail_all(struct bus *bus)
 	}
 }
 
-void requests_close(struct bus *bus)
-{
+void requests_close(struct bus *bus) {
 	for (size_t i = 0; i < bus->requests.count; i++) {
 		loop_timer_stop(bus->loop, &bus->requests.slots[i]->timer);
 		free(bus->requests.slots[i]);

@@ -39,15 +39,13 @@ struct consumer {
 	int64_t heard_at_us; /* from the server, or of an answer to it */
 };
 
-static void release(struct consumer *consumer)
-{
+static void release(struct consumer *consumer) {
 	free(consumer->stream);
 	free(consumer->durable);
 	free(consumer);
 }
 
-static void pull(struct consumer *consumer)
-{
+static void pull(struct consumer *consumer) {
 	size_t busy = consumer->asked + consumer->unanswered;
 	/* Few large pulls instead of many small ones: the next one goes when half the window is free. */
 	if (!consumer->created || busy > consumer->window / 2)
@@ -60,8 +58,7 @@ static void pull(struct consumer *consumer)
 		consumer->asked += batch;
 }
 
-static void on_created(void *context, enum status status, const struct bus_message *message)
-{
+static void on_created(void *context, enum status status, const struct bus_message *message) {
 	struct consumer *consumer = context;
 	struct error err = { 0 };
 	uint64_t error_code;
@@ -83,8 +80,7 @@ static void on_created(void *context, enum status status, const struct bus_messa
 	}
 }
 
-static void create(struct consumer *consumer)
-{
+static void create(struct consumer *consumer) {
 	struct text body = { 0 };
 	char subject[256];
 	if (consumer->creating || !bus_connected(consumer->bus))
@@ -98,13 +94,12 @@ static void create(struct consumer *consumer)
 	            (long long)consumer->ack_wait_ms * 1000000);
 	text_add(&body, ",\"replay_policy\":\"instant\"}}");
 	snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.DURABLE.CREATE.%s.%s", consumer->stream, consumer->durable);
-	bus_request(consumer->bus, subject, NULL, 0, (struct slice){ body.bytes, body.length }, CREATE_TIMEOUT_MS, on_created,
-	            consumer);
+	bus_request(consumer->bus, subject, NULL, 0, (struct slice){ body.bytes, body.length }, CREATE_TIMEOUT_MS,
+	            on_created, consumer);
 	text_release(&body);
 }
 
-static void on_watchdog(void *context)
-{
+static void on_watchdog(void *context) {
 	struct consumer *consumer = context;
 	int64_t now_us = clock_mono_us();
 	int64_t silent_ms = (now_us - consumer->heard_at_us) / 1000;
@@ -119,8 +114,7 @@ static void on_watchdog(void *context)
 }
 
 /* 408: the pull has expired, 404: nothing there, 409: the consumer is gone, has moved, or takes no more pulls. */
-static void on_status(struct consumer *consumer, int code, const struct bus_message *message)
-{
+static void on_status(struct consumer *consumer, int code, const struct bus_message *message) {
 	const char *header = bus_header(message, "Nats-Pending-Messages");
 	size_t left = header ? (size_t)slice_int(slice_of(header), 0) : consumer->asked;
 	if (code < 400)
@@ -132,8 +126,7 @@ static void on_status(struct consumer *consumer, int code, const struct bus_mess
 		consumer->created = false; /* made again by the watchdog */
 }
 
-static void on_message(void *context, const struct bus_message *message)
-{
+static void on_message(void *context, const struct bus_message *message) {
 	struct consumer *consumer = context;
 	consumer->heard_at_us = loop_now(consumer->bus->loop);
 	int code = *message->reply ? 0 : bus_status_code(message);
@@ -149,14 +142,12 @@ static void on_message(void *context, const struct bus_message *message)
 	consumer->handler(consumer->context, message);
 }
 
-static void on_nobody(void *context)
-{
+static void on_nobody(void *context) {
 	struct consumer *consumer = context;
 	consumer->created = false;
 }
 
-static void on_change(void *context, bool connected)
-{
+static void on_change(void *context, bool connected) {
 	struct consumer *consumer = context;
 	consumer->asked = 0;
 	consumer->unanswered = 0;
@@ -166,8 +157,7 @@ static void on_change(void *context, bool connected)
 }
 
 enum status consumer_open(struct bus *bus, const char *stream, const char *durable, int64_t ack_wait_ms, size_t window,
-                          bus_handler *handler, void *context, struct consumer **consumer, struct error *err)
-{
+                          bus_handler *handler, void *context, struct consumer **consumer, struct error *err) {
 	if (!id_is_token(slice_of(stream)) || !id_is_token(slice_of(durable)) || window == 0)
 		return fail(err, STATUS_REJECT, "a stream, a consumer or a window is malformed");
 	struct consumer *c = memory_new(sizeof(*c));
@@ -192,8 +182,7 @@ enum status consumer_open(struct bus *bus, const char *stream, const char *durab
 	return STATUS_OK;
 }
 
-static void answer(struct consumer *consumer, const char *ack_subject, struct slice body)
-{
+static void answer(struct consumer *consumer, const char *ack_subject, struct slice body) {
 	/* An answer that is lost costs a repeated delivery, which every reader must expect anyway. */
 	bus_publish(consumer->bus, ack_subject, body);
 	if (consumer->unanswered > 0)
@@ -202,20 +191,17 @@ static void answer(struct consumer *consumer, const char *ack_subject, struct sl
 	pull(consumer);
 }
 
-void consumer_ack(struct consumer *consumer, const char *ack_subject)
-{
+void consumer_ack(struct consumer *consumer, const char *ack_subject) {
 	answer(consumer, ack_subject, SLICE("+ACK"));
 }
 
-void consumer_nak(struct consumer *consumer, const char *ack_subject, int64_t delay_ms)
-{
+void consumer_nak(struct consumer *consumer, const char *ack_subject, int64_t delay_ms) {
 	char body[64];
 	int length = snprintf(body, sizeof(body), "-NAK {\"delay\":%lld}", (long long)delay_ms * 1000000);
 	answer(consumer, ack_subject, (struct slice){ body, (size_t)length });
 }
 
-void consumer_close(struct consumer **consumer)
-{
+void consumer_close(struct consumer **consumer) {
 	struct consumer *c = *consumer;
 	if (!c)
 		return;

@@ -31,23 +31,20 @@ struct call {
 	const char *retention;
 };
 
-static struct call *call_new(struct bus *bus, void *context)
-{
+static struct call *call_new(struct bus *bus, void *context) {
 	struct call *call = memory_new(sizeof(*call));
 	call->bus = bus;
 	call->context = context;
 	return call;
 }
 
-static void call_free(struct call *call)
-{
+static void call_free(struct call *call) {
 	text_release(&call->config);
 	free(call->name);
 	free(call);
 }
 
-static void api(struct call *call, struct slice body, bus_reply_handler *handler, const char *verb, const char *name)
-{
+static void api(struct call *call, struct slice body, bus_reply_handler *handler, const char *verb, const char *name) {
 	char subject[320];
 	int length = snprintf(subject, sizeof(subject), "$JS.API.%s.%s", verb, name);
 	must(length > 0 && (size_t)length < sizeof(subject));
@@ -55,8 +52,7 @@ static void api(struct call *call, struct slice body, bus_reply_handler *handler
 }
 
 enum status bus_api_status(enum status status, const struct bus_message *message, uint64_t *error_code,
-                           struct error *err)
-{
+                           struct error *err) {
 	*error_code = 0;
 	if (status != STATUS_OK)
 		return fail(err, status, "JetStream did not answer");
@@ -73,15 +69,13 @@ enum status bus_api_status(enum status status, const struct bus_message *message
 /* Making a stream: create; when it exists with another config, look at its retention, which cannot be changed, and
  * update the rest. */
 
-static void end_ensure(struct call *call, enum status status, const struct error *err)
-{
+static void end_ensure(struct call *call, enum status status, const struct error *err) {
 	if (call->done != NULL)
 		call->done(call->context, status, err);
 	call_free(call);
 }
 
-static void send_config(struct call *call, const char *verb, bus_reply_handler *handler)
-{
+static void send_config(struct call *call, const char *verb, bus_reply_handler *handler) {
 	struct text body = { 0 };
 	text_printf(&body, "{\"retention\":\"%s\",", call->retention);
 	text_append(&body, call->config.bytes, call->config.length);
@@ -89,16 +83,14 @@ static void send_config(struct call *call, const char *verb, bus_reply_handler *
 	text_release(&body);
 }
 
-static void on_updated(void *context, enum status status, const struct bus_message *message)
-{
+static void on_updated(void *context, enum status status, const struct bus_message *message) {
 	struct error err = { 0 };
 	uint64_t error_code;
 	status = bus_api_status(status, message, &error_code, &err);
 	end_ensure(context, status, &err);
 }
 
-static void on_existing(void *context, enum status status, const struct bus_message *message)
-{
+static void on_existing(void *context, enum status status, const struct bus_message *message) {
 	struct call *call = context;
 	struct error err = { 0 };
 	uint64_t error_code;
@@ -108,14 +100,13 @@ static void on_existing(void *context, enum status status, const struct bus_mess
 		return;
 	}
 	struct slice retention = bus_json_text(bus_json_member(message->body, "config"), "retention");
-	call->retention = slice_is(retention, "workqueue") ? "workqueue"
+	call->retention = slice_is(retention, "workqueue")  ? "workqueue"
 	                  : slice_is(retention, "interest") ? "interest"
 	                                                    : "limits";
 	send_config(call, "STREAM.UPDATE", on_updated);
 }
 
-static void on_created(void *context, enum status status, const struct bus_message *message)
-{
+static void on_created(void *context, enum status status, const struct bus_message *message) {
 	struct call *call = context;
 	struct error err = { 0 };
 	uint64_t error_code;
@@ -126,8 +117,7 @@ static void on_created(void *context, enum status status, const struct bus_messa
 		end_ensure(call, status, &err);
 }
 
-static void add_config(struct text *out, const struct stream_config *config)
-{
+static void add_config(struct text *out, const struct stream_config *config) {
 	text_add(out, "\"name\":");
 	text_add_json(out, slice_of(config->name));
 	text_add(out, ",\"subjects\":[");
@@ -148,8 +138,7 @@ static void add_config(struct text *out, const struct stream_config *config)
 	text_add_char(out, '}');
 }
 
-void stream_ensure(struct bus *bus, const struct stream_config *config, stream_done *done, void *context)
-{
+void stream_ensure(struct bus *bus, const struct stream_config *config, stream_done *done, void *context) {
 	struct call *call = call_new(bus, context);
 	call->done = done;
 	call->name = slice_copy(slice_of(config->name));
@@ -160,8 +149,7 @@ void stream_ensure(struct bus *bus, const struct stream_config *config, stream_d
 
 /* Looking */
 
-static void on_info(void *context, enum status status, const struct bus_message *message)
-{
+static void on_info(void *context, enum status status, const struct bus_message *message) {
 	struct call *call = context;
 	struct stream_state state = { 0 };
 	uint64_t error_code;
@@ -179,15 +167,13 @@ static void on_info(void *context, enum status status, const struct bus_message 
 	call_free(call);
 }
 
-void stream_info(struct bus *bus, const char *name, stream_info_done *done, void *context)
-{
+void stream_info(struct bus *bus, const char *name, stream_info_done *done, void *context) {
 	struct call *call = call_new(bus, context);
 	call->info_done = done;
 	api(call, (struct slice){ "", 0 }, on_info, "STREAM.INFO", name);
 }
 
-static void on_got(void *context, enum status status, const struct bus_message *message)
-{
+static void on_got(void *context, enum status status, const struct bus_message *message) {
 	struct call *call = context;
 	uint64_t sequence = 0;
 	struct slice body = { "", 0 };
@@ -204,8 +190,7 @@ static void on_got(void *context, enum status status, const struct bus_message *
 	call_free(call);
 }
 
-void stream_get(struct bus *bus, const char *name, uint64_t sequence, stream_got *done, void *context)
-{
+void stream_get(struct bus *bus, const char *name, uint64_t sequence, stream_got *done, void *context) {
 	struct call *call = call_new(bus, context);
 	char body[48];
 	int length = snprintf(body, sizeof(body), "{\"seq\":%llu}", (unsigned long long)sequence);
@@ -213,8 +198,7 @@ void stream_get(struct bus *bus, const char *name, uint64_t sequence, stream_got
 	api(call, (struct slice){ body, (size_t)length }, on_got, "DIRECT.GET", name);
 }
 
-void stream_get_last(struct bus *bus, const char *name, const char *subject, stream_got *done, void *context)
-{
+void stream_get_last(struct bus *bus, const char *name, const char *subject, stream_got *done, void *context) {
 	struct call *call = call_new(bus, context);
 	struct text body = { 0 };
 	call->got = done;
@@ -227,8 +211,7 @@ void stream_get_last(struct bus *bus, const char *name, const char *subject, str
 
 /* Changing */
 
-static void on_purged(void *context, enum status status, const struct bus_message *message)
-{
+static void on_purged(void *context, enum status status, const struct bus_message *message) {
 	struct call *call = context;
 	struct error err = { 0 };
 	uint64_t error_code;
@@ -239,8 +222,7 @@ static void on_purged(void *context, enum status status, const struct bus_messag
 }
 
 void stream_purge(struct bus *bus, const char *name, const char *subject, uint64_t keep_from, stream_done *done,
-                  void *context)
-{
+                  void *context) {
 	struct call *call = call_new(bus, context);
 	struct text body = { 0 };
 	call->done = done;
@@ -255,8 +237,7 @@ void stream_purge(struct bus *bus, const char *name, const char *subject, uint64
 	text_release(&body);
 }
 
-static void on_appended(void *context, enum status status, const struct bus_message *message)
-{
+static void on_appended(void *context, enum status status, const struct bus_message *message) {
 	struct call *call = context;
 	uint64_t error_code, sequence = 0;
 	status = bus_api_status(status, message, &error_code, NULL);
@@ -271,12 +252,12 @@ static void on_appended(void *context, enum status status, const struct bus_mess
 }
 
 void stream_append(struct bus *bus, const char *subject, uint64_t expected_last, struct slice body, int64_t timeout_ms,
-                   stream_appended *done, void *context)
-{
+                   stream_appended *done, void *context) {
 	struct call *call = call_new(bus, context);
 	char expected[24];
 	snprintf(expected, sizeof(expected), "%llu", (unsigned long long)expected_last);
 	struct bus_header header = { "Nats-Expected-Last-Sequence", expected };
 	call->appended = done;
-	bus_request(bus, subject, &header, expected_last == STREAM_ANY_SEQUENCE ? 0 : 1, body, timeout_ms, on_appended, call);
+	bus_request(bus, subject, &header, expected_last == STREAM_ANY_SEQUENCE ? 0 : 1, body, timeout_ms, on_appended,
+	            call);
 }

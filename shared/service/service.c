@@ -17,49 +17,40 @@
 
 enum { EXIT_USAGE = 64, EXIT_NO_SERVER = 69, EXIT_SETTINGS = 78, IDLE_CHECK_US = 20000 };
 
-struct loop *service_loop(struct service *service)
-{
+struct loop *service_loop(struct service *service) {
 	return service->loop;
 }
 
-struct bus *service_bus(struct service *service)
-{
+struct bus *service_bus(struct service *service) {
 	return service->bus;
 }
 
-struct kv *service_kv(struct service *service, int64_t partition)
-{
+struct kv *service_kv(struct service *service, int64_t partition) {
 	must(service->kv_count > 0 && partition >= 0);
 	return service->kvs[(size_t)partition % service->kv_count];
 }
 
-struct db *service_db(struct service *service)
-{
+struct db *service_db(struct service *service) {
 	return service->db;
 }
 
-const void *service_settings(struct service *service)
-{
+const void *service_settings(struct service *service) {
 	return service->settings;
 }
 
-const char *service_id(struct service *service)
-{
+const char *service_id(struct service *service) {
 	return service->id;
 }
 
-void service_context(struct service *service, void *context)
-{
+void service_context(struct service *service, void *context) {
 	service->own = context;
 }
 
-void *service_own(struct service *service)
-{
+void *service_own(struct service *service) {
 	return service->own;
 }
 
-const char *service_full_subject(struct service *service, const char *format, ...)
-{
+const char *service_full_subject(struct service *service, const char *format, ...) {
 	static char buffers[4][512];
 	static unsigned next;
 	char *buffer = buffers[next++ % 4];
@@ -72,8 +63,7 @@ const char *service_full_subject(struct service *service, const char *format, ..
 	return buffer;
 }
 
-uint64_t *service_counter(struct service *service, const char *name)
-{
+uint64_t *service_counter(struct service *service, const char *name) {
 	for (size_t i = 0; i < service->counter_count; i++)
 		if (strcmp(service->counters[i]->name, name) == 0)
 			return &service->counters[i]->value;
@@ -86,8 +76,7 @@ uint64_t *service_counter(struct service *service, const char *name)
 
 /* Servers */
 
-static enum status open_kvs(struct service *service, struct error *err)
-{
+static enum status open_kvs(struct service *service, struct error *err) {
 	struct slice rest = slice_of(service->common->redis_url);
 	do {
 		char *url = slice_copy(slice_cut(&rest, ','));
@@ -102,8 +91,7 @@ static enum status open_kvs(struct service *service, struct error *err)
 	return STATUS_OK;
 }
 
-enum status service_open_servers(struct service *service, struct error *err)
-{
+enum status service_open_servers(struct service *service, struct error *err) {
 	struct bus_options options = { service->common->nats_url, service->program };
 	service->loop = loop_open();
 	enum status status = bus_open(service->loop, &options, &service->bus, err);
@@ -114,8 +102,7 @@ enum status service_open_servers(struct service *service, struct error *err)
 	return status;
 }
 
-void service_close_servers(struct service *service)
-{
+void service_close_servers(struct service *service) {
 	if (service->db)
 		db_close(&service->db);
 	for (size_t i = 0; i < service->kv_count; i++)
@@ -129,8 +116,7 @@ void service_close_servers(struct service *service)
 
 /* Stopping */
 
-static void out_of_time(void *context)
-{
+static void out_of_time(void *context) {
 	struct service *service = context;
 	service->stop_timer = NULL;
 	log_warn("stopped before everything under way was finished: raise CORDER_STOP_TIMEOUT_MS if that matters",
@@ -138,15 +124,13 @@ static void out_of_time(void *context)
 	loop_stop(service->loop);
 }
 
-static bool is_idle(struct service *service)
-{
+static bool is_idle(struct service *service) {
 	const struct service_definition *definition = service->definition;
 	return service->open_requests == 0 && bus_drained(service->bus) && (!definition->idle || definition->idle(service));
 }
 
 /* What makes a service idle may happen without a turn of the loop, so it is looked for now and then. */
-static void look_whether_idle(void *context)
-{
+static void look_whether_idle(void *context) {
 	struct service *service = context;
 	service->idle_timer = NULL;
 	if (is_idle(service))
@@ -156,8 +140,7 @@ static void look_whether_idle(void *context)
 			loop_timer_start(service->loop, clock_mono_us() + IDLE_CHECK_US, look_whether_idle, service);
 }
 
-static void on_signal(void *context, int fd, int events)
-{
+static void on_signal(void *context, int fd, int events) {
 	struct service *service = context;
 	struct signalfd_siginfo info;
 	(void)events;
@@ -180,8 +163,7 @@ static void on_signal(void *context, int fd, int events)
 }
 
 /* Before any thread exists: threads inherit the mask, and the signals come to the descriptor alone. */
-static void catch_signals(struct service *service)
-{
+static void catch_signals(struct service *service) {
 	sigset_t stop;
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
@@ -194,8 +176,7 @@ static void catch_signals(struct service *service)
 
 /* Running */
 
-static enum status start(struct service *service, struct error *err)
-{
+static enum status start(struct service *service, struct error *err) {
 	enum status status = service_open_servers(service, err);
 	if (status != STATUS_OK)
 		return status;
@@ -206,8 +187,7 @@ static enum status start(struct service *service, struct error *err)
 	return status;
 }
 
-static void close_all(struct service *service, bool started)
-{
+static void close_all(struct service *service, bool started) {
 	loop_timer_stop(service->loop, &service->stop_timer);
 	loop_timer_stop(service->loop, &service->idle_timer);
 	if (started && service->definition->close)
@@ -222,8 +202,7 @@ static void close_all(struct service *service, bool started)
 	close(service->signal_fd);
 }
 
-static int run(struct service *service)
-{
+static int run(struct service *service) {
 	struct error err = { 0 };
 	catch_signals(service);
 	enum status status = start(service, &err);
@@ -238,15 +217,13 @@ static int run(struct service *service)
 	return 0;
 }
 
-static int print(struct text *text)
-{
+static int print(struct text *text) {
 	fwrite(text->bytes, 1, text->length, stdout);
 	text_release(text);
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int with_settings(struct service *service, const char *option)
-{
+static int with_settings(struct service *service, const char *option) {
 	struct error err = { 0 };
 	struct text out = { 0 };
 	if (service_read_settings(service, &err) != STATUS_OK) {
@@ -261,8 +238,7 @@ static int with_settings(struct service *service, const char *option)
 	return print(&out);
 }
 
-int service_main(int argc, char **argv, const struct service_definition *definition)
-{
+int service_main(int argc, char **argv, const struct service_definition *definition) {
 	struct service *service = memory_new(sizeof(*service));
 	struct text out = { 0 };
 	const char *option = argc > 1 ? argv[1] : NULL;
@@ -271,9 +247,9 @@ int service_main(int argc, char **argv, const struct service_definition *definit
 	id_make(service->id);
 	snprintf(service->program, sizeof(service->program), "corder-%s", definition->name);
 	log_open(service->program, LOG_LEVEL_INFO);
-	if (argc > 2 || (option && strcmp(option, "--help") != 0 && strcmp(option, "-h") != 0 &&
-	                 strcmp(option, "--version") != 0 && strcmp(option, "--check") != 0 &&
-	                 strcmp(option, "--print-config") != 0)) {
+	if (argc > 2 ||
+	    (option && strcmp(option, "--help") != 0 && strcmp(option, "-h") != 0 && strcmp(option, "--version") != 0 &&
+	     strcmp(option, "--check") != 0 && strcmp(option, "--print-config") != 0)) {
 		fprintf(stderr, "%s: at most one option of --check, --print-config, --version, --help\n", service->program);
 		return EXIT_USAGE;
 	}

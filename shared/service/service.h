@@ -13,11 +13,11 @@
 /* Settings every service has; a service's own struct starts with this one. */
 struct service_settings {
 	const char *nats_url, *redis_url, *database_url;
-	const char *prefix;          /* CORDER_PREFIX */
-	int64_t partitions;          /* CORDER_PARTITIONS */
-	int64_t stop_timeout_ms;     /* CORDER_STOP_TIMEOUT_MS */
-	const char *log_level;       /* CORDER_LOG_LEVEL */
-	int64_t max_request_bytes;   /* CORDER_MAX_REQUEST_BYTES: a larger request gets too_large */
+	const char *prefix;        /* CORDER_PREFIX */
+	int64_t partitions;        /* CORDER_PARTITIONS */
+	int64_t stop_timeout_ms;   /* CORDER_STOP_TIMEOUT_MS */
+	const char *log_level;     /* CORDER_LOG_LEVEL */
+	int64_t max_request_bytes; /* CORDER_MAX_REQUEST_BYTES: a larger request gets too_large */
 };
 
 enum { SERVICE_NEEDS_REDIS = 1, SERVICE_NEEDS_DATABASE = 2 };
@@ -25,12 +25,12 @@ enum { SERVICE_NEEDS_REDIS = 1, SERVICE_NEEDS_DATABASE = 2 };
 struct service; /* what a running service has in hand */
 
 struct service_definition {
-	const char *name;        /* "ingest" */
-	const char *summary;     /* one sentence for --help and INFO */
-	int needs;               /* SERVICE_NEEDS_… beside NATS */
+	const char *name;               /* "ingest" */
+	const char *summary;            /* one sentence for --help and INFO */
+	int needs;                      /* SERVICE_NEEDS_… beside NATS */
 	const struct setting *settings; /* its own rows, beside the common ones */
 	size_t setting_count;
-	size_t settings_bytes;   /* sizeof its settings struct, which starts with struct service_settings */
+	size_t settings_bytes; /* sizeof its settings struct, which starts with struct service_settings */
 	enum status (*start)(struct service *service, struct error *err);
 	void (*stop)(struct service *service); /* begin a graceful stop: take nothing new, finish what is under way */
 	bool (*idle)(struct service *service); /* true when nothing is under way: the process may go */
@@ -48,9 +48,9 @@ struct bus *service_bus(struct service *service);
 struct kv *service_kv(struct service *service, int64_t partition);
 struct db *service_db(struct service *service);
 const void *service_settings(struct service *service);
-const char *service_id(struct service *service);  /* unique a process; a token */
+const char *service_id(struct service *service);              /* unique a process; a token */
 void service_context(struct service *service, void *context); /* the service's own state … */
-void *service_own(struct service *service);                    /* … and back */
+void *service_own(struct service *service);                   /* … and back */
 
 /* A public or internal request: subject relative to the prefix ("submit", "work.*"). Each request is counted in STATS as
  * an endpoint; the handler must answer it with service_reply or service_fail exactly once (now or later). */
@@ -60,12 +60,12 @@ struct service_route {
 	const char *subject;
 	const char *queue; /* NULL: every instance gets it */
 	service_handler *handler;
-	const char *what;  /* one sentence, shown in INFO */
+	const char *what; /* one sentence, shown in INFO */
 };
 enum status service_serve(struct service *service, const struct service_route *routes, size_t count, struct error *err);
 
-struct slice service_body(const struct service_request *request);     /* valid until answered */
-const char *service_subject(const struct service_request *request);   /* relative to the prefix */
+struct slice service_body(const struct service_request *request);       /* valid until answered */
+const char *service_subject(const struct service_request *request);     /* relative to the prefix */
 struct slice service_last_token(const struct service_request *request); /* of the subject */
 const char *service_traceparent(const struct service_request *request); /* header, "" when absent or malformed */
 /* Both end the request (and free it). A request without a reply subject is just ended. */
@@ -77,7 +77,8 @@ void service_fail(struct service_request *request, const struct error *error, co
 void service_drop(struct service_request *request);
 
 /* A full subject from one relative to the prefix, in one of four rotating static buffers. */
-const char *service_full_subject(struct service *service, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *service_full_subject(struct service *service, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* A named counter, shown in STATS data and by the monitor's /metrics. Borrowed for ever. */
 uint64_t *service_counter(struct service *service, const char *name);

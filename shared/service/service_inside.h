@@ -8,7 +8,7 @@
 struct endpoint {
 	struct service *service;
 	const struct service_route *route;
-	char name[64];    /* of the services protocol: "task-cancel" */
+	char name[64];     /* of the services protocol: "task-cancel" */
 	char subject[256]; /* whole */
 	uint64_t num_requests, num_errors;
 	int64_t processing_us;
@@ -22,9 +22,9 @@ struct counter {
 
 struct service {
 	const struct service_definition *definition;
-	void *settings;                    /* starts with struct service_settings */
+	void *settings; /* starts with struct service_settings */
 	const struct service_settings *common;
-	char program[72];                  /* "corder-ingest" */
+	char program[72]; /* "corder-ingest" */
 	char id[ID_BYTES];
 	struct loop *loop;
 	struct bus *bus;

@@ -7,16 +7,14 @@
 #include "../base/version.h"
 #include "service_inside.h"
 
-static void add_head(struct service *service, struct text *out, const char *type)
-{
-	text_printf(out, "{\"type\":\"io.nats.micro.v1.%s_response\",\"name\":\"%s\",\"id\":\"%s\",\"version\":\"%s\"", type,
-	            service->program, service->id, CORDER_VERSION);
+static void add_head(struct service *service, struct text *out, const char *type) {
+	text_printf(out, "{\"type\":\"io.nats.micro.v1.%s_response\",\"name\":\"%s\",\"id\":\"%s\",\"version\":\"%s\"",
+	            type, service->program, service->id, CORDER_VERSION);
 	text_printf(out, ",\"metadata\":{\"prefix\":\"%s\",\"partitions\":\"%lld\"}", service->common->prefix,
 	            (long long)service->common->partitions);
 }
 
-static void add_endpoint_names(const struct endpoint *endpoint, struct text *out)
-{
+static void add_endpoint_names(const struct endpoint *endpoint, struct text *out) {
 	text_printf(out, "{\"name\":\"%s\",\"subject\":", endpoint->name);
 	text_add_json(out, slice_of(endpoint->subject));
 	if (endpoint->route->queue) {
@@ -25,8 +23,7 @@ static void add_endpoint_names(const struct endpoint *endpoint, struct text *out
 	}
 }
 
-static void add_info(struct service *service, struct text *out)
-{
+static void add_info(struct service *service, struct text *out) {
 	text_add(out, ",\"description\":");
 	text_add_json(out, slice_of(service->definition->summary));
 	text_add(out, ",\"endpoints\":[");
@@ -41,8 +38,7 @@ static void add_info(struct service *service, struct text *out)
 	text_add_char(out, ']');
 }
 
-static void add_endpoint_stats(const struct endpoint *endpoint, struct text *out)
-{
+static void add_endpoint_stats(const struct endpoint *endpoint, struct text *out) {
 	uint64_t processing_ns = (uint64_t)endpoint->processing_us * 1000;
 	uint64_t ended = endpoint->num_requests ? endpoint->num_requests : 1;
 	add_endpoint_names(endpoint, out);
@@ -53,8 +49,7 @@ static void add_endpoint_stats(const struct endpoint *endpoint, struct text *out
 	            (unsigned long long)(processing_ns / ended));
 }
 
-enum status service_health(struct service *service, struct text *members, struct error *reason)
-{
+enum status service_health(struct service *service, struct text *members, struct error *reason) {
 	enum status status = STATUS_OK;
 	if (service->definition->health)
 		status = service->definition->health(service, members, reason);
@@ -70,8 +65,7 @@ enum status service_health(struct service *service, struct text *members, struct
 	return status;
 }
 
-static void add_data(struct service *service, struct text *out)
-{
+static void add_data(struct service *service, struct text *out) {
 	struct text members = { 0 };
 	struct error reason = { 0 };
 	bool ok = service_health(service, &members, &reason) == STATUS_OK;
@@ -90,8 +84,7 @@ static void add_data(struct service *service, struct text *out)
 	text_release(&members);
 }
 
-static void add_stats(struct service *service, struct text *out)
-{
+static void add_stats(struct service *service, struct text *out) {
 	text_add(out, ",\"started\":");
 	text_add_json_time(out, service->started_at_us);
 	text_add(out, ",\"endpoints\":[");
@@ -104,8 +97,7 @@ static void add_stats(struct service *service, struct text *out)
 	add_data(service, out);
 }
 
-static void on_protocol(void *context, const struct bus_message *message)
-{
+static void on_protocol(void *context, const struct bus_message *message) {
 	struct service *service = context;
 	struct slice rest = slice_of(message->subject);
 	struct text out = { 0 };
@@ -130,8 +122,7 @@ static void on_protocol(void *context, const struct bus_message *message)
 }
 
 /* A wildcard for the verb: three subscriptions instead of nine. */
-enum status service_protocol_open(struct service *service, struct error *err)
-{
+enum status service_protocol_open(struct service *service, struct error *err) {
 	char subject[160];
 	enum status status = bus_subscribe(service->bus, "$SRV.*", NULL, on_protocol, service, err);
 	snprintf(subject, sizeof(subject), "$SRV.*.%s", service->program);

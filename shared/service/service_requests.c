@@ -18,8 +18,7 @@ struct service_request {
 };
 
 /* "task.cancel" becomes "task-cancel", "work.*" becomes "work": the protocol allows letters, digits, - and _. */
-static void make_name(char *out, size_t capacity, const char *subject)
-{
+static void make_name(char *out, size_t capacity, const char *subject) {
 	size_t length = 0;
 	for (; *subject && length + 1 < capacity; subject++) {
 		if (*subject == '.' && (subject[1] == '*' || subject[1] == '>' || subject[1] == '\0'))
@@ -30,8 +29,7 @@ static void make_name(char *out, size_t capacity, const char *subject)
 	out[length] = '\0';
 }
 
-static void on_request(void *context, const struct bus_message *message)
-{
+static void on_request(void *context, const struct bus_message *message) {
 	struct endpoint *endpoint = context;
 	struct service *service = endpoint->service;
 	struct service_request *request = service->free_requests;
@@ -55,27 +53,26 @@ static void on_request(void *context, const struct bus_message *message)
 	endpoint->route->handler(service, request);
 }
 
-enum status service_serve(struct service *service, const struct service_route *routes, size_t count, struct error *err)
-{
+enum status service_serve(struct service *service, const struct service_route *routes, size_t count,
+                          struct error *err) {
 	service->subject_prefix_length = strlen(service->common->prefix) + strlen(".v1.");
 	for (size_t i = 0; i < count; i++) {
 		struct endpoint *endpoint = memory_new(sizeof(*endpoint));
 		endpoint->service = service;
 		endpoint->route = &routes[i];
 		make_name(endpoint->name, sizeof(endpoint->name), routes[i].subject);
-		snprintf(endpoint->subject, sizeof(endpoint->subject), "%s", service_full_subject(service, "%s", routes[i].subject));
+		snprintf(endpoint->subject, sizeof(endpoint->subject), "%s",
+		         service_full_subject(service, "%s", routes[i].subject));
 		service->endpoints = memory_resize(service->endpoints, service->endpoint_count + 1, sizeof(endpoint));
 		service->endpoints[service->endpoint_count++] = endpoint;
-		enum status status =
-			bus_subscribe(service->bus, endpoint->subject, routes[i].queue, on_request, endpoint, err);
+		enum status status = bus_subscribe(service->bus, endpoint->subject, routes[i].queue, on_request, endpoint, err);
 		if (status != STATUS_OK)
 			return status;
 	}
 	return STATUS_OK;
 }
 
-static void end(struct service_request *request)
-{
+static void end(struct service_request *request) {
 	struct endpoint *endpoint = request->endpoint;
 	struct service *service = endpoint->service;
 	endpoint->processing_us += clock_mono_us() - request->arrived_us;
@@ -85,8 +82,7 @@ static void end(struct service_request *request)
 	service->free_requests = request;
 }
 
-void service_requests_close(struct service *service)
-{
+void service_requests_close(struct service *service) {
 	while (service->free_requests) {
 		struct service_request *request = service->free_requests;
 		service->free_requests = request->next_free;
@@ -97,24 +93,20 @@ void service_requests_close(struct service *service)
 	free(service->endpoints);
 }
 
-struct slice service_body(const struct service_request *request)
-{
+struct slice service_body(const struct service_request *request) {
 	return request->message.body;
 }
 
-const char *service_subject(const struct service_request *request)
-{
+const char *service_subject(const struct service_request *request) {
 	return request->message.subject + request->endpoint->service->subject_prefix_length;
 }
 
-struct slice service_last_token(const struct service_request *request)
-{
+struct slice service_last_token(const struct service_request *request) {
 	const char *dot = strrchr(request->message.subject, '.');
 	return slice_of(dot ? dot + 1 : request->message.subject);
 }
 
-static bool is_hex(const char *text, size_t length)
-{
+static bool is_hex(const char *text, size_t length) {
 	bool has_other_than_zero = false;
 	for (size_t i = 0; i < length; i++) {
 		if (!((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f')))
@@ -125,27 +117,23 @@ static bool is_hex(const char *text, size_t length)
 }
 
 /* W3C Trace Context, version 00: 00-<32 hex trace id>-<16 hex parent id>-<2 hex flags>; zero ids are invalid. */
-static bool is_traceparent(const char *text)
-{
+static bool is_traceparent(const char *text) {
 	return strlen(text) == 55 && strncmp(text, "00-", 3) == 0 && is_hex(text + 3, 32) && text[35] == '-' &&
 	       is_hex(text + 36, 16) && text[52] == '-' && (is_hex(text + 53, 2) || strcmp(text + 53, "00") == 0);
 }
 
-const char *service_traceparent(const struct service_request *request)
-{
+const char *service_traceparent(const struct service_request *request) {
 	const char *value = bus_header(&request->message, "traceparent");
 	return value && is_traceparent(value) ? value : "";
 }
 
-static void count_error(struct endpoint *endpoint, const char *code, const char *message)
-{
+static void count_error(struct endpoint *endpoint, const char *code, const char *message) {
 	endpoint->num_errors++;
 	snprintf(endpoint->last_error, sizeof(endpoint->last_error), "%s: %s", code, message);
 }
 
 /* A reply that cannot be sent because the connection is lost is no matter: the client asks again. */
-void service_reply(struct service_request *request, struct slice body)
-{
+void service_reply(struct service_request *request, struct slice body) {
 	if (*request->message.reply &&
 	    bus_publish(request->endpoint->service->bus, request->message.reply, body) == STATUS_REJECT) {
 		struct error err;
@@ -158,16 +146,14 @@ void service_reply(struct service_request *request, struct slice body)
 }
 
 /* A header value is one line of text. */
-static void copy_line(char *out, size_t capacity, const char *text)
-{
+static void copy_line(char *out, size_t capacity, const char *text) {
 	snprintf(out, capacity, "%s", text);
 	for (char *c = out; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7F)
 			*c = ' ';
 }
 
-void service_fail(struct service_request *request, const struct error *error, const char *extra)
-{
+void service_fail(struct service_request *request, const struct error *error, const char *extra) {
 	const char *code = *error->code ? error->code : "internal";
 	count_error(request->endpoint, code, error->message);
 	if (*request->message.reply) {
@@ -193,7 +179,6 @@ void service_fail(struct service_request *request, const struct error *error, co
 	end(request);
 }
 
-void service_drop(struct service_request *request)
-{
+void service_drop(struct service_request *request) {
 	end(request);
 }

@@ -32,8 +32,7 @@ static const struct setting common_settings[] = {
 
 enum { COMMON_COUNT = sizeof(common_settings) / sizeof(common_settings[0]) };
 
-static enum status check_unknown(const struct service_definition *definition, struct error *err)
-{
+static enum status check_unknown(const struct service_definition *definition, struct error *err) {
 	size_t count = known_setting_count + definition->setting_count;
 	const char **names = memory_array(count, sizeof(*names));
 	memcpy(names, known_settings, known_setting_count * sizeof(*names));
@@ -44,8 +43,7 @@ static enum status check_unknown(const struct service_definition *definition, st
 	return status;
 }
 
-static enum status open_log(struct service *service, struct error *err)
-{
+static enum status open_log(struct service *service, struct error *err) {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
 	static const enum log_level levels[] = { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -58,8 +56,7 @@ static enum status open_log(struct service *service, struct error *err)
 	            service->common->log_level);
 }
 
-enum status service_read_settings(struct service *service, struct error *err)
-{
+enum status service_read_settings(struct service *service, struct error *err) {
 	const struct service_definition *definition = service->definition;
 	must(definition->settings_bytes >= sizeof(struct service_settings));
 	service->settings = memory_new(definition->settings_bytes);
@@ -74,14 +71,12 @@ enum status service_read_settings(struct service *service, struct error *err)
 	return status;
 }
 
-void service_print_settings(const struct service *service, struct text *out)
-{
+void service_print_settings(const struct service *service, struct text *out) {
 	settings_print(common_settings, COMMON_COUNT, service->settings, out);
 	settings_print(service->definition->settings, service->definition->setting_count, service->settings, out);
 }
 
-static void print_rows(const struct setting *rows, size_t count, struct text *out)
-{
+static void print_rows(const struct setting *rows, size_t count, struct text *out) {
 	for (size_t i = 0; i < count; i++) {
 		const struct setting *row = &rows[i];
 		text_printf(out, "  %-26s ", row->name);
@@ -98,21 +93,21 @@ static void print_rows(const struct setting *rows, size_t count, struct text *ou
 	}
 }
 
-void service_print_help(const struct service *service, struct text *out)
-{
+void service_print_help(const struct service *service, struct text *out) {
 	const struct service_definition *definition = service->definition;
 	text_printf(out, "%s %s: %s\n\n", service->program, CORDER_VERSION, definition->summary);
 	text_printf(out, "Usage: %s [option]\n\n", service->program);
-	text_add(out, "Without an option the service runs until SIGTERM or SIGINT; it then takes nothing new, finishes what is\n"
-	              "under way and goes. A second signal ends it at once. Any number of instances may run. While a server\n"
-	              "is away it keeps running, and recovers by itself.\n\n"
-	              "Options:\n"
-	              "  --check          look whether the settings are good and the servers are there, and exit\n"
-	              "  --print-config   print the settings in force, passwords masked, and exit\n"
-	              "  --version        print the version and exit\n"
-	              "  --help           print this page and exit\n\n"
-	              "Settings, from the environment. Each may also be given as NAME_FILE, the path of a file that holds the\n"
-	              "value. A bad value, or a CORDER_ name that does not exist, stops the start.\n\n");
+	text_add(out,
+	         "Without an option the service runs until SIGTERM or SIGINT; it then takes nothing new, finishes what is\n"
+	         "under way and goes. A second signal ends it at once. Any number of instances may run. While a server\n"
+	         "is away it keeps running, and recovers by itself.\n\n"
+	         "Options:\n"
+	         "  --check          look whether the settings are good and the servers are there, and exit\n"
+	         "  --print-config   print the settings in force, passwords masked, and exit\n"
+	         "  --version        print the version and exit\n"
+	         "  --help           print this page and exit\n\n"
+	         "Settings, from the environment. Each may also be given as NAME_FILE, the path of a file that holds the\n"
+	         "value. A bad value, or a CORDER_ name that does not exist, stops the start.\n\n");
 	print_rows(common_settings, COMMON_COUNT, out);
 	print_rows(definition->settings, definition->setting_count, out);
 	text_printf(out,
@@ -120,6 +115,8 @@ void service_print_help(const struct service *service, struct text *out)
 	            "  nats request '$SRV.STATS.%s' ''       data.health.ok is true when all is well\n"
 	            "  nats request '$SRV.INFO.%s' ''        the subjects it serves\n\n",
 	            service->program, service->program);
-	text_add(out, "Exit codes: 0 stopped as asked, or the check went well; 64 bad usage; 69 a server is not there (--check);\n"
-	              "78 bad settings.\n\nLog lines go to stderr: logfmt on a terminal, else JSON, one a line.\n");
+	text_add(
+		out,
+		"Exit codes: 0 stopped as asked, or the check went well; 64 bad usage; 69 a server is not there (--check);\n"
+		"78 bad settings.\n\nLog lines go to stderr: logfmt on a terminal, else JSON, one a line.\n");
 }
