@@ -23,6 +23,12 @@ const char *const known_settings[] = {
 	"CORDER_LOG_MAX_BYTES",
 	/* dispatcher */
 	"CORDER_LEASE_MS",
+	"CORDER_MAX_WAIT_MS",
+	"CORDER_MAX_LEASES_PER_REQUEST",
+	"CORDER_MAX_RESULT_BYTES",
+	"CORDER_REQUEST_TTL_S",
+	"CORDER_MARK_PATIENCE_MS",
+	"CORDER_WAITING_MAX",
 	/* persister */
 	"CORDER_RETENTION_DAYS",
 	"CORDER_RETENTION_STEP_ROWS",
@@ -42,6 +48,7 @@ const char *const known_settings[] = {
 	"CORDER_HEALTH_LAG_EVENTS",
 	/* the command line and what it hands to the commands it runs */
 	"CORDER_DIR",
+	"CORDER_HTTP",
 	"CORDER_BIN",
 	"CORDER_PROJECT",
 	"CORDER_BATCH_ID",

@@ -34,6 +34,7 @@ struct marks {
 	struct table *recent, *older;    /* entry id -> itself; two generations */
 	struct loop_timer *timer;
 	bool asking;
+	bool closed; /* while asking: its answer frees the rest */
 	size_t waiting;
 	char asked[ASK_MOST][STATE_ENTRY_ID_BYTES];
 	size_t asked_count;
@@ -80,7 +81,9 @@ void marks_close(struct marks **marks) {
 	table_close(&m->awaited);
 	table_close(&m->recent);
 	table_close(&m->older);
-	free(m);
+	m->closed = true;
+	if (!m->asking)
+		free(m);
 	*marks = NULL;
 }
 
@@ -135,6 +138,10 @@ static void on_confirmed(void *context, enum status status, const struct state_h
 	(void)head;
 	(void)err;
 	marks->asking = false;
+	if (marks->closed) {
+		free(marks);
+		return;
+	}
 	for (size_t i = 0; status == STATUS_OK && i < marks->asked_count; i++) {
 		struct awaited *entry = table_get(marks->awaited, slice_of(marks->asked[i]));
 		struct slice verdict = kv_text(kv_at(reply, i + 1));

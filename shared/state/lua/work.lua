@@ -10,7 +10,8 @@
 --   renewal  lease_until_us US cancel (0, 1), or an error code
 --   request  a list: how many the request still lacks because its budget ran out (0: the queue is empty or it is served),
 --            then 12 texts a task: number, project, task_id, task_type, batch_id, priority, attempt, retry_count, lease,
---            lease_until_us, times "created_us ready_us", specification; then one: inputs, "task_id US result" joined by RS
+--            lease_until_us, "created_us ready_us started_us version", specification; then one: inputs, "task_id US result"
+--            joined by RS
 -- Cost: O(log n) a task, O(1) an edge.
 
 local PARK_BUDGET = 128 -- ready entries one call sets aside (paused project, key taken) before it says "more"
@@ -238,7 +239,8 @@ local function lease_all(from)
       local n = #list
       list[n + 1], list[n + 2], list[n + 3], list[n + 4], list[n + 5] = fields[at], t.project, t.task_id, t.type, t.batch
       list[n + 6], list[n + 7], list[n + 8], list[n + 9] = number_text(t.priority), number_text(t.attempt), number_text(t.retries), t.lease
-      list[n + 10], list[n + 11] = number_text(t.due), number_text(t.created) .. ' ' .. number_text(t.ready)
+      list[n + 10] = number_text(t.due)
+      list[n + 11] = format('%.0f %.0f %.0f %.0f', t.created, t.ready, t.started, t.version)
       list[n + 12], list[n + 13] = payloads[at] or '', t.inputs or ''
     end
     reply[#reply + 1] = list
