@@ -20,6 +20,7 @@ function(to_roff result text)
 endfunction()
 
 run_corder(help help)
+string(REPLACE ";" "," help "${help}") # only the names matter here, and ; parts the items of a list
 string(REGEX MATCHALL "\n  [a-z]+ +[^\n]*" lines "${help}")
 set(COMMANDS "")
 foreach(line IN LISTS lines)

@@ -19,7 +19,7 @@ static volatile sig_atomic_t signals_seen;
 static volatile sig_atomic_t signal_last;
 static struct loop *loop_to_wake; /* for the signal handler alone */
 
-enum { TRY_MS = 5000, PAUSE_LEAST_MS = 50, PAUSE_MOST_MS = 1000 };
+enum { TRY_MS = 5000, LONG_TRY_MS = 60000, LONG_PATIENCE_S = 120, PAUSE_LEAST_MS = 50, PAUSE_MOST_MS = 1000 };
 
 static void on_signal(int number) {
 	int before = errno;
@@ -199,7 +199,7 @@ int client_ask_quiet(struct cli *cli, const char *relative, struct slice body, d
 		int64_t left_ms = (until_us - clock_mono_us()) / 1000;
 		if (left_ms <= 0 || client_interrupted())
 			break;
-		int64_t try_ms = patience_s > 0 ? left_ms : TRY_MS;
+		int64_t try_ms = patience_s >= LONG_PATIENCE_S ? LONG_TRY_MS : TRY_MS;
 		enum status status = try_once(cli, subject, body, left_ms < try_ms ? left_ms : try_ms, &answer->body);
 		if (status == STATUS_OK) {
 			read_answer(answer);

@@ -188,7 +188,7 @@ const struct command command_cancel = {
 	.summary = "cancel tasks; a running one ends when its worker hears of it",
 	.usage = "TASK… | --batch ID [options]",
 	.about = "A task that is not running is cancelled at once. A running one learns of it when its worker renews the "
-	         "lease.\n"
+			 "lease.\n"
 			 "What depends on a cancelled task is skipped, held or run, as its on_dependency_failure says.",
 	.examples = "corder cancel shop/deploy-7 --reason 'wrong branch'\ncorder cancel --project shop --batch nightly-12",
 	.options = change_options,

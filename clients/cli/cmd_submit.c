@@ -227,9 +227,9 @@ const struct command command_submit = {
 	.summary = "submit tasks: a file, a folder, stdin, a workflow, or one task from options",
 	.usage = "FILE… | DIR | - | --wfformat FILE | --type TYPE [options]",
 	.about = "A file holds one task, a batch ({\"project\":…,\"tasks\":[…]}), a list of tasks, or a task a line. All "
-	         "of it is\n"
+			 "of it is\n"
 			 "admitted, or nothing. A graph too large for a message goes in parts by itself. Running the same command "
-	         "again\n"
+			 "again\n"
 			 "is harmless when the tasks have a task_id.",
 	.examples = "corder submit workflow.json --wait\n"
 				"corder submit --project shop --type coding --context '{\"file\":\"cart.c\"}' --priority 8\n"

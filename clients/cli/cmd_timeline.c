@@ -32,11 +32,11 @@ static const struct cell cell_none = { " ", " ", SHADE_PLAIN }, cell_blocked = {
 
 static struct cell cell_of(struct slice outcome) {
 	if (outcome.length == 0)
-		return (struct cell){ "█", ">", SHADE_CYAN };
+		return (struct cell){ "▒", ">", SHADE_CYAN };
 	if (slice_is(outcome, "completed"))
 		return (struct cell){ "█", "#", SHADE_GREEN };
 	if (slice_is(outcome, "released") || slice_is(outcome, "cancelled"))
-		return (struct cell){ "▒", "c", SHADE_DIM };
+		return (struct cell){ "╌", "c", SHADE_DIM };
 	return (struct cell){ "▓", "x", SHADE_RED };
 }
 

@@ -259,7 +259,7 @@ const struct command command_work = {
 		"CORDER_INPUTS (a file: the results of its dependencies, by task_id) and CORDER_CONTEXT_<NAME> for each plain\n"
 		"member of the context. Exit code 0 completes the task: stdout is its result, as JSON if it is JSON, else as\n"
 		"{\"output\": text}. Any other code fails it, with the end of stderr as the reason. Lines of stderr are shown "
-	    "as\n"
+		"as\n"
 		"progress while it runs. A cancelled or overdue command is ended with all it has started.",
 	.examples = "corder work --type testing --concurrency 4 -- make test\n"
 				"corder work --type shell --exec 'eval \"$CORDER_CONTEXT_COMMAND\"' --until-idle\n"

@@ -10,8 +10,10 @@ _corder() {
 	case $previous in
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word") && return ;;
 	--dir) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
+	--status | -s) mapfile -t COMPREPLY < <(compgen -W 'blocked pending running retry completed failed cancelled skipped' -- "$word") && return ;;
+	--since) mapfile -t COMPREPLY < <(compgen -W 'all 10m 1h 1d' -- "$word") && return ;;
+	--name) mapfile -t COMPREPLY < <(compgen -W 'ingest scheduler dispatcher persister monitor' -- "$word") && return ;;
 	--wfformat) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
-	--status) mapfile -t COMPREPLY < <(compgen -W 'blocked pending running retry completed failed cancelled skipped' -- "$word") && return ;;
 	esac
 	if [[ -z $command || $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(corder help 2>/dev/null | sed -nE 's/^  ([a-z]+) .*/\1/p' | grep -vx corder)" -- "$word")

@@ -14,7 +14,9 @@ _corder() {
 	--color) _values when auto always never; return ;;
 	--dir) _files -/; return ;;
 	--wfformat) _files; return ;;
-	--status) _values status blocked pending running retry completed failed cancelled skipped; return ;;
+	--since) _values place all 10m 1h 1d; return ;;
+	--name) _values service ingest scheduler dispatcher persister monitor; return ;;
+	--status | -s) _values status blocked pending running retry completed failed cancelled skipped; return ;;
 	esac
 	if [[ -z $command || $command == help ]]; then
 		rows=(${(f)"$(corder help 2>/dev/null | sed -nE '/^  corder /d; s/^  ([a-z]+) +(.*)/\1:\2/p')"})

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../shared/base/memory.h"
+#include "term.h"
 
 struct parse {
 	const struct option_table *tables;
@@ -164,7 +165,7 @@ void options_help(const struct option_row *rows, size_t count, struct text *out)
 			text_printf(out, "      --%s", row->name);
 		if (row->value != NULL)
 			text_printf(out, " %s", row->value);
-		size_t used = out->length - start;
+		size_t used = term_columns((struct slice){ out->bytes + start, out->length - start });
 		if (used < 28)
 			text_printf(out, "%*s", (int)(28 - used), "");
 		else
@@ -194,6 +195,9 @@ static size_t distance(const char *a, const char *b) {
 
 const char *options_nearest(const char *word, const char *const *names, size_t count) {
 	const char *best = NULL;
+	for (size_t i = 0; i < count; i++)
+		if (strlen(word) >= 3 && strncmp(word, names[i], strlen(word)) == 0)
+			return names[i];
 	size_t best_distance = strlen(word) <= 4 ? 2 : 3;
 	for (size_t i = 0; i < count; i++) {
 		size_t d = distance(word, names[i]);
