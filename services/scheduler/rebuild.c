@@ -55,9 +55,22 @@ static void end(struct rebuild *rebuild) {
 	free(rebuild);
 }
 
+static void on_left(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
+                    const struct error *err) {
+	(void)context;
+	(void)status;
+	(void)head;
+	(void)reply;
+	(void)err;
+}
+
 static void give_up(struct rebuild *rebuild, const char *why) {
 	struct partition *partition = rebuild->partition;
 	log_warn("the rebuild begins anew", "why", why, "partition", log_int(partition->index), NULL);
+	if (rebuild->phase > PHASE_BEGIN) {
+		struct slice arguments[] = { slice_of(rebuild->token), SLICE("leave") };
+		state_call(partition->state, &state_script_load, arguments, 2, on_left, NULL);
+	}
 	end(rebuild);
 	relay_look_again_after_rebuild(partition->relay);
 }
@@ -87,7 +100,9 @@ static void on_loaded(void *context, enum status status, const struct state_head
 	if (status != STATUS_OK) {
 		give_up(rebuild, err->message);
 	} else if (slice_is(verdict, "stale")) {
-		give_up(rebuild, "another scheduler rebuilds, or has rebuilt");
+		log_debug("another scheduler rebuilds, or has rebuilt", "partition", log_int(partition->index), NULL);
+		end(rebuild);
+		relay_look_again_after_rebuild(partition->relay);
 	} else if (slice_is(verdict, "more")) {
 		step(rebuild);
 	} else if (rebuild->phase == PHASE_FINISH) {
@@ -255,8 +270,6 @@ static void on_position(void *context, enum status status, unsigned number, cons
 	struct slice id = db_rows(rows) > 0 ? db_value(rows, 0, 1) : (struct slice){ 0 };
 	rebuild->seq = db_rows(rows) > 0 ? db_int(rows, 0, 0) : 0;
 	snprintf(rebuild->entry_id, sizeof(rebuild->entry_id), "%.*s", (int)id.length, id.bytes != NULL ? id.bytes : "");
-	if (rebuild->seq == 0)
-		snprintf(rebuild->entry_id, sizeof(rebuild->entry_id), "none");
 	if (rebuild->seq < rebuild->log_seq)
 		step_later(rebuild, POLL_MS); /* the persister still reads the log */
 	else
@@ -297,7 +310,7 @@ static void step(struct rebuild *rebuild) {
 	long long p = rebuild->partition->index, after = rebuild->after;
 	switch (rebuild->phase) {
 	case PHASE_POSITION:
-		ask(rebuild, on_position, "SELECT seq, entry_id FROM log_position WHERE partition_id=%lld", p);
+		ask(rebuild, on_position, "SELECT 1 FROM poison_events LIMIT 0; SELECT seq, entry_id FROM log_position WHERE partition_id=%lld", p);
 		break;
 	case PHASE_BEGIN:
 		begin(rebuild);

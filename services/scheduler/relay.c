@@ -96,7 +96,7 @@ void relay_look_again(struct relay *relay) {
 void relay_look_again_after_rebuild(struct relay *relay) {
 	if (relay->phase == RELAY_REBUILD) {
 		if (relay->leads)
-			relay_look_later(relay, 20);
+			relay_look_later(relay, 200);
 		else
 			lose_lead(relay);
 	}

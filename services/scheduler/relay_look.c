@@ -188,7 +188,6 @@ static void on_info(void *context, enum status status, const struct stream_state
 		return;
 	}
 	look->sequence = state->last_sequence;
-	snprintf(look->log_id, sizeof(look->log_id), "none");
 	if (state->last_sequence == 0)
 		ask_redis(look);
 	else

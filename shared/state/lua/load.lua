@@ -4,6 +4,7 @@
 -- ARGV[2]  "" (this script works without an epoch)     ARGV[3]  token     ARGV[4]  step:
 --   begin   how long the token holds, ms    takes the token if nobody holds it; unless ARGV[6] is the epoch found (or none is
 --                                           there), nothing is done: somebody else has rebuilt it already
+--   leave                                   gives the token back
 --   wipe                                    deletes some keys; replies "more" until none is left
 --   tasks   a text each                     number US project US task_id US task_type US batch_id US status US priority US cancel (0, 1) US
 --                                           waits US retries US version US attempt US created US ready US due US started (or ended) US seq US worker US
@@ -71,6 +72,12 @@ function STEP.begin()
   if epoch and epoch ~= ARGV[6] then return 'stale' end
   call('DEL', prefix .. 'm')
   call('SET', prefix .. 'ld', token, 'PX', ARGV[5])
+  return 'ok'
+end
+
+-- The builder gives up: the next one need not wait for the token to expire.
+function STEP.leave()
+  call('DEL', prefix .. 'ld')
   return 'ok'
 end
 
@@ -163,5 +170,5 @@ if step ~= 'begin' and holder ~= token then return { 'notready', 'stale' } end
 local verdict = STEP[step]()
 flush_queues()
 write_states()
-if step ~= 'finish' and verdict ~= 'stale' then call('PEXPIRE', prefix .. 'ld', 20000) end
+if step ~= 'finish' and step ~= 'leave' and verdict ~= 'stale' then call('PEXPIRE', prefix .. 'ld', 20000) end
 return { 'notready', verdict }
