@@ -48,9 +48,10 @@ void bus_on_change(struct bus *bus, void (*changed)(void *context, bool connecte
 /* queue may be NULL. handler runs on the loop. */
 enum status bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler *handler, void *context,
                           struct error *err);
-void bus_unsubscribe_all(
-	struct bus *bus);                    /* first step of a graceful stop: takes no new messages (replies still come) */
-bool bus_drained(const struct bus *bus); /* after it: all that was on its way has been handed out */
+/* First step of a graceful stop: takes no new messages; replies still come. */
+void bus_unsubscribe_all(struct bus *bus);
+/* After it: all that was on its way has been handed out. */
+bool bus_drained(const struct bus *bus);
 
 /* While disconnected a publish fails with STATUS_RETRY and nothing is kept. */
 enum status bus_publish(struct bus *bus, const char *subject, struct slice body);

@@ -12,6 +12,7 @@
 #include "../base/id.h"
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/url.h"
 #include "bus_inside.h"
 
 /* Shared between the loop and the connecting thread, under `mutex`; who leaves last frees it. */
@@ -80,22 +81,32 @@ static void ignore_error(natsConnection *connection, natsSubscription *subscript
 
 static void link_ready(void *context, int fd, int events);
 
+static enum status check_url(struct slice text, struct error *err) {
+	struct text whole = { 0 };
+	struct url url = { 0 };
+	if (!text.length || !memmem(text.bytes, text.length, "://", 3))
+		text_add(&whole, "nats://"); /* the scheme may be left out */
+	text_add_slice(&whole, text);
+	enum status status = url_parse(whole.bytes, &url, err);
+	if (status == STATUS_OK && strcmp(url.scheme, "nats") != 0 && strcmp(url.scheme, "tls") != 0)
+		status = fail(err, STATUS_REJECT, "NATS_URL must begin with nats:// or tls://");
+	else if (status == STATUS_OK && !*url.host)
+		status = fail(err, STATUS_REJECT, "NATS_URL names no host");
+	url_release(&url);
+	text_release(&whole);
+	return status;
+}
+
 static enum status check_urls(const char *urls, struct error *err) {
 	struct slice rest = slice_of(urls);
-	do {
-		struct slice url = slice_cut(&rest, ',');
-		for (size_t i = 0; i < url.length; i++)
-			if ((unsigned char)url.bytes[i] <= ' ' || url.bytes[i] == 0x7F)
-				return fail(err, STATUS_REJECT, "NATS_URL holds a space or a control character");
-		const char *scheme_end = url.length ? memmem(url.bytes, url.length, "://", 3) : NULL;
-		size_t scheme = scheme_end ? (size_t)(scheme_end - url.bytes) : 0;
-		if (scheme_end && !slice_is((struct slice){ url.bytes, scheme }, "nats") &&
-		    !slice_is((struct slice){ url.bytes, scheme }, "tls"))
-			return fail(err, STATUS_REJECT, "NATS_URL must begin with nats:// or tls://");
-		if (url.length <= scheme + (scheme_end ? 3 : 0))
-			return fail(err, STATUS_REJECT, "NATS_URL names no host");
-	} while (rest.bytes);
-	return STATUS_OK;
+	for (const char *c = urls; *c; c++)
+		if ((unsigned char)*c <= ' ')
+			return fail(err, STATUS_REJECT, "NATS_URL holds a space or a control character");
+	enum status status;
+	do
+		status = check_url(slice_cut(&rest, ','), err);
+	while (status == STATUS_OK && rest.bytes);
+	return status;
 }
 
 static natsOptions *new_options(const char *url, const char *name, struct link *link, natsStatus *status) {
