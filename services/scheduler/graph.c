@@ -31,6 +31,7 @@ struct graph {
 	char *project, *batch_id, *token;
 	struct text body; /* the slice at hand */
 	char *verdict;    /* why it was refused, in admit.lua's form; NULL when it was not */
+	struct text items; /* what each task comes to, RS-joined, when one message can tell it */
 	struct submission submission;
 };
 
@@ -68,6 +69,7 @@ static void end_graph(struct graph *graph) {
 	if (graph->request != NULL)
 		partition->scheduler->busy--;
 	text_release(&graph->body);
+	text_release(&graph->items);
 	free(graph->project);
 	free(graph->batch_id);
 	free(graph->token);
@@ -90,8 +92,12 @@ static void on_safe(void *context, enum status status) {
 		answer_unavailable(graph, "the log did not confirm the graph in time: repeat the seal");
 		return;
 	}
+	struct text verdict = { 0 };
+	text_add(&verdict, "ok\x1f\x1f\x1d");
+	text_append(&verdict, graph->items.bytes, graph->items.length);
 	if (graph->request != NULL)
-		on_admit_answer(graph->request, SLICE("ok\x1f\x1f\x1d"));
+		on_admit_answer(graph->request, (struct slice){ verdict.bytes, verdict.length });
+	text_release(&verdict);
 	log_info("large graph admitted", "batch", graph->batch_id, "tasks", log_int(graph->tasks), NULL);
 	end_graph(graph);
 }
@@ -167,6 +173,16 @@ static bool has_new(struct slice verdict) {
 	return false;
 }
 
+/* The slices are reserved in order, so are their items. */
+static void keep_items(struct graph *graph, struct slice verdict) {
+	slice_cut(&verdict, RECORD_GS);
+	if (graph->step != GRAPH_RESERVE || graph->tasks > LIMIT_TASKS_PER_REQUEST || verdict.length == 0)
+		return;
+	if (graph->items.length > 0)
+		text_add_char(&graph->items, RECORD_RS);
+	text_add_slice(&graph->items, verdict);
+}
+
 static void on_slice_judged(struct submission *submission, enum status status, const struct state_head *head,
                             struct slice verdict, const struct error *err) {
 	struct graph *graph = submission->context;
@@ -189,6 +205,7 @@ static void on_slice_judged(struct submission *submission, enum status status, c
 	if (!ok)
 		log_error("a slice of a decided graph was refused", "batch", graph->batch_id, NULL);
 	graph->fresh = graph->fresh || has_new(verdict);
+	keep_items(graph, verdict);
 	graph->slice++;
 	graph->tries = 0;
 	next_slice(graph);
