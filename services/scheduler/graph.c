@@ -29,8 +29,8 @@ struct graph {
 	int64_t slice, slices, tasks;
 	int tries;
 	char *project, *batch_id, *token;
-	struct text body; /* the slice at hand */
-	char *verdict;    /* why it was refused, in admit.lua's form; NULL when it was not */
+	struct text body;  /* the slice at hand */
+	char *verdict;     /* why it was refused, in admit.lua's form; NULL when it was not */
 	struct text items; /* what each task comes to, RS-joined, when one message can tell it */
 	struct submission submission;
 };
@@ -105,8 +105,8 @@ static void on_safe(void *context, enum status status) {
 /* Runs one command about the graph; done gets the head. */
 static void command(struct graph *graph, const char *verb, state_handler *done) {
 	struct text text = { 0 };
-	text_printf(&text, "%s%c%s%c%s%c%s%c%" PRId64 "%c%" PRId64, verb, RECORD_US, graph->project, RECORD_US, graph->batch_id,
-	            RECORD_US, graph->token, RECORD_US, graph->slices, RECORD_US, graph->tasks);
+	text_printf(&text, "%s%c%s%c%s%c%s%c%" PRId64 "%c%" PRId64, verb, RECORD_US, graph->project, RECORD_US,
+	            graph->batch_id, RECORD_US, graph->token, RECORD_US, graph->slices, RECORD_US, graph->tasks);
 	struct slice argument = { text.bytes, text.length };
 	state_call(graph->partition->state, &state_script_command, &argument, 1, done, graph);
 	text_release(&text);
@@ -250,11 +250,12 @@ static void next_slice(struct graph *graph) {
 	char stream[96];
 	snprintf(stream, sizeof(stream), "%s%s", scheduler->stream_prefix, STREAM_SLICES);
 	stream_get_last(scheduler->bus, stream,
-	                service_full_subject(scheduler->service, "internal.slice.%s.%" PRId64, graph->token, graph->slice), on_slice,
-	                graph);
+	                service_full_subject(scheduler->service, "internal.slice.%s.%" PRId64, graph->token, graph->slice),
+	                on_slice, graph);
 }
 
-static struct graph *start(struct partition *partition, struct slice project, struct slice batch_id, struct slice header) {
+static struct graph *start(struct partition *partition, struct slice project, struct slice batch_id,
+                           struct slice header) {
 	struct graph *graph = memory_new(sizeof(*graph));
 	graph->partition = partition;
 	graph->project = slice_copy(project);
@@ -268,8 +269,8 @@ static struct graph *start(struct partition *partition, struct slice project, st
 	return graph;
 }
 
-void graph_admit(struct partition *partition, struct service_request *request, struct slice project, struct slice batch_id,
-                 bool archived, struct slice header) {
+void graph_admit(struct partition *partition, struct service_request *request, struct slice project,
+                 struct slice batch_id, bool archived, struct slice header) {
 	/* The header goes on: traceparent was cut by the caller; token, slice count, task count follow. */
 	struct graph *graph = start(partition, project, batch_id, header);
 	graph->request = request;
