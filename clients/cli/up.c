@@ -198,6 +198,9 @@ void up_announce(const struct up *up) {
 	print_url("DATABASE_URL", up->database_url, up->own_mariadb);
 	if (!up->servers_only)
 		printf("  %-13s http://127.0.0.1:%" PRId64 "/\n", "monitor", up->kept.http_port);
+	for (int i = 0; i < UP_SERVICES && !up->servers_only; i++)
+		if (up->healthy[i] < up->scale[i])
+			printf("\n  The %s is not well; corder services tells why.\n", up_service_names[i]);
 	printf("\n  With passwords: %s/env    Logs: %s/logs\n", up->dir, up->dir);
 	printf("  In another terminal: set -a; . '%s/env'; set +a\n\nCtrl-C stops all of it; what it knows stays.\n",
 	       up->dir);
@@ -223,7 +226,7 @@ static int run(struct up *up) {
 int up_main(int argc, char **argv) {
 	struct up *up = memory_new(sizeof(*up));
 	struct error err = { 0 };
-	log_open("corder-up", LOG_LEVEL_INFO);
+	log_open("corder-up", LOG_LEVEL_WARN);
 	up->lock_fd = -1;
 	int code;
 	if (read_command_line(up, argc, argv, &err) != STATUS_OK)

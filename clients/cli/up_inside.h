@@ -79,8 +79,8 @@ struct up {
 	/* which services answer */
 	struct bus *bus;
 	char inbox[64];
-	int64_t pinged_mono_us;
-	int64_t answered[UP_SERVICES];
+	int64_t asked_mono_us, answered_mono_us; /* the last question; when all had answered for the first time */
+	int64_t answered[UP_SERVICES], healthy[UP_SERVICES];
 };
 
 /* up_folder.c */
@@ -110,7 +110,8 @@ bool up_mariadb_answers(const struct up *up);
 extern const char *const up_service_names[UP_SERVICES];
 int up_service_index(const char *name, size_t length); /* -1: none */
 enum status up_services_add(struct up *up, struct error *err);
-/* Asks all services (ADR-32 PING) now and then; true once as many answered as there should be. */
+/* Asks all services (ADR-32 STATS) now and then; true once as many answered as there should be, in good health. One that
+ * stays unwell does not hold up the others for long: the caller may look at `healthy`. */
 bool up_services_answer(struct up *up);
 
 /* up_process.c */

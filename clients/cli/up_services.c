@@ -1,4 +1,4 @@
-/* The five services: which programs run, with what environment, and whether they answer on the bus (ADR-32 PING). */
+/* The five services: which programs run, with what environment, and whether they answer on the bus (ADR-32 STATS). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "../../shared/base/text.h"
 #include "up_inside.h"
 
-enum { PING_EVERY_US = 200000, ENVIRONMENT_MAX = 8 };
+enum { ASK_EVERY_US = 100000, HEALTH_PATIENCE_US = 5000000, ENVIRONMENT_MAX = 8 };
 
 const char *const up_service_names[UP_SERVICES] = { "ingest", "scheduler", "dispatcher", "persister", "monitor" };
 
@@ -88,7 +88,12 @@ enum status up_services_add(struct up *up, struct error *err) {
 	return STATUS_OK;
 }
 
-/* Which service it is stands in the answer as "name":"corder-<service>". Answers to an earlier question do not count. */
+static bool holds(struct slice text, const char *words) {
+	return memmem(text.bytes, text.length, words, strlen(words)) != NULL;
+}
+
+/* Which service it is stands in the answer as "name":"corder-<service>", how it is as "health":{"ok":… . Answers to an
+ * earlier question do not count. */
 static void on_answer(void *context, const struct bus_message *message) {
 	struct up *up = context;
 	static const char key[] = "\"corder-";
@@ -100,8 +105,11 @@ static void on_answer(void *context, const struct bus_message *message) {
 	at += sizeof(key) - 1;
 	const char *end = memchr(at, '"', message->body.length - (size_t)(at - message->body.bytes));
 	int index = end != NULL ? up_service_index(at, (size_t)(end - at)) : -1;
-	if (index >= 0)
-		up->answered[index]++;
+	if (index < 0)
+		return;
+	up->answered[index]++;
+	if (holds(message->body, "\"health\":{\"ok\":true"))
+		up->healthy[index]++;
 }
 
 static void listen_for_answers(struct up *up) {
@@ -118,8 +126,16 @@ static void ask(struct up *up) {
 	char *last_dot = strrchr(up->inbox, '.');
 	snprintf(last_dot, sizeof(up->inbox) - (size_t)(last_dot - up->inbox), ".%08" PRIx32, (uint32_t)id_random());
 	memset(up->answered, 0, sizeof(up->answered));
-	up->pinged_mono_us = loop_now(up->loop);
-	bus_publish_with(up->bus, "$SRV.PING", up->inbox, NULL, 0, (struct slice){ "", 0 });
+	memset(up->healthy, 0, sizeof(up->healthy));
+	up->asked_mono_us = loop_now(up->loop);
+	bus_publish_with(up->bus, "$SRV.STATS", up->inbox, NULL, 0, (struct slice){ "", 0 });
+}
+
+static bool enough(const struct up *up, const int64_t *counts) {
+	for (int i = 0; i < UP_SERVICES; i++)
+		if (counts[i] < up->scale[i])
+			return false;
+	return up->asked_mono_us > 0;
 }
 
 bool up_services_answer(struct up *up) {
@@ -127,10 +143,16 @@ bool up_services_answer(struct up *up) {
 		listen_for_answers(up);
 	if (up->bus == NULL)
 		return false;
-	bool all = up->pinged_mono_us > 0;
-	for (int i = 0; i < UP_SERVICES; i++)
-		all = all && up->answered[i] >= up->scale[i];
-	if (!all && loop_now(up->loop) >= up->pinged_mono_us + PING_EVERY_US)
+	int64_t now = loop_now(up->loop);
+	if (enough(up, up->healthy))
+		return true;
+	if (enough(up, up->answered)) {
+		if (up->answered_mono_us == 0)
+			up->answered_mono_us = now;
+		if (now > up->answered_mono_us + HEALTH_PATIENCE_US)
+			return true;
+	}
+	if (now >= up->asked_mono_us + ASK_EVERY_US)
 		ask(up);
-	return all;
+	return false;
 }

@@ -168,6 +168,7 @@ static void all_answer(struct up *up) {
 		if (up->processes[i].pid > 0)
 			up->processes[i].state = UP_RUNNING;
 	up->is_up = true;
+	log_open("corder-up", LOG_LEVEL_INFO); /* before, what is printed says more */
 	struct error err = { 0 };
 	if (up_write_environment(up, &err) != STATUS_OK) {
 		fprintf(stderr, "corder up: %s\n", err.message);
