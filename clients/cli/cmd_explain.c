@@ -30,8 +30,8 @@ static void add_reason(const struct term *term, struct text *out, struct json_va
 
 static void add_term(const struct term *term, struct text *out, const char *name, struct json_value terms,
                      const char *member) {
-	term_say(term, out, SHADE_DIM, "%s ", name);
-	text_printf(out, "%.6g   ", json_double(json_member(terms, member), 0));
+	term_say(term, out, SHADE_DIM, out->bytes[out->length - 1] == ' ' ? "%s " : " + %s ", name);
+	text_printf(out, "%.6g", json_double(json_member(terms, member), 0));
 }
 
 static void add_score(const struct term *term, struct text *out, struct json_value root) {
@@ -72,28 +72,9 @@ static void add_explanation(const struct term *term, struct text *out, struct js
 
 static int explain_run(struct cli *cli, const void *values) {
 	const struct explain_options *options = values;
-	struct task_name name;
-	if (cli->arguments.count != 1)
-		return command_usage(&command_explain, "which task? Name one");
-	int code = client_task_name(cli->arguments.words[0], options->project, &name);
-	if (code != EXIT_DONE)
-		return code;
-	struct text body = { 0 }, out = { 0 };
-	struct answer answer;
-	text_add(&body, "{\"project\":");
-	text_add_json(&body, name.project);
-	text_add(&body, ",\"task_id\":");
-	text_add_json(&body, name.task_id);
-	text_add_char(&body, '}');
-	bool printed;
-	code = client_ask_or_print(cli, SUBJECT_EXPLAIN, text_slice(&body), &answer, &printed);
-	if (!printed)
-		add_explanation(&cli->out, &out, answer.root);
-	term_write(&cli->out, &out);
-	answer_release(&answer);
-	text_release(&out);
-	text_release(&body);
-	return code;
+	if (cli->arguments.count == 0)
+		return command_usage(&command_explain, "which task?");
+	return about_each_task(cli, SUBJECT_EXPLAIN, options->project, add_explanation);
 }
 
 static const struct option_row explain_options[] = {
@@ -105,7 +86,7 @@ const struct command command_explain = {
 	.name = "explain",
 	.group = "Look at it",
 	.summary = "why a task is not running, and when it will be its turn",
-	.usage = "TASK",
+	.usage = "TASK…",
 	.examples = "corder explain shop/deploy-7",
 	.options = explain_options,
 	.option_count = COUNT(explain_options),

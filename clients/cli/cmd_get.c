@@ -143,7 +143,8 @@ static void add_ends(const struct term *term, struct text *out, struct json_valu
 	add_raw_field(term, out, "result", json_member(task, "result"));
 }
 
-static void add_task(const struct term *term, struct text *out, struct json_value task) {
+static void add_task(const struct term *term, struct text *out, struct json_value root) {
+	struct json_value task = json_member(root, "task");
 	add_head(term, out, task);
 	add_waits(term, out, json_member(task, "waits_for"));
 	add_time_field(term, out, "created", json_member(task, "created_at"));
@@ -166,38 +167,11 @@ static void add_task(const struct term *term, struct text *out, struct json_valu
 	add_ends(term, out, task);
 }
 
-static int get_one(struct cli *cli, const struct task_name *name) {
-	struct text body = { 0 }, out = { 0 };
-	struct answer answer;
-	text_add(&body, "{\"project\":");
-	text_add_json(&body, name->project);
-	text_add(&body, ",\"task_id\":");
-	text_add_json(&body, name->task_id);
-	text_add_char(&body, '}');
-	bool printed;
-	int code = client_ask_or_print(cli, SUBJECT_TASK_GET, text_slice(&body), &answer, &printed);
-	if (!printed)
-		add_task(&cli->out, &out, json_member(answer.root, "task"));
-	term_write(&cli->out, &out);
-	answer_release(&answer);
-	text_release(&out);
-	text_release(&body);
-	return code;
-}
-
 static int get_run(struct cli *cli, const void *values) {
 	const struct get_options *options = values;
 	if (cli->arguments.count == 0)
 		return command_usage(&command_get, "which task?");
-	int code = EXIT_DONE;
-	for (size_t i = 0; i < cli->arguments.count && (code == EXIT_DONE || code == EXIT_REFUSED); i++) {
-		struct task_name name;
-		int one = client_task_name(cli->arguments.words[i], options->project, &name);
-		if (one == EXIT_DONE)
-			one = get_one(cli, &name);
-		code = one != EXIT_DONE ? one : code;
-	}
-	return code;
+	return about_each_task(cli, SUBJECT_TASK_GET, options->project, add_task);
 }
 
 static const struct option_row get_options[] = {

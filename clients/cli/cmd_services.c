@@ -106,14 +106,19 @@ static bool is_healthy(const struct one *one) {
 	return json_bool(json_member(json_member(json_member(one->root, "data"), "health"), "ok"), false);
 }
 
+/* The services' own messages are no requests of anybody; --endpoints shows them. */
+static bool is_internal(struct slice subject) {
+	return memmem(subject.bytes, subject.length, ".internal.", 10) != NULL;
+}
+
 static void add_row(const struct one *one, struct grid *grid) {
 	int64_t requests = 0, errors = 0;
-	double time_ns = 0;
 	struct json_value endpoints = json_member(one->root, "endpoints");
 	for (struct json_value endpoint = json_first(endpoints); json_present(endpoint); endpoint = json_next(endpoint)) {
+		if (is_internal(json_text(json_member(endpoint, "subject"))))
+			continue;
 		requests += json_int(json_member(endpoint, "num_requests"), 0);
 		errors += json_int(json_member(endpoint, "num_errors"), 0);
-		time_ns += json_double(json_member(endpoint, "processing_time"), 0);
 	}
 	struct text cell = { 0 };
 	grid_cell(grid, SHADE_BOLD, one->name);
@@ -124,7 +129,6 @@ static void add_row(const struct one *one, struct grid *grid) {
 	text_clear(&cell);
 	grid_printf(grid, SHADE_PLAIN, "%lld", (long long)requests);
 	grid_printf(grid, errors > 0 ? SHADE_YELLOW : SHADE_PLAIN, "%lld", (long long)errors);
-	grid_printf(grid, SHADE_PLAIN, "%.2fms", requests > 0 ? time_ns / 1e6 / (double)requests : 0.0);
 	if (is_healthy(one))
 		grid_cell(grid, SHADE_GREEN, SLICE("ok"));
 	else
@@ -188,7 +192,7 @@ static void print_tables(const struct services *services, const struct services_
 	static const struct grid_column columns[] = { { "SERVICE", false, false }, { "ID", false, true },
 		                                          { "VERSION", false, false }, { "UP", true, false },
 		                                          { "REQUESTS", true, false }, { "ERRORS", true, false },
-		                                          { "AVERAGE", true, false },  { "HEALTH", false, true } };
+		                                          { "HEALTH", false, true } };
 	struct text out = { 0 };
 	struct grid *grid = grid_open(columns, COUNT(columns));
 	for (size_t i = 0; i < services->count; i++)

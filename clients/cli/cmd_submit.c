@@ -91,18 +91,21 @@ static void print_reply(struct cli *cli, const struct submit *submit, const stru
 	for (struct json_value task = json_first(tasks); json_present(task); task = json_next(task))
 		duplicates += slice_is(json_text(json_member(task, "result")), "duplicate");
 	print_tasks(cli, &out, submission->project, tasks);
+	size_t new = submission->count - duplicates;
 	const char *verb = submission->dry_run ? "would be accepted"
 	                   : submit->enqueue   ? "stored for admission"
 	                                       : "accepted";
-	text_printf(&out, "%zu task%s %s", submission->count - duplicates, submission->count - duplicates == 1 ? "" : "s",
-	            verb);
-	if (duplicates > 0)
-		text_printf(&out, ", %zu already there", duplicates);
-	text_printf(&out, ": project %s, batch %s\n", submission->project, submission->batch_id);
+	if (new == 0)
+		text_printf(&out, "Nothing new: %s there already in project %s\n",
+		            duplicates == 1 ? "the task was" : "all tasks were", submission->project);
+	else
+		text_printf(&out, "%zu task%s %s%s: project %s, batch %s\n", new, new == 1 ? "" : "s", verb,
+		            duplicates > 0 ? " (the others were there already)" : "", submission->project,
+		            submission->batch_id);
 	if (submission->types.length > 0 && !submit->wait && !submission->dry_run)
 		text_printf(&out, "Work on them: corder work --type %s --exec 'eval \"$CORDER_CONTEXT_COMMAND\"'\n",
 		            submission->types.bytes);
-	if (submission->count > 1 && !submit->wait && !submission->dry_run)
+	if (new > 1 && !submit->wait && !submission->dry_run)
 		text_printf(&out, "Watch them:   corder watch --project %s --batch %s\n", submission->project,
 		            submission->batch_id);
 	term_write(&cli->out, &out);

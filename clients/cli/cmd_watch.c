@@ -101,7 +101,9 @@ static void draw(struct watch *watch) {
 	follow_add_bar(term, &picture, counts, BAR_COLUMNS);
 	text_printf(&picture, " %zu/%zu ended\n", total - tracker_open_count(watch->tracker), total);
 	follow_add_counts(term, &picture, counts);
-	text_add(&picture, "\n\n");
+	text_add(&picture, "\n");
+	if (counts[TRACKED_RUNNING] > 0)
+		text_add_char(&picture, '\n');
 	add_running(watch, &picture);
 	size_t shown = watch->events < LAST_LINES ? watch->events : LAST_LINES;
 	if (shown > 0)

@@ -17,4 +17,8 @@ void field_add_status(const struct term *term, struct text *out, struct slice st
 /* "  name        " in dim, for lists of fields. */
 void field_add_label(const struct term *term, struct text *out, const char *label);
 
+/* Asks `subject` about each task of the command line and prints what `add` makes of the answer. An exit code. */
+int about_each_task(struct cli *cli, const char *subject, const char *project,
+                    void (*add)(const struct term *term, struct text *out, struct json_value root));
+
 #endif

@@ -95,6 +95,8 @@ void follow_print_result(struct cli *cli, const struct tracker *tracker, const c
 		print_json(tracker, project, batch_id);
 		return;
 	}
+	if (tracker_total(tracker) == 0)
+		return;
 	struct text out = { 0 };
 	follow_add_counts(&cli->out, &out, tracker_counts(tracker));
 	text_add_char(&out, '\n');

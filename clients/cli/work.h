@@ -101,6 +101,7 @@ void renew_start(struct worker *worker);
 void work_log_started(const struct slot *slot);
 void work_log_line(const struct slot *slot, struct slice line);
 void work_log_settled(const struct slot *slot, struct json_value verdict);
+void work_log_lost(const struct slot *slot); /* the lease went away while it ran */
 void work_log_note(const struct worker *worker, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -113,6 +113,28 @@ void work_log_settled(const struct slot *slot, struct json_value verdict) {
 	text_release(&out);
 }
 
+void work_log_lost(const struct slot *slot) {
+	struct cli *cli = slot->worker->cli;
+	const struct run *run = &slot->run;
+	bool timed_out = run->timeout_s > 0 && run->seconds >= run->timeout_s;
+	struct text out = { 0 };
+	slot->worker->other++;
+	if (cli->common.json) {
+		add_json_start(slot, timed_out ? "timeout" : "lease_lost", &out);
+		text_printf(&out, ",\"seconds\":%.6f}\n", run->seconds);
+	} else {
+		text_add_clock(&out, clock_wall_us(), false);
+		term_say(&cli->out, &out, SHADE_YELLOW, " ! ");
+		add_task(slot, &out);
+		text_add(&out, timed_out ? "  ended: it ran longer than its timeout  "
+		                         : "  ended: it is no longer ours (cancelled, or the lease ran out)  ");
+		text_add_duration(&out, run->seconds);
+		text_add_char(&out, '\n');
+	}
+	term_write(&cli->out, &out);
+	text_release(&out);
+}
+
 void work_log_note(const struct worker *worker, const char *format, ...) {
 	char *said;
 	va_list arguments;

@@ -9,7 +9,7 @@
 #include "utf8.h"
 #include "work.h"
 
-enum { TICK_US = 300000, ANSWER_MS = 3000, TIMEOUT_LOCAL_S = 5, TIMEOUT_ASK_S = 1 };
+enum { TICK_US = 300000, ANSWER_MS = 3000, TIMEOUT_LOCAL_S = 5, TIMEOUT_ASK_S = 1, RENEW_MOST_US = 3000000 };
 
 /* One renew under way. */
 struct renewal {
@@ -31,11 +31,12 @@ static bool is_overdue(const struct slot *slot) {
 }
 
 static bool wants_renewal(const struct slot *slot) {
-	int64_t third_us = slot->worker->options->lease_ms * 1000 / 3;
+	int64_t every_us = slot->worker->options->lease_ms * 1000 / 3;
+	every_us = every_us < RENEW_MOST_US ? every_us : RENEW_MOST_US; /* a cancel is heard of with a renew */
 	if (!slot->leased || slot->run.lease == NULL)
 		return false;
 	return slot->run.progress_new || is_overdue(slot) ||
-	       clock_mono_us() - slot->run.renewed_us >= third_us - TICK_US / 2;
+	       clock_mono_us() - slot->run.renewed_us >= every_us - TICK_US / 2;
 }
 
 /* A line of stderr as progress: a JSON object as it is, other text as a message. */

@@ -230,10 +230,12 @@ static void finish(struct slot *slot, int wait_status) {
 	run->process = 0;
 	run->seconds = (double)(clock_mono_us() - run->started_us) / 1e6;
 	slot->worker->busy_us = clock_mono_us();
-	if (run->ending == ENDING_LOST)
+	if (run->ending == ENDING_LOST) {
+		work_log_lost(slot);
 		slot->leased = false;
-	else
+	} else {
 		run_add_settlement(slot, wait_status, &slot->done);
+	}
 	slot_next(slot);
 }
 
