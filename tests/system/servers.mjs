@@ -115,9 +115,9 @@ export class MariaServer extends Server {
 		if (this.prepared) return;
 		const words = ["--no-defaults", `--datadir=${this.folder}/data`, "--auth-root-authentication-method=normal"];
 		execFileSync("mariadb-install-db", [...words, "--skip-test-db", ...asRoot], { env: environment, stdio: "pipe" });
-		const sql = "CREATE DATABASE IF NOT EXISTS corder; GRANT ALL ON corder.* TO corder@'%' IDENTIFIED BY 'secret';";
-		const only = "DELETE FROM mysql.global_priv WHERE User=''; FLUSH PRIVILEGES;";
-		writeFileSync(join(this.folder, "init.sql"), `${sql}\n${only.replace("; ", ";\n")}\n`);
+		const sql = ["CREATE DATABASE IF NOT EXISTS corder", "CREATE USER IF NOT EXISTS corder@'%' IDENTIFIED BY 'secret'"];
+		sql.push("GRANT ALL ON corder.* TO corder@'%'", "DELETE FROM mysql.global_priv WHERE User=''", "FLUSH PRIVILEGES");
+		writeFileSync(join(this.folder, "init.sql"), `${sql.join(";\n")};\n`);
 		this.prepared = true;
 	}
 
