@@ -186,10 +186,12 @@ local function tell_dependents()
       local t, offset = ended[i][1], ended[i][2]
       local room = EDGE_BUDGET - released
       if room <= 0 then
-        t.flags = t.flags - t.flags % 4 + t.flags % 2 + FLAG_RELEASING
-        touch(t)
-        put(pushed, prefix .. 'rel', number_text(t.number) .. ' ' .. number_text(offset))
-        more = true
+        if call('EXISTS', prefix .. 'd:' .. number_text(t.number)) == 1 then
+          t.flags = t.flags - t.flags % 4 + t.flags % 2 + FLAG_RELEASING
+          touch(t)
+          put(pushed, prefix .. 'rel', number_text(t.number) .. ' ' .. number_text(offset))
+          more = true
+        end
       else
         local bytes = call('GETRANGE', prefix .. 'd:' .. number_text(t.number), offset, offset + room * EDGE_BYTES - 1)
         local list = edges(bytes)

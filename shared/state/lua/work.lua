@@ -36,15 +36,18 @@ local function settle_one(t, lease, outcome, retryable, message, result)
   return t.status
 end
 
+local fresh = {} -- number -> result of what this call completed: not written yet when its dependents are leased
+
 -- A completed task's specification makes room for its result; its hash stays, for repeats of the submission.
 local function keep_results(done)
   local fields = {}
-  for i = 1, #done do fields[i] = number_text(done[i].number) end
+  for i = 1, #done do fields[i] = number_text(done[i][1].number) end
   local old = get_many(prefix .. 'x', fields)
   for i = 1, #done do
     local hash = string.match(old[i] or '', '^[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31([^\31]*)\31')
-    put(hset, prefix .. 'x', fields[i], '=' .. (hash or '') .. US .. done[i].result)
-    done[i].result = nil
+    local t, result = done[i][1], done[i][2]
+    put(hset, prefix .. 'x', fields[i], '=' .. (hash or '') .. US .. result)
+    fresh[t.number] = result
   end
 end
 
@@ -60,7 +63,10 @@ local function settle_all(from)
   for i = 1, settle_count do
     local t, p = tasks[found[names[i]] or 0], parts[i]
     reply[#reply + 1] = settle_one(t, p[1], p[2], p[3], p[4], p[5])
-    if t and t.result then done[#done + 1] = t end
+    if t and t.result then
+      done[#done + 1] = { t, t.result }
+      t.result = nil -- the same settle may come twice in a call
+    end
   end
   keep_results(done)
 end
@@ -211,7 +217,7 @@ local function read_inputs(all)
     local inputs = {}
     for _, edge in ipairs(t.parents) do
       local parent, bytes = tasks[edge[1]], payloads[seen[edge[1]]]
-      local result = bytes and string.match(bytes, '^=[^\31]*\31(.*)$') or ''
+      local result = fresh[edge[1]] or (bytes and string.match(bytes, '^=[^\31]*\31(.*)$')) or ''
       if parent and parent.status == 'c' then inputs[#inputs + 1] = parent.task_id .. US .. result end
     end
     t.parents = nil

@@ -1,0 +1,276 @@
+/* See scripts.h. */
+#include "tests/support/scripts.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/id.h"
+#include "shared/base/memory.h"
+#include "tests/support/test.h"
+
+enum { LIMIT_US = 20000000 };
+
+#define US "\x1f"
+
+/* Calls -------------------------------------------------------------------------------------------------------------- */
+
+static struct said copy(const struct kv_reply *reply) {
+	struct said said = { .text = slice_copy(kv_text(reply)), .nil = kv_is_nil(reply), .count = kv_count(reply) };
+	said.items = memory_array(said.count + 1, sizeof(*said.items));
+	for (size_t i = 0; i < said.count; i++)
+		said.items[i] = copy(kv_at(reply, i));
+	if (said.count == 0 && *said.text == '\0' && !said.nil && kv_int(reply) != 0) {
+		free(said.text);
+		said.text = memory_new(32);
+		snprintf(said.text, 32, "%" PRId64, kv_int(reply));
+	}
+	return said;
+}
+
+void said_release(struct said *said) {
+	for (size_t i = 0; i < said->count; i++)
+		said_release(&said->items[i]);
+	free(said->items);
+	free(said->text);
+	*said = (struct said){ 0 };
+}
+
+const char *said_at(const struct said *said, size_t i) {
+	return i < said->count ? said->items[i].text : "";
+}
+
+const char *said_in(const struct said *said, size_t i, size_t j) {
+	return i < said->count ? said_at(&said->items[i], j) : "";
+}
+
+struct waiting {
+	bool done;
+	struct answer answer;
+};
+
+static void on_script(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
+                      const struct error *err) {
+	struct waiting *waiting = context;
+	waiting->answer.status = status;
+	if (err != NULL)
+		waiting->answer.err = *err;
+	if (status == STATUS_OK) {
+		waiting->answer.head = *head;
+		waiting->answer.reply = copy(reply);
+		const char *last = strrchr(said_at(&waiting->answer.reply, 0), '\x1f');
+		waiting->answer.head.woken = slice_of(last != NULL ? last + 1 : "");
+	}
+	waiting->done = true;
+}
+
+static void await(struct scripts *s, const bool *done) {
+	int64_t limit_us = clock_mono_us() + LIMIT_US;
+	while (!*done && clock_mono_us() < limit_us)
+		loop_turn(s->loop, 10000);
+	assert_true(*done);
+}
+
+struct answer scripts_call(struct scripts *s, struct state *state, struct kv_script *script,
+                           const char *const *arguments, size_t count) {
+	struct waiting waiting = { 0 };
+	struct slice *slices = memory_array(count + 1, sizeof(*slices));
+	for (size_t i = 0; i < count; i++)
+		slices[i] = slice_of(arguments[i]);
+	state_call(state, script, slices, count, on_script, &waiting);
+	free(slices);
+	await(s, &waiting.done);
+	if (waiting.answer.status == STATUS_REJECT)
+		fail_msg("%s: %s", script->name, waiting.answer.err.message);
+	return waiting.answer;
+}
+
+void answer_release(struct answer *answer) {
+	said_release(&answer->reply);
+}
+
+static void on_command(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
+	struct waiting *waiting = context;
+	if (status != STATUS_OK)
+		fail_msg("%s", err->message);
+	waiting->answer.reply = copy(reply);
+	waiting->done = true;
+}
+
+struct said scripts_redis(struct scripts *s, const char *format, ...) {
+	char text[1024];
+	struct slice words[32], rest;
+	size_t count = 0;
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	for (rest = slice_of(text); rest.bytes != NULL;)
+		words[count++] = slice_cut(&rest, ' ');
+	struct waiting waiting = { 0 };
+	kv_command(s->kv, words, count, 0, on_command, &waiting);
+	await(s, &waiting.done);
+	return waiting.answer.reply;
+}
+
+/* Opening ------------------------------------------------------------------------------------------------------------ */
+
+struct state *scripts_state(struct scripts *s, int64_t partition) {
+	struct state *state = state_open(s->kv, partition, INT64_C(3600000000));
+	static const char *const steps[][7] = {
+		{ "me", "begin", "20000", "" },
+		{ "me", "finish", "epoch-1", "0", "start", "0" },
+	};
+	static const size_t counts[] = { 4, 6 };
+	for (size_t i = 0; i < 2; i++) {
+		struct answer answer = scripts_call(s, state, &state_script_load, steps[i], counts[i]);
+		assert_string_equal(said_at(&answer.reply, 1), "ok");
+		answer_release(&answer);
+	}
+	return state;
+}
+
+struct scripts *scripts_open(void) {
+	struct scripts *s = memory_new(sizeof(*s));
+	struct error err = { 0 };
+	s->redis = server_start_redis();
+	s->loop = loop_open();
+	assert_int_equal(kv_open(s->loop, server_url(s->redis), "test", &s->kv, &err), STATUS_OK);
+	int64_t limit_us = clock_mono_us() + LIMIT_US;
+	while (!kv_connected(s->kv) && clock_mono_us() < limit_us)
+		loop_turn(s->loop, 10000);
+	s->state = scripts_state(s, 0);
+	return s;
+}
+
+void scripts_close(struct scripts **scripts) {
+	struct scripts *s = *scripts;
+	state_close(&s->state);
+	kv_close(&s->kv);
+	loop_close(&s->loop);
+	server_stop(&s->redis);
+	free(s);
+	*scripts = NULL;
+}
+
+/* Verbs in a few words ----------------------------------------------------------------------------------------------- */
+
+static const char * or (const char *text, const char *fallback) {
+	return text != NULL ? text : fallback;
+}
+
+char *new_task_record(const struct new_task *t) {
+	struct text out = { 0 };
+	char hash[17];
+	struct specification specification = {
+		.flags = slice_of(or (t->flags, "s")),
+		.max_retries = t->retries < 0 ? 0 : (t->retries == 0 ? 3 : t->retries),
+		.timeout_us = t->timeout_us,
+		.not_before_us = t->not_before_us,
+		.backoff = slice_of(or (t->backoff, "0,1,0")),
+		.concurrency_key = slice_of(t->key),
+		.concurrency_limit = t->limit > 0 ? t->limit : 1,
+		.service_name = SLICE("cart"),
+		.dependencies = slice_of(t->needs),
+		.execution_context = slice_of(or (t->context, "{}")),
+	};
+	record_add_specification(&out, &specification);
+	snprintf(hash, sizeof(hash), "%016" PRIx64, id_hash((struct slice){ out.bytes, out.length }));
+	specification.hash = slice_of(hash);
+	text_clear(&out);
+	text_printf(&out, "%s" US "%s" US "%d" US, t->id, or (t->type, "coding"), t->priority > 0 ? t->priority : 5);
+	record_add_specification(&out, &specification);
+	return text_take(&out);
+}
+
+const char *scripts_admit(struct scripts *s, const char *project, const char *mode, const struct new_task *tasks,
+                          size_t count) {
+	static char verdict[65536];
+	char number[24];
+	const char **arguments = memory_array(count + 7, sizeof(*arguments));
+	snprintf(number, sizeof(number), "%zu", count);
+	const char *head[] = { project, "batch-1", mode, "token-1", "", number, "0" };
+	memcpy(arguments, head, sizeof(head));
+	for (size_t i = 0; i < count; i++)
+		arguments[7 + i] = new_task_record(&tasks[i]);
+	struct answer answer = scripts_call(s, s->state, &state_script_admit, arguments, count + 7);
+	snprintf(verdict, sizeof(verdict), "%s", said_at(&answer.reply, 1));
+	answer_release(&answer);
+	for (size_t i = 0; i < count; i++)
+		free((char *)arguments[7 + i]);
+	free(arguments);
+	return verdict;
+}
+
+int scripts_lease(struct scripts *s, const char *type, int max, char *ids, char *lease) {
+	char wish[128];
+	snprintf(wish, sizeof(wish), "%s" US "w-1" US "%d" US "30000000" US, type, max);
+	struct answer answer =
+		scripts_call(s, s->state, &state_script_work, (const char *[]){ "0", "0", "1", "60", wish }, 5);
+	int count = 0;
+	if (ids != NULL)
+		*ids = '\0';
+	for (size_t at = 1; at < answer.reply.items[1].count; at += 13, count++) {
+		if (ids != NULL)
+			sprintf(ids + strlen(ids), "%s%s", count > 0 ? " " : "", said_in(&answer.reply, 1, at + 2));
+		if (lease != NULL)
+			strcpy(lease, said_in(&answer.reply, 1, at + 8));
+	}
+	answer_release(&answer);
+	return count;
+}
+
+const char *scripts_settle(struct scripts *s, const char *name, const char *lease, const char *outcome,
+                           const char *result) {
+	static char verdict[64];
+	struct text settle = { 0 };
+	bool final = strcmp(outcome, "final") == 0;
+	text_printf(&settle, "%s" US "%s" US "%s" US "%s" US "%s" US "%s", name, lease, final ? "failed" : outcome,
+	            final ? "0" : "1", outcome[0] == 'f' ? "it broke" : "", or (result, ""));
+	struct answer answer =
+		scripts_call(s, s->state, &state_script_work, (const char *[]){ "1", "0", "0", "60", settle.bytes }, 5);
+	snprintf(verdict, sizeof(verdict), "%s", said_at(&answer.reply, 1));
+	answer_release(&answer);
+	text_release(&settle);
+	return verdict;
+}
+
+const char *scripts_command(struct scripts *s, const char *format, ...) {
+	static char verdict[256];
+	char text[512];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	for (char *c = text; *c != '\0'; c++)
+		*c = *c == '|' ? '\x1f' : *c;
+	struct answer answer = scripts_call(s, s->state, &state_script_command, (const char *[]){ text }, 1);
+	snprintf(verdict, sizeof(verdict), "%s", said_at(&answer.reply, 1));
+	answer_release(&answer);
+	char *end = strchr(verdict, '\x1f');
+	if (end != NULL)
+		*end = '\0';
+	return verdict;
+}
+
+void scripts_sweep(struct scripts *s) {
+	bool more = true;
+	for (int i = 0; i < 1000 && more; i++) {
+		struct answer answer = scripts_call(s, s->state, &state_script_sweep, (const char *[]){ "200" }, 1);
+		more = answer.head.more;
+		answer_release(&answer);
+	}
+	assert_false(more);
+}
+
+char scripts_status(struct scripts *s, const char *name, char *waits) {
+	struct answer answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "tasks", name }, 2);
+	char letter = *said_in(&answer.reply, 1, 5);
+	if (waits != NULL)
+		strcpy(waits, said_in(&answer.reply, 1, 10));
+	answer_release(&answer);
+	return letter != '\0' ? letter : '-';
+}
