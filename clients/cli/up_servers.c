@@ -106,6 +106,7 @@ static enum status add_redis(struct up *up, struct error *err) {
 static enum status write_mariadb_files(const struct up *up, struct error *err) {
 	struct text conf = { 0 };
 	text_printf(&conf, "# Written by corder up at each start.\n[mariadbd]\ndatadir=\"%s/mariadb/data\"\n", up->dir);
+	text_printf(&conf, "tmpdir=\"%s/mariadb/tmp\"\n", up->dir); /* in /tmp, a clean-up takes them from under it */
 	text_printf(&conf, "bind-address=127.0.0.1\nport=%" PRId64 "\nsocket=mariadb.sock\n", up->kept.mariadb_port);
 	text_printf(&conf, "init-file=\"%s/mariadb/init.sql\"\npid-file=mariadb.pid\n", up->dir);
 	if (geteuid() == 0)
@@ -170,6 +171,8 @@ static enum status add_mariadb(struct up *up, struct error *err) {
 		status = up_port_choose(&up->kept.mariadb_port, 0, err);
 	if (status == STATUS_OK)
 		status = up_folder_make(up, "mariadb", err);
+	if (status == STATUS_OK)
+		status = up_folder_make(up, "mariadb/tmp", err);
 	if (status == STATUS_OK)
 		status = write_mariadb_files(up, err);
 	if (status != STATUS_OK)
