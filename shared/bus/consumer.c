@@ -11,8 +11,7 @@
 #include "../base/id.h"
 #include "../base/log.h"
 #include "../base/memory.h"
-#include "bus_inside.h"
-#include "stream.h"
+#include "consumer_inside.h"
 
 enum {
 	PULL_EXPIRES_MS = 30000,
@@ -21,25 +20,9 @@ enum {
 	CREATE_TIMEOUT_MS = 5000,
 };
 
-struct consumer {
-	struct bus *bus;
-	char *stream, *durable;
-	int64_t ack_wait_ms;
-	size_t window;
-	bus_handler *handler;
-	void *context;
-	struct bus_subscription *inbox;
-	char inbox_subject[48];
-	char next_subject[256];
-	struct loop_timer *watchdog;
-	bool creating, created, closed;
-	bool told;           /* that it cannot be created */
-	size_t asked;        /* pulled for and not yet come */
-	size_t unanswered;   /* come and not yet acknowledged */
-	int64_t heard_at_us; /* from the server, or of an answer to it */
-};
-
-static void release(struct consumer *consumer) {
+void consumer_release(struct consumer *consumer) {
+	if (consumer->creating || consumer->orphans.asking)
+		return; /* the answer comes here again */
 	free(consumer->stream);
 	free(consumer->durable);
 	free(consumer);
@@ -64,7 +47,7 @@ static void on_created(void *context, enum status status, const struct bus_messa
 	uint64_t error_code;
 	consumer->creating = false;
 	if (consumer->closed) {
-		release(consumer);
+		consumer_release(consumer);
 		return;
 	}
 	status = bus_api_status(status, message, &error_code, &err);
@@ -80,7 +63,7 @@ static void on_created(void *context, enum status status, const struct bus_messa
 	}
 }
 
-static void create(struct consumer *consumer) {
+void consumer_create(struct consumer *consumer) {
 	struct text body = { 0 };
 	char subject[256];
 	if (consumer->creating || !bus_connected(consumer->bus))
@@ -108,7 +91,7 @@ static void on_watchdog(void *context) {
 	if (consumer->asked == 0 && consumer->unanswered > 0 && silent_ms > consumer->ack_wait_ms)
 		consumer->unanswered = 0;
 	if (!consumer->created || (consumer->asked > 0 && silent_ms > SILENCE_MS))
-		create(consumer);
+		consumer_create(consumer);
 	else
 		pull(consumer);
 }
@@ -139,6 +122,7 @@ static void on_message(void *context, const struct bus_message *message) {
 	if (consumer->asked > 0)
 		consumer->asked--;
 	consumer->unanswered++;
+	consumer->worked_at_us = consumer->heard_at_us;
 	consumer->handler(consumer->context, message);
 }
 
@@ -153,7 +137,7 @@ static void on_change(void *context, bool connected) {
 	consumer->unanswered = 0;
 	consumer->created = false;
 	if (connected)
-		create(consumer);
+		consumer_create(consumer);
 }
 
 enum status consumer_open(struct bus *bus, const char *stream, const char *durable, int64_t ack_wait_ms, size_t window,
@@ -177,7 +161,7 @@ enum status consumer_open(struct bus *bus, const char *stream, const char *durab
 	c->inbox->nobody = on_nobody;
 	c->watchdog = loop_timer_start(bus->loop, c->heard_at_us + WATCHDOG_MS * 1000, on_watchdog, c);
 	bus_on_change(bus, on_change, c);
-	create(c);
+	consumer_create(c);
 	*consumer = c;
 	return STATUS_OK;
 }
@@ -187,7 +171,7 @@ static void answer(struct consumer *consumer, const char *ack_subject, struct sl
 	bus_publish(consumer->bus, ack_subject, body);
 	if (consumer->unanswered > 0)
 		consumer->unanswered--;
-	consumer->heard_at_us = loop_now(consumer->bus->loop);
+	consumer->heard_at_us = consumer->worked_at_us = loop_now(consumer->bus->loop);
 	pull(consumer);
 }
 
@@ -210,6 +194,5 @@ void consumer_close(struct consumer **consumer) {
 	loop_timer_stop(c->bus->loop, &c->watchdog);
 	bus_off_change(c->bus, on_change, c);
 	bus_unsubscribe(c->bus, &c->inbox);
-	if (!c->creating) /* else its answer frees it */
-		release(c);
+	consumer_release(c);
 }
