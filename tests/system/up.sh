@@ -45,6 +45,7 @@ becomes_true() {
 start() {
 	local out=$folder/$1.out
 	shift
+	rm -f "$folder/stack/env" # a killed one leaves it
 	"$corder" up --dir "$folder/stack" "$@" >"$out" 2>&1 </dev/null &
 	up=$!
 }
