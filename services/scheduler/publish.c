@@ -18,7 +18,7 @@ static void publish_one(struct partition *partition, const struct record_entry *
                         struct text *body) {
 	struct scheduler *scheduler = partition->scheduler;
 	const char *word = record_status_word(record->status);
-	char id[80], type[40], source[96], at[CLOCK_TEXT_BYTES];
+	char id[80], type[40], source[96], trace[80], at[CLOCK_TEXT_BYTES];
 	if (word[0] == '\0')
 		return; /* about a queue or a graph: ours */
 	text_clear(body);
@@ -26,17 +26,19 @@ static void publish_one(struct partition *partition, const struct record_entry *
 	snprintf(id, sizeof(id), "%.*s-%" PRId64, (int)entry->id.length, entry->id.bytes, record->seq - entry->first_seq);
 	snprintf(type, sizeof(type), "corder.task.%s", word);
 	snprintf(source, sizeof(source), "/corder/%.*s", (int)record->project.length, record->project.bytes);
+	snprintf(trace, sizeof(trace), "%.*s", (int)record->traceparent.length, record->traceparent.bytes);
 	clock_format(record->at_us, at);
 	struct bus_header headers[] = {
 		{ HEADER_MESSAGE_ID, id },     { HEADER_CE_ID, id },     { HEADER_CE_SPECVERSION, "1.0" }, { HEADER_CE_TYPE, type },
 		{ HEADER_CE_SOURCE, source }, { HEADER_CE_TIME, at }, { HEADER_CONTENT_TYPE, "application/json" },
+		{ HEADER_TRACEPARENT, trace }, /* last: left out when there is none */
 	};
+	size_t header_count = sizeof(headers) / sizeof(*headers) - (trace[0] == '\0');
 	const char *subject = service_full_subject(
 		scheduler->service, "event.%.*s.%.*s.%s", (int)record->project.length, record->project.bytes,
 		(int)(record->task_type.length > 0 ? record->task_type.length : 1),
 		record->task_type.length > 0 ? record->task_type.bytes : "_", word);
-	bus_publish_with(scheduler->bus, subject, NULL, headers, sizeof(headers) / sizeof(*headers),
-	                 (struct slice){ body->bytes, body->length });
+	bus_publish_with(scheduler->bus, subject, NULL, headers, header_count, (struct slice){ body->bytes, body->length });
 }
 
 /* Publishes the events of a block whose seq is above `after`. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { FIELD_COUNT = 24, SPECIFICATION_FIELDS = 13 };
+enum { FIELD_COUNT = 25, SPECIFICATION_FIELDS = 13 };
 
 /* Cuts bytes at US into at most count fields; the last takes the rest. Returns how many there were. */
 static size_t cut_fields(struct slice bytes, struct slice *fields, size_t count) {
@@ -49,7 +49,8 @@ bool record_parse(struct slice bytes, struct record *record) {
 		.error_code = f[20],
 		.error_message = f[21],
 		.because = f[22],
-		.extra = f[23],
+		.traceparent = f[23],
+		.extra = f[24],
 	};
 	return record->seq > 0 && record->number >= 0 && record->at_us >= 0;
 }
@@ -189,6 +190,7 @@ void record_add(struct text *out, const struct record *r) {
 	add_field(out, r->error_code);
 	add_field(out, r->error_message);
 	add_field(out, r->because);
+	add_field(out, r->traceparent);
 	text_add_slice(out, r->extra);
 }
 

@@ -52,6 +52,7 @@ struct record {
 	struct slice reason, error_code;
 	struct slice error_message; /* the body of a JSON string, without its quotes */
 	struct slice because;
+	struct slice traceparent;
 	struct slice extra;     /* first event: the specification; completed: the result, "" is null */
 };
 

@@ -15,7 +15,7 @@
 
 local GS = '\29'
 local RECORD = '^([^\31]*)\31([^\31]*)\31([^\31]*)\31()([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31' ..
-  '([^\31]*)\31([^\31]*)\31[^\31]*\31[^\31]*\31[^\31]*\31([^\31]*)\31'
+  '([^\31]*)\31([^\31]*)\31[^\31]*\31[^\31]*\31([^\31]*)\31([^\31]*)\31'
 local MOST_VISITED = 20000 -- tasks looked at for one cycle through earlier submissions
 
 local ids = {}     -- name -> number, "@token", or nil; what the id hash says, and what this call adds
@@ -23,12 +23,12 @@ local hashes = {}  -- number -> hash of its specification
 local awaited = {} -- name -> the edges of tasks that wait for it to come
 
 local function parse_record(text, project)
-  local task_id, type, priority, at, flags, max_retries, timeout, not_before, backoff, key, limit, hash, dependencies =
+  local task_id, type, priority, at, flags, max_retries, timeout, not_before, backoff, key, limit, hash, trace, dependencies =
     string.match(text, RECORD)
   local r = { task_id = task_id, name = project .. '/' .. task_id, type = type, priority = tonumber(priority),
     specification = string.sub(text, at), flags = flags, max_retries = tonumber(max_retries),
     timeout = tonumber(timeout) or 0, not_before = tonumber(not_before) or 0, backoff = backoff, key = key,
-    limit = tonumber(limit) or 1, hash = hash, needs = {} }
+    limit = tonumber(limit) or 1, hash = hash, trace = trace, needs = {} }
   for letter, id in string.gmatch(dependencies, '(%a)([^,]+)') do
     r.needs[#r.needs + 1] = { name = project .. '/' .. id, task_id = id, condition = string.lower(letter),
       future = letter < 'a' }
@@ -238,7 +238,7 @@ local function revive(s, ghost)
     max_retries = 0, degree = 0, left = 0, version = ghost.version, attempt = ghost.attempt, limit = 1,
     created = ghost.created, ready = 0, due = 0, started = ghost.ended, timeout = 0, seq = ghost.seq, policy = 0, hold = 0,
     project = s.project, task_id = ghost.task_id, type = ghost.type, batch = ghost.batch, key = '', backoff = '',
-    worker = '', lease = '', because = '' }
+    worker = '', lease = '', because = '', trace = '' }
   tasks[t.number] = t
   touch(t)
   local name = s.project .. '/' .. ghost.task_id
@@ -296,7 +296,7 @@ local function create(s, r)
     max_retries = r.max_retries, degree = #r.needs, left = 0, version = 0, attempt = 0, limit = r.limit, created = now,
     ready = 0, due = 0, started = 0, timeout = r.timeout, seq = 0, hold = 0, project = s.project,
     task_id = r.task_id, type = r.type, batch = s.batch, key = r.key, backoff = r.backoff, worker = '', lease = '',
-    because = '', policy = POLICY[string.match(r.flags, '[sbr]') or 's'] }
+    because = '', trace = r.trace, policy = POLICY[string.match(r.flags, '[sbr]') or 's'] }
   tasks[t.number] = t
   ids[r.name] = t.number
   hashes[t.number] = r.hash

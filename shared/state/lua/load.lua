@@ -21,7 +21,7 @@ local holder = call('GET', prefix .. 'ld')
 
 local LETTER_BITS = { d = WAIT_DEPENDENCY, t = WAIT_TIME, a = WAIT_APPROVAL, k = WAIT_KEY }
 local POLICY = { s = 0, b = 1, r = 2 }
-local SPECIFICATION = '^([^\31]*)\31([^\31]*)\31([^\31]*)\31[^\31]*\31([^\31]*)\31([^\31]*)\31([^\31]*)\31[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31([^\31]*)\31'
+local SPECIFICATION = '^([^\31]*)\31([^\31]*)\31([^\31]*)\31[^\31]*\31([^\31]*)\31([^\31]*)\31([^\31]*)\31[^\31]*\31[^\31]*\31[^\31]*\31([^\31]*)\31([^\31]*)\31'
 
 local function number_of(text)
   return tonumber(text) or 0
@@ -36,8 +36,8 @@ local function parse_task(text)
   end
   local bytes, waits = string.sub(text, at), 0
   for letter in string.gmatch(f[9], '.') do waits = waits + LETTER_BITS[letter] end
-  local flags, max_retries, timeout, backoff, key, limit, dependencies = string.match(bytes, SPECIFICATION)
-  if f[6] == 'c' then flags, max_retries, timeout, backoff, key, limit, dependencies = 's', '0', '0', '', '', '1', '' end
+  local flags, max_retries, timeout, backoff, key, limit, trace, dependencies = string.match(bytes, SPECIFICATION)
+  if f[6] == 'c' then flags, max_retries, timeout, backoff, key, limit, trace, dependencies = 's', '0', '0', '', '', '1', '', '' end
   local _, degree = string.gsub(dependencies, '[^,]+', '')
   return { number = tonumber(f[1]), project = f[2], task_id = f[3], type = f[4], batch = f[5], status = f[6],
     priority = tonumber(f[7]), flags = f[8] == '1' and FLAG_CANCEL or 0, waits = waits, retries = number_of(f[10]),
@@ -45,7 +45,7 @@ local function parse_task(text)
     due = number_of(f[15]), started = number_of(f[16]), seq = number_of(f[17]), worker = f[18], lease = f[19],
     because = f[20], max_retries = number_of(max_retries), degree = degree, left = 0, limit = number_of(limit),
     timeout = number_of(timeout), policy = POLICY[string.match(flags, '[sbr]') or 's'], hold = 0, key = key,
-    backoff = backoff }, tonumber(f[21]), bytes
+    backoff = backoff, trace = trace }, tonumber(f[21]), bytes
 end
 
 local function place_task(t, grace)

@@ -27,7 +27,7 @@ local call, format = redis.call, string.format
 local pack, unpack_struct = struct.pack, struct.unpack
 
 -- number formats: 6 bytes hold sequence numbers, 7 bytes microseconds since 1970.
-local FORMAT = '>BBBBHHIIIIII7I7I7I7I6I6IBsssssssss'
+local FORMAT = '>BBBBHHIIIII' .. 'I7I7I7I7I6I6' .. 'BB' .. 'ssssssssss'
 local EDGE = '>I6B'
 local EDGE_BYTES = 7
 local CHUNK = 2000 -- words in one command; Lua's stack holds some 8000
@@ -125,21 +125,21 @@ end
 
 local function decode(bytes, number)
   local status, priority, flags, waits, retries, max_retries, degree, left, version, attempt, limit, created, ready, due,
-    started, timeout, seq, policy, hold, project, task_id, type, batch, key, backoff, worker, lease, because =
+    started, timeout, seq, policy, hold, project, task_id, type, batch, key, backoff, worker, lease, because, trace =
     unpack_struct(FORMAT, bytes)
   return {
     number = number, status = string.char(status), priority = priority, flags = flags, waits = waits, retries = retries,
     max_retries = max_retries, degree = degree, left = left, version = version, attempt = attempt, limit = limit,
     created = created, ready = ready, due = due, started = started, timeout = timeout, seq = seq, policy = policy,
     hold = hold, project = project, task_id = task_id, type = type, batch = batch, key = key, backoff = backoff,
-    worker = worker, lease = lease, because = because,
+    worker = worker, lease = lease, because = because, trace = trace,
   }
 end
 
 local function encode(t)
   return pack(FORMAT, string.byte(t.status), t.priority, t.flags, t.waits, t.retries, t.max_retries, t.degree, t.left,
     t.version, t.attempt, t.limit, t.created, t.ready, t.due, t.started, t.timeout, t.seq, t.policy, t.hold, t.project,
-    t.task_id, t.type, t.batch, t.key, t.backoff, t.worker, t.lease, t.because)
+    t.task_id, t.type, t.batch, t.key, t.backoff, t.worker, t.lease, t.because, t.trace)
 end
 
 -- Loads the states of these numbers (those already loaded stay as they are). Absent ones stay absent.

@@ -15,14 +15,14 @@ local function record(t, previous, what)
     number_text(last_seq), t.status, number_text(t.number), t.project, t.task_id, t.type, t.batch, previous, t.version,
     t.attempt, now_text, optional_text(t.ready), optional_text(t.due), t.retries, t.priority, WAIT_LETTERS[t.waits],
     t.worker, t.lease, what.lease_until and number_text(what.lease_until) or '', what.reason or '', what.code or '',
-    what.message or '', what.because or '', what.extra or '',
+    what.message or '', what.because or '', t.trace, what.extra or '',
   }, US)
 end
 
 -- An event that is about no task: a refusal, a pause, a large graph.
 local function record_other(status, project, task_id, type, batch, what)
   record({ status = status, number = 0, version = -1, attempt = 0, ready = 0, due = 0, retries = 0, priority = 0, waits = 0,
-    worker = '', lease = '', project = project, task_id = task_id, type = type, batch = batch }, '', what)
+    worker = '', lease = '', trace = '', project = project, task_id = task_id, type = type, batch = batch }, '', what)
 end
 
 -- The only place where a status changes. Writes the event; the caller has set the fields that go with it.
