@@ -53,6 +53,13 @@ bool bench_turn_until(struct bench *bench, bool (*done)(struct bench *bench), in
 	return true;
 }
 
+/* Each run has a task type of its own, named as its project. */
+const char *bench_work_subject(const struct bench *bench) {
+	static char subject[96];
+	snprintf(subject, sizeof(subject), "corder.v1.work.%s", bench->project);
+	return subject;
+}
+
 /* User and system time of a process in microseconds, from /proc. */
 static int64_t cpu_of(long pid) {
 	char path[64], line[1024];
@@ -78,7 +85,8 @@ static int64_t cpu_of_all(void) {
 }
 
 static void add_task(struct bench *bench, struct text *out, int64_t i, const char *prefix) {
-	text_printf(out, "{\"task_id\":\"%s%" PRId64 "\",\"task_type\":\"bench\",\"execution_context\":%s", prefix, i, bench->context);
+	text_printf(out, "{\"task_id\":\"%s%" PRId64 "\",\"task_type\":\"%s\",\"execution_context\":%s", prefix, i, bench->project,
+	            bench->context);
 }
 
 static void independent(struct bench *bench, struct text *out, int64_t from, int64_t count) {

@@ -44,6 +44,7 @@ bool bench_chain(struct bench *bench, int64_t total);
 /* One task at a time, at a steady rate, to an idle worker: submit to start. */
 bool bench_idle(struct bench *bench, int64_t total);
 
+const char *bench_work_subject(const struct bench *bench);
 double bench_percentile_ms(struct bench *bench, double percent);
 void bench_latency(struct bench *bench, int64_t us);
 bool bench_turn_until(struct bench *bench, bool (*done)(struct bench *bench), int64_t limit_s);

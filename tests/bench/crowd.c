@@ -128,7 +128,7 @@ static void ask_for_work(struct worker *worker) {
 		text_append(&body, worker->done.bytes, worker->done.length);
 	text_add(&body, "]}");
 	crowd.works++;
-	bus_request(bench->bus, "corder.v1.work.bench", NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS, on_work,
+	bus_request(bench->bus, bench_work_subject(bench), NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS, on_work,
 	            worker);
 	text_release(&body);
 }

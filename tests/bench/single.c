@@ -42,8 +42,8 @@ static void on_submitted(void *context, enum status status, const struct bus_mes
 static void submit_one(void *context) {
 	(void)context;
 	struct text body = { 0 };
-	text_printf(&body, "{\"project\":\"%s\",\"task_type\":\"bench\",\"execution_context\":%s}", single.bench->project,
-	            single.bench->context);
+	text_printf(&body, "{\"project\":\"%s\",\"task_type\":\"%s\",\"execution_context\":%s}", single.bench->project,
+	            single.bench->project, single.bench->context);
 	single.since_us = clock_mono_us();
 	bus_request(single.bench->bus, "corder.v1.submit", NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS,
 	            on_submitted, NULL);
@@ -87,7 +87,7 @@ static void ask(bool settle) {
 		bench->completed++;
 	}
 	text_add(&body, "]}");
-	bus_request(bench->bus, "corder.v1.work.bench", NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS, on_task, NULL);
+	bus_request(bench->bus, bench_work_subject(bench), NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS, on_task, NULL);
 	text_release(&body);
 }
 
@@ -98,8 +98,8 @@ static bool all_done(struct bench *bench) {
 static void chain_tasks(struct bench *bench, struct text *out, int64_t from, int64_t count) {
 	text_add_char(out, '[');
 	for (int64_t i = from; i < from + count; i++) {
-		text_printf(out, "%s{\"task_id\":\"c%" PRId64 "\",\"task_type\":\"bench\",\"execution_context\":%s", i > from ? "," : "", i,
-		            bench->context);
+		text_printf(out, "%s{\"task_id\":\"c%" PRId64 "\",\"task_type\":\"%s\",\"execution_context\":%s", i > from ? "," : "", i,
+		            bench->project, bench->context);
 		if (i > 0)
 			text_printf(out, ",\"dependencies\":[\"c%" PRId64 "\"]", i - 1);
 		text_add_char(out, '}');
