@@ -18,10 +18,16 @@ static const char *why_any(const struct dispatcher *dispatcher) {
 	return "nobody could be asked in time: repeat";
 }
 
-/* Nobody has looked for it yet: that is no empty list. */
+/* Nobody has looked for it yet: that is no empty list. It waits on while the partitions are only busy. */
 static void answer(struct dispatcher *dispatcher, struct match_waiter *waiter) {
 	struct request *request = request_of(waiter);
+	int64_t now_us = loop_now(dispatcher->loop);
 	bool known = request->task_count > 0 || match_was_asked(waiter) || dispatcher->stopping;
+	if (!known && now_us - request->arrived_us < WORD_PATIENCE_US) {
+		waiter->deadline_us = now_us + TICK_US;
+		match_put_back(dispatcher->match, waiter);
+		return;
+	}
 	request_has_tasks(request, known ? STATUS_OK : STATUS_RETRY, why_any(dispatcher));
 }
 
