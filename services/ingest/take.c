@@ -26,6 +26,7 @@ void take_records(struct submission *s, const struct submit_request *request, st
 		if (task->task_id.length == 0) {
 			submission_make_id(s, i, id);
 			task->task_id = slice_of(id);
+			task->fresh_id = s->request != NULL; /* an enqueued one may be delivered again, much later */
 		}
 		if (i > 0)
 			text_add_char(records, RECORD_RS);

@@ -15,7 +15,7 @@ const struct setting scheduler_setting_rows[] = {
 	{ "CORDER_AGE_WEIGHT", SETTING_INT, FIELD(age_weight), "1", 1, 1000, "points", "What an hour of waiting adds to a task's score." },
 	{ "CORDER_PATIENCE_MS", SETTING_INT, FIELD(patience_ms), "5000", 100, 60000, "ms", "How long a request may wait for the log before it is answered unavailable." },
 	{ "CORDER_SWEEP_MS", SETTING_INT, FIELD(sweep_ms), "100", 1, 10000, "ms", "At least so often the scheduler asks what is due." },
-	{ "CORDER_KEEP_ENDED_S", SETTING_INT, FIELD(keep_ended_s), "600", 0, 31536000, "s", "How long an ended task stays in Redis; MySQL keeps it." },
+	{ "CORDER_KEEP_ENDED_S", SETTING_INT, FIELD(keep_ended_s), "600", 15, 31536000, "s", "How long an ended task stays in Redis; MySQL keeps it." },
 	{ "CORDER_LEASE_MS", SETTING_INT, FIELD(lease_ms), "30000", 100, 86400000, "ms", "How long a lease lasts without renewal." },
 	{ "CORDER_AUDIT_MS", SETTING_INT, FIELD(audit_ms), "1000", 10, 3600000, "ms", "How often a slice of the tasks is audited." },
 	{ "CORDER_MAX_LOG_LAG_EVENTS", SETTING_INT, FIELD(max_lag_events), "2000000", 1000, 1000000000, "events", "Events not yet in MySQL; above it new submissions are refused." },

@@ -56,7 +56,8 @@ struct record {
 	struct slice extra;     /* first event: the specification; completed: the result, "" is null */
 };
 
-/* What a task's first event says of it for ever. flags: letters h (hold) and s, b or r (on_dependency_failure). */
+/* What a task's first event says of it for ever. flags: letters h (hold), s, b or r (on_dependency_failure), g (the id was
+ * generated for this submission). */
 struct specification {
 	struct slice flags;
 	int64_t max_retries;

@@ -32,6 +32,7 @@ struct task_dependency {
 
 struct task {
 	struct slice task_id; /* "" when the client left it to us */
+	bool fresh_id;        /* made just now: nobody need look whether it was ever used */
 	struct slice service_name;
 	struct slice task_type;
 	int64_t priority;

@@ -41,11 +41,13 @@ static void write_hex(uint64_t value, char out[16]) {
 
 void task_add_record(struct text *out, const struct task *task, struct slice traceparent) {
 	char hash[16];
-	char flags[2];
+	char flags[3];
 	size_t flag_count = 0;
 	if (task->hold)
 		flags[flag_count++] = 'h';
 	flags[flag_count++] = task->on_dependency_failure;
+	if (task->fresh_id)
+		flags[flag_count++] = 'g';
 	write_hex(task_hash(task), hash);
 	text_add_slice(out, task->task_id);
 	text_add_char(out, RECORD_US);
