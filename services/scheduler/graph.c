@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "scheduler.h"
+#include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/bus/stream.h"
@@ -18,7 +19,7 @@
 
 enum graph_step { GRAPH_RESERVE, GRAPH_PLACE, GRAPH_UNDO };
 
-enum { ADOPT_TICKS = 15, MOST_SLICE_TRIES = 50 };
+enum { ADOPT_TICKS = 15, MOST_SLICE_TRIES = 50, ORPHAN_US = 30000000 };
 
 struct graph {
 	struct graph *next;
@@ -53,6 +54,16 @@ void graph_close(struct partition *partition) {
 	partition->graphs = NULL;
 }
 
+/* The slices are read by nobody any more. */
+static void forget_slices(struct graph *graph) {
+	struct scheduler *scheduler = graph->partition->scheduler;
+	char stream[96], subject[192];
+	snprintf(stream, sizeof(stream), "%s%s", scheduler->stream_prefix, STREAM_SLICES);
+	snprintf(subject, sizeof(subject), "%s",
+	         service_full_subject(scheduler->service, "internal.slice.%s.*", graph->token));
+	stream_purge(scheduler->bus, stream, subject, 0, NULL, NULL);
+}
+
 static void end_graph(struct graph *graph) {
 	struct partition *partition = graph->partition;
 	for (struct graph **at = &partition->graphs->first; *at != NULL; at = &(*at)->next) {
@@ -61,15 +72,9 @@ static void end_graph(struct graph *graph) {
 			break;
 		}
 	}
-	char stream[96], subject[192];
-	snprintf(stream, sizeof(stream), "%s%s", partition->scheduler->stream_prefix, STREAM_SLICES);
-	snprintf(subject, sizeof(subject), "%s",
-	         service_full_subject(partition->scheduler->service, "internal.slice.%s.*", graph->token));
-	stream_purge(partition->scheduler->bus, stream, subject, 0, NULL, NULL);
 	if (graph->request != NULL)
 		partition->scheduler->busy--;
 	text_release(&graph->body);
-	text_release(&graph->items);
 	free(graph->project);
 	free(graph->batch_id);
 	free(graph->token);
@@ -77,6 +82,7 @@ static void end_graph(struct graph *graph) {
 	free(graph);
 }
 
+/* Its slices stay: whoever finds it left unfinished gives its ids back, or goes on with it. */
 static void answer_unavailable(struct graph *graph, const char *why) {
 	struct error err = { 0 };
 	fail(&err, STATUS_RETRY, "%s", why);
@@ -98,6 +104,7 @@ static void on_safe(void *context, enum status status) {
 	if (graph->request != NULL)
 		on_admit_answer(graph->request, (struct slice){ verdict.bytes, verdict.length });
 	text_release(&verdict);
+	forget_slices(graph);
 	log_info("large graph admitted", "batch", graph->batch_id, "tasks", log_int(graph->tasks), NULL);
 	end_graph(graph);
 }
@@ -147,16 +154,23 @@ static void on_decided(void *context, enum status status, const struct state_hea
 	start_step(graph, GRAPH_PLACE);
 }
 
-static void refuse(struct graph *graph) {
+static void on_undone(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
+                      const struct error *err) {
+	struct graph *graph = context;
+	(void)head;
+	(void)reply;
+	(void)err;
 	*graph->partition->scheduler->refused += (uint64_t)graph->tasks;
 	if (graph->request != NULL)
 		on_admit_answer(graph->request, slice_of(graph->verdict));
+	if (status == STATUS_OK)
+		forget_slices(graph);
 	end_graph(graph);
 }
 
 static void step_over(struct graph *graph) {
 	if (graph->step == GRAPH_UNDO)
-		refuse(graph);
+		command(graph, "graph_undone", on_undone);
 	else if (graph->step == GRAPH_PLACE)
 		command(graph, "graph_done", on_done);
 	else if (!graph->fresh)
@@ -215,6 +229,10 @@ static void on_slice(void *context, enum status status, uint64_t sequence, struc
 	static const char *const modes[] = { "reserve", "place", "unreserve" };
 	struct graph *graph = context;
 	(void)sequence;
+	if (graph->step == GRAPH_UNDO && status == STATUS_REJECT) {
+		step_over(graph); /* an orphan's slices end here, or were forgotten */
+		return;
+	}
 	if (status != STATUS_OK || body.length == 0) {
 		if (graph->decided && ++graph->tries <= MOST_SLICE_TRIES)
 			next_slice(graph);
@@ -326,10 +344,31 @@ static void on_unfinished(void *context, enum status status, const struct kv_rep
 	}
 }
 
+/* Ids that a scheduler reserved and neither took nor gave back before it died. */
+static void on_reserved(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
+	struct partition *partition = context;
+	(void)err;
+	for (size_t i = 0; status == STATUS_OK && i + 1 < kv_count(reply); i += 2) {
+		struct slice token = kv_text(kv_at(reply, i)), value = kv_text(kv_at(reply, i + 1));
+		struct slice project = slice_cut(&value, RECORD_US);
+		struct slice batch_id = value.bytes != NULL ? slice_cut(&value, RECORD_US) : (struct slice){ 0 };
+		if (is_ours(partition->graphs, token) || clock_wall_us() - slice_int(value, INT64_MAX / 2) < ORPHAN_US)
+			continue;
+		struct graph *graph = start(partition, project, batch_id, token);
+		graph->slices = INT64_MAX;
+		log_info("giving back the ids of a large graph that was left", "batch", graph->batch_id, NULL);
+		start_step(graph, GRAPH_UNDO);
+		return;
+	}
+}
+
 void graph_tick(struct partition *partition) {
 	if (partition->graphs->asking)
 		return;
-	char key[32];
+	char key[32], reserved_key[32];
+	snprintf(reserved_key, sizeof(reserved_key), "%srs", state_prefix(partition->state));
+	struct slice ask[] = { SLICE("HGETALL"), slice_of(reserved_key) };
+	kv_command(state_kv(partition->state), ask, 2, 0, on_reserved, partition);
 	snprintf(key, sizeof(key), "%sab", state_prefix(partition->state));
 	struct slice words[] = { SLICE("HGETALL"), slice_of(key) };
 	partition->graphs->asking = true;

@@ -339,6 +339,7 @@ local function accept(s)
       if not ids[name] then revive(s, ghost) end
     end
   end
+  if s.mode == 'reserve' then put(hset, prefix .. 'rs', s.token, s.project .. US .. s.batch .. US .. now_text) end
   for _, r in ipairs(s.records) do
     local ghost = s.ghosts[r.name]
     if r.number then

@@ -5,7 +5,7 @@
 --   cancel|approve|reject US project/task_id US reason        update US project/task_id US priority
 --   retry US project/task_id US cascade (0, 1)                 pause|resume US task_type US project
 --   refused US project US task_type US task_id US batch_id US code US path US message
---   graph US project US batch_id US token US slices US tasks   graph_done US project US batch_id US token
+--   graph US project US batch_id US token US slices US tasks   graph_done|graph_undone US project US batch_id US token
 -- Returns    head, and for each: a task's status letter, "ok", or an error code US message
 -- Cost: O(log n) a task; retry O(1) a dependency and dependent; resume in slices, "more" says so.
 
@@ -183,13 +183,21 @@ end
 -- ---------------------------------------------------------------------------------------------- the call
 
 local function graph(f)
+  call('HDEL', prefix .. 'rs', f[4])
   call('HSET', prefix .. 'ab', f[4], table.concat({ f[2], f[3], f[5], f[6] }, US))
   record_other('g', f[2], '', '', f[3], { extra = table.concat({ f[4], f[5], f[6] }, US) })
   return 'ok'
 end
 
 local function graph_done(f)
+  call('HDEL', prefix .. 'rs', f[4])
   if call('HDEL', prefix .. 'ab', f[4]) == 1 then record_other('h', f[2], '', '', f[3], { extra = f[4] }) end
+  return 'ok'
+end
+
+-- Its reserved ids were given back, or it turned out to be known.
+local function graph_undone(f)
+  call('HDEL', prefix .. 'rs', f[4])
   return 'ok'
 end
 
@@ -201,7 +209,7 @@ end
 local ABOUT_OTHERS = {
   pause = function(f) return pause(f[2], f[3]) end,
   resume = function(f) return resume(f[2], f[3]) end,
-  refused = refused, graph = graph, graph_done = graph_done,
+  refused = refused, graph = graph, graph_done = graph_done, graph_undone = graph_undone,
 }
 local ABOUT_TASKS = { cancel = cancel, approve = approve, reject = reject, update = update,
   retry = function(t, cascade) return retry(t, cascade == '1') end }

@@ -18,6 +18,7 @@
 --       rel   list: ends whose dependents are not all told: "number offset"
 --       fin   list: ended tasks in order of their end        c   hash: "project/type/letter" -> tasks
 --       rq:<type>/<request id>  the leases a work request got   ab  hash: token -> a large graph being admitted
+--       rs  hash: token -> project, batch, last time: a large graph whose ids are being reserved
 --       ob    stream: the outbox, an entry a call that changed something
 --       ld, rl  who rebuilds, who relays (no state: they expire)
 
