@@ -102,16 +102,12 @@ enum status service_open_servers(struct service *service, struct error *err) {
 	return status;
 }
 
-void service_close_servers(struct service *service) {
-	if (service->db)
+/* Redis is left to the end of the process, and so is a database with a query under way: closing them would answer calls
+ * whose makers are gone by now. */
+static void close_servers(struct service *service) {
+	if (service->db && db_waiting(service->db) == 0)
 		db_close(&service->db);
-	for (size_t i = 0; i < service->kv_count; i++)
-		kv_close(&service->kvs[i]);
-	free(service->kvs);
-	service->kvs = NULL;
-	service->kv_count = 0;
 	bus_close(&service->bus);
-	loop_close(&service->loop);
 }
 
 /* Stopping */
@@ -187,19 +183,12 @@ static enum status start(struct service *service, struct error *err) {
 	return status;
 }
 
-static void close_all(struct service *service, bool started) {
+static void close_all(struct service *service) {
 	loop_timer_stop(service->loop, &service->stop_timer);
 	loop_timer_stop(service->loop, &service->idle_timer);
-	if (started && service->definition->close)
+	if (service->definition->close)
 		service->definition->close(service);
-	service_close_servers(service);
-	service_requests_close(service);
-	for (size_t i = 0; i < service->counter_count; i++) {
-		free(service->counters[i]->name);
-		free(service->counters[i]);
-	}
-	free(service->counters);
-	close(service->signal_fd);
+	close_servers(service);
 }
 
 static int run(struct service *service) {
@@ -212,7 +201,7 @@ static int run(struct service *service) {
 	}
 	log_info("started", "version", CORDER_VERSION, "id", service->id, NULL);
 	loop_run(service->loop);
-	close_all(service, true);
+	close_all(service);
 	log_info("stopped", NULL);
 	return 0;
 }
@@ -239,7 +228,8 @@ static int with_settings(struct service *service, const char *option) {
 }
 
 int service_main(int argc, char **argv, const struct service_definition *definition) {
-	struct service *service = memory_new(sizeof(*service));
+	static struct service one; /* a process is one service, to its end */
+	struct service *service = &one;
 	struct text out = { 0 };
 	const char *option = argc > 1 ? argv[1] : NULL;
 	service->definition = definition;

@@ -52,13 +52,9 @@ void service_print_help(const struct service *service, struct text *out);
 
 /* service.c */
 enum status service_open_servers(struct service *service, struct error *err);
-void service_close_servers(struct service *service);
 
 /* service_check.c */
 int service_check(struct service *service);
-
-/* service_requests.c */
-void service_requests_close(struct service *service);
 
 /* service_protocol.c */
 enum status service_protocol_open(struct service *service, struct error *err);

@@ -1,7 +1,6 @@
 /* Requests from their arrival to their one answer, counted per endpoint. A request holds on to its message instead of
  * copying it, and its struct is used again. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../base/clock.h"
@@ -80,17 +79,6 @@ static void end(struct service_request *request) {
 	service->open_requests--;
 	request->next_free = service->free_requests;
 	service->free_requests = request;
-}
-
-void service_requests_close(struct service *service) {
-	while (service->free_requests) {
-		struct service_request *request = service->free_requests;
-		service->free_requests = request->next_free;
-		free(request);
-	}
-	for (size_t i = 0; i < service->endpoint_count; i++)
-		free(service->endpoints[i]);
-	free(service->endpoints);
 }
 
 struct slice service_body(const struct service_request *request) {

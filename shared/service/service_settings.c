@@ -26,7 +26,7 @@ static const struct setting common_settings[] = {
 	  "How long a stop may take to finish what is under way." },
 	{ "CORDER_LOG_LEVEL", SETTING_TEXT, FIELD(log_level), "info", 0, 0, "",
 	  "The least important lines to log: debug, info, warn or error." },
-	{ "CORDER_MAX_REQUEST_BYTES", SETTING_INT, FIELD(max_request_bytes), "1048576", 1024, 67108864, "bytes",
+	{ "CORDER_MAX_REQUEST_BYTES", SETTING_INT, FIELD(max_request_bytes), "1000000", 1024, 67108864, "bytes",
 	  "A request larger than this is refused as too_large; NATS has a limit of its own (max_payload)." },
 };
 
