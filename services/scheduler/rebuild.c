@@ -20,7 +20,7 @@
 
 enum { PAGE_TASKS = 200, TOKEN_MS = 20000, POLL_MS = 100 };
 
-enum rebuild_phase { PHASE_POSITION, PHASE_BEGIN, PHASE_WIPE, PHASE_LIVE, PHASE_ENDED, PHASE_EDGES, PHASE_PAUSES, PHASE_GRAPHS, PHASE_FINISH };
+enum rebuild_phase { PHASE_POSITION, PHASE_BEGIN, PHASE_WIPE, PHASE_LIVE, PHASE_ENDED, PHASE_EDGES, PHASE_COUNTS, PHASE_PAUSES, PHASE_GRAPHS, PHASE_FINISH };
 
 struct rebuild {
 	struct partition *partition;
@@ -242,8 +242,8 @@ static void on_pairs(void *context, enum status status, unsigned number, const s
 		give_up(rebuild, err->message);
 		return;
 	}
-	bool graphs = rebuild->phase == PHASE_GRAPHS;
-	size_t count = db_rows(rows), words = graphs ? 2 : 1;
+	const char *verb = rebuild->phase == PHASE_GRAPHS ? "graphs" : rebuild->phase == PHASE_COUNTS ? "counts" : "pauses";
+	size_t count = db_rows(rows), words = rebuild->phase == PHASE_PAUSES ? 1 : 2;
 	if (count == 0) {
 		next_phase(rebuild);
 		return;
@@ -252,7 +252,7 @@ static void on_pairs(void *context, enum status status, unsigned number, const s
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < words; j++)
 			text_add_slice(&texts[i * words + j], db_value(rows, i, j));
-	load_texts(rebuild, graphs ? "graphs" : "pauses", texts, count * words);
+	load_texts(rebuild, verb, texts, count * words);
 	free(texts);
 }
 
@@ -331,6 +331,10 @@ static void step(struct rebuild *rebuild) {
 	case PHASE_EDGES:
 		ask(rebuild, on_edges, "SELECT t.number, t.dependencies FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status IN "
 		    LIVE " AND t.dependencies<>'' ORDER BY t.number LIMIT %d", p, after, PAGE_TASKS);
+		break;
+	case PHASE_COUNTS: /* the letters of record.h, in the order of the column's words */
+		ask(rebuild, on_pairs, "SELECT CONCAT(project,'/',task_type,'/',ELT(status+0,'b','p','r','t','c','f','x','s')), COUNT(*)"
+		    " FROM tasks WHERE partition_id=%lld GROUP BY project, task_type, status", p);
 		break;
 	case PHASE_PAUSES:
 		ask(rebuild, on_pairs, "SELECT CONCAT(task_type,'/',project) FROM queue_pauses WHERE partition_id=%lld", p);

@@ -24,6 +24,7 @@ struct look {
 	char epoch[STATE_EPOCH_BYTES];
 	int64_t seq, trim;
 	char trim_id[64];
+	bool readable; /* Redis holds our format */
 };
 
 static bool is_stale(struct look *look) {
@@ -115,8 +116,8 @@ static void on_outbox_entry(void *context, enum status status, const struct kv_r
 
 static void compare(struct look *look) {
 	struct relay *relay = look->relay;
-	if (look->epoch[0] == '\0') {
-		rebuild(look, "it is empty");
+	if (look->epoch[0] == '\0' || !look->readable) {
+		rebuild(look, look->epoch[0] == '\0' ? "it is empty" : "it was written by another version");
 	} else if (look->log_seq > look->seq) {
 		rebuild(look, "it is behind");
 	} else if (look->log_seq < look->trim) {
@@ -148,14 +149,16 @@ static void on_meta(void *context, enum status status, const struct kv_reply *re
 	look->seq = kv_int(kv_at(reply, 1));
 	look->trim = kv_int(kv_at(reply, 2));
 	copy_text(look->trim_id, sizeof(look->trim_id), kv_text(kv_at(reply, 3)));
+	look->readable = slice_is(kv_text(kv_at(reply, 4)), STATE_FORMAT);
 	compare(look);
 }
 
 static void ask_redis(struct look *look) {
 	char key[32];
 	snprintf(key, sizeof(key), "%sm", state_prefix(look->relay->partition->state));
-	struct slice words[] = { SLICE("HMGET"), slice_of(key), SLICE("epoch"), SLICE("seq"), SLICE("trim"), SLICE("trimid") };
-	kv_command(state_kv(look->relay->partition->state), words, 6, 0, on_meta, look);
+	struct slice words[] = { SLICE("HMGET"), slice_of(key), SLICE("epoch"), SLICE("seq"), SLICE("trim"), SLICE("trimid"),
+		                     SLICE("format") };
+	kv_command(state_kv(look->relay->partition->state), words, 7, 0, on_meta, look);
 }
 
 static void on_last_block(void *context, enum status status, uint64_t sequence, struct slice body) {

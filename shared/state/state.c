@@ -14,7 +14,7 @@ struct state {
 	struct kv *kv;
 	int64_t partition;
 	char prefix[16];
-	char weight[24];
+	char weight[24], load_weight[32];
 };
 
 struct pending_call {
@@ -28,6 +28,7 @@ struct state *state_open(struct kv *kv, int64_t partition, int64_t us_per_point)
 	state->partition = partition;
 	snprintf(state->prefix, sizeof(state->prefix), "{p%" PRId64 "}:", partition);
 	snprintf(state->weight, sizeof(state->weight), "%" PRId64, us_per_point);
+	snprintf(state->load_weight, sizeof(state->load_weight), "load %" PRId64, us_per_point);
 	return state;
 }
 
@@ -107,7 +108,8 @@ void state_call(struct state *state, struct kv_script *script, const struct slic
 	make_entry_id(entry_id);
 	struct slice *all = memory_array(count + 2, sizeof(*all));
 	all[0] = slice_of(entry_id);
-	all[1] = script == &state_script_load ? SLICE("") : slice_of(state->weight);
+	/* The word says that it may work without an epoch. */
+	all[1] = slice_of(script == &state_script_load ? state->load_weight : state->weight);
 	if (count > 0)
 		memcpy(all + 2, arguments, count * sizeof(*all));
 	struct pending_call *call = memory_new(sizeof(*call));

@@ -1,7 +1,7 @@
 -- Fills an empty Redis from the database, while nothing else works on it: without `epoch` in `m` every other script answers
 -- "notready". One builder at a time holds the token in `ld`; a step with another token is refused.
 --
--- ARGV[2]  "" (this script works without an epoch)     ARGV[3]  token     ARGV[4]  step:
+-- ARGV[3]  token     ARGV[4]  step:
 --   begin   how long the token holds, ms    takes the token if nobody holds it; unless ARGV[6] is the epoch found (or none is
 --                                           there), nothing is done: somebody else has rebuilt it already
 --   leave                                   gives the token back
@@ -10,6 +10,7 @@
 --                                           waits US retries US version US attempt US created US ready US due US started (or ended) US seq US worker US
 --                                           lease US because US lease grace us US specification or, for a completed one, "=hash US result"
 --   edges   a text each                     number US dependencies (as in the specification)
+--   counts  "project/type/letter", count   alternating: of all tasks the database knows
 --   pauses  "task_type/project" each        graphs   token, "project US batch US slices US tasks", alternating
 --   ids     token, then names               reserves ids for a large graph that was decided and is not finished
 --   finish  epoch, seq, id, evicted         makes it all live; evicted: how many tasks the database has that are not here
@@ -49,7 +50,6 @@ local function parse_task(text)
 end
 
 local function place_task(t, grace)
-  count(t, t.status, 1)
   if t.status == 'p' then
     put(zadd, prefix .. 'r:' .. t.type, number_text(rank(t)), member(t.number))
   elseif t.status == 'r' then
@@ -144,6 +144,11 @@ function STEP.edges()
   return 'ok'
 end
 
+function STEP.counts()
+  for i = 5, #ARGV, 2 do put(hset, prefix .. 'c', ARGV[i], ARGV[i + 1]) end
+  return 'ok'
+end
+
 function STEP.pauses()
   for i = 5, #ARGV do call('HSET', prefix .. 'ps', ARGV[i], '1') end
   return 'ok'
@@ -161,7 +166,7 @@ end
 
 function STEP.finish()
   call('HSET', prefix .. 'm', 'epoch', ARGV[5], 'seq', ARGV[6], 'id', ARGV[7], 'mark', ARGV[6], 'trim', ARGV[6], 'trimid',
-    ARGV[7], 'us', now_text, 'evicted', ARGV[8])
+    ARGV[7], 'us', now_text, 'evicted', ARGV[8], 'format', FORMAT_NUMBER)
   call('DEL', prefix .. 'ld')
   return 'ok'
 end

@@ -4,10 +4,11 @@
 --
 -- KEYS[1]  the partition's prefix, "{p0}:" ; every key is that and a name below
 -- ARGV[1]  the id of the entry this call may write (24 characters, made by the caller, new for each call)
--- ARGV[2]  microseconds of waiting that are worth one point of the score (3600000000 when an hour is one point)
+-- ARGV[2]  microseconds of waiting that are worth one point of the score (3600000000 when an hour is one point);
+--          load.lua, which alone works on an empty Redis, has the word "load" before it
 --
 -- Keys: m     hash: epoch, seq and id (last entry), mark and markid (last known to be in the log), trim and trimid,
---             us (the clock), evicted (how many tasks have left Redis)
+--             us (the clock), evicted (how many tasks have left Redis), format (of what is stored)
 --       id    hash: "project/task_id" -> number, or "@token" while a large graph is being admitted
 --       t     hash: number -> packed state (FORMAT)          x   hash: number -> specification, or "=hash US result"
 --       e     hash: number -> its dependencies (7 bytes an edge: number, condition)
@@ -23,12 +24,13 @@
 --       ld, rl  who rebuilds, who relays (no state: they expire)
 
 local US, RS = '\31', '\30'
-local prefix, entry_id, us_per_point = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local prefix, entry_id, us_per_point = KEYS[1], ARGV[1], tonumber(string.match(ARGV[2], '%d+'))
 local call, format = redis.call, string.format
 local pack, unpack_struct = struct.pack, struct.unpack
 
 -- number formats: 6 bytes hold sequence numbers, 7 bytes microseconds since 1970.
 local FORMAT = '>BBBBHHIIIII' .. 'I7I7I7I7I6I6' .. 'BB' .. 'ssssssssss'
+local FORMAT_NUMBER = '1' -- raise it with every change of what is stored (and STATE_FORMAT in state.h): Redis is rebuilt then
 local EDGE = '>I6B'
 local EDGE_BYTES = 7
 local CHUNK = 2000 -- words in one command; Lua's stack holds some 8000
@@ -85,9 +87,9 @@ end
 
 -- ---------------------------------------------------------------------------------------------- the call's own view
 
-local meta = call('HMGET', prefix .. 'm', 'epoch', 'seq', 'id', 'mark', 'us', 'trim', 'evicted')
+local meta = call('HMGET', prefix .. 'm', 'epoch', 'seq', 'id', 'mark', 'us', 'trim', 'evicted', 'format')
 local epoch = meta[1]
-if not epoch and us_per_point then return { 'notready' } end -- only load.lua, without a weight, works on an empty Redis
+if meta[8] ~= FORMAT_NUMBER and not string.find(ARGV[2], 'load', 1, true) then return { 'notready' } end
 local last_seq, mark_seq = tonumber(meta[2] or 0), tonumber(meta[4] or 0)
 local trim_seq, evicted = tonumber(meta[6] or 0), tonumber(meta[7] or 0)
 local clock = call('TIME')
