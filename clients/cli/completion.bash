@@ -18,7 +18,7 @@ _corder() {
 	if [[ -z $command || $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(corder help 2>/dev/null | sed -nE 's/^  ([a-z]+) .*/\1/p' | grep -vx corder)" -- "$word")
 	elif [[ $word == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$(corder "$command" --help 2>/dev/null | grep -oE -- '(^|[ ,])--[a-z][a-z-]+' | tr -d ' ,')" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "$(corder "$command" --help 2>/dev/null | grep -oE -- '(^|[ ,])--[a-z][a-z-]+' | tr -d ' ,' | sort -u)" -- "$word")
 	elif [[ $command == submit ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 	fi
