@@ -77,6 +77,7 @@ static enum status read_row(const struct setting *row, void *fields, struct erro
 	enum status status = find_value(row, &value, err);
 	if (status != STATUS_OK)
 		return status;
+	must(value);
 	switch (row->kind) {
 	case SETTING_INT: status = parse_int(row, value, field_of(row, fields), err); break;
 	case SETTING_BOOL: status = parse_bool(row, value, field_of(row, fields), err); break;

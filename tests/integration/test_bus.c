@@ -17,7 +17,7 @@ const char *__lsan_default_suppressions(void) {
 	return "leak:natsBuf_Create\n";
 }
 
-enum { LIMIT_US = 20000000, TIMEOUT_MS = 5000 };
+enum { LIMIT_US = 60000000, TIMEOUT_MS = 20000 };
 
 struct fixture {
 	struct server *nats;
