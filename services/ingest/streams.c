@@ -1,5 +1,4 @@
 /* The streams that ingest needs: made at the start and again after each reconnect, since a server may come back empty. */
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -88,14 +87,17 @@ static void on_change(void *context, bool connected) {
 		ensure_all(ingest);
 }
 
-void streams_open(struct ingest *ingest) {
+static void name_streams(struct ingest *ingest) {
 	const char *prefix = ingest->settings->common.prefix;
-	size_t length = strlen(prefix);
+	must(strlen(prefix) + 2 <= sizeof(ingest->streams));
+	for (size_t i = 0; prefix[i] != '\0'; i++)
+		ingest->streams[i] = (char)(prefix[i] >= 'a' && prefix[i] <= 'z' ? prefix[i] - 'a' + 'A' : prefix[i]);
+	ingest->streams[strlen(prefix)] = '_';
+}
+
+void streams_open(struct ingest *ingest) {
+	name_streams(ingest);
 	ingest->streams_missing = STREAM_COUNT;
-	must(length + 2 < sizeof(ingest->streams));
-	for (size_t i = 0; i < length; i++)
-		ingest->streams[i] = (char)toupper((unsigned char)prefix[i]);
-	ingest->streams[length] = '_';
 	bus_on_change(ingest->bus, on_change, ingest);
 	ensure_all(ingest);
 }

@@ -194,6 +194,8 @@ struct slice json_raw(struct json_value value) {
 
 /* The exact value of a whole number in any notation, however long; false for what is none or is beyond 2^53. */
 static bool read_int(struct slice raw, int64_t *out) {
+	if (raw.bytes == NULL)
+		return false;
 	bool negative = raw.bytes[0] == '-';
 	struct slice rest = { raw.bytes + negative, raw.length - negative };
 	int64_t value = 0, exponent = 0;
