@@ -20,6 +20,7 @@ struct http {
 	void *context;
 	struct loop_timer *timer;
 	int epoll_fd;
+	bool has_resumed;
 	int64_t port;
 	size_t waiting;
 	uint64_t requests;
@@ -66,6 +67,8 @@ static void suspend(struct http_request *request) {
 static void resume(struct http_request *request) {
 	unlink_suspended(request);
 	MHD_resume_connection(request->connection);
+	request->http->has_resumed = true;
+	loop_again(request->http->loop);
 }
 
 static void request_free(struct http_request *request) {
@@ -196,6 +199,15 @@ static void run(struct http *http) {
 		http->timer = loop_timer_start(http->loop, clock_mono_us() + (int64_t)wait_ms * 1000, on_timer, http);
 }
 
+/* What was answered in this turn leaves with it. */
+static void on_turn(void *context) {
+	struct http *http = context;
+	if (!http->has_resumed)
+		return;
+	http->has_resumed = false;
+	run(http);
+}
+
 static void on_ready(void *context, int fd, int events) {
 	(void)fd, (void)events;
 	run(context);
@@ -250,6 +262,7 @@ enum status http_open(struct loop *loop, const struct http_options *options, htt
 	http->epoll_fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	http->port = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
 	loop_watch(loop, http->epoll_fd, LOOP_READ, on_ready, http);
+	loop_each_turn(loop, on_turn, http);
 	*out = http;
 	return STATUS_OK;
 }
@@ -284,6 +297,7 @@ void http_close(struct http **http) {
 	}
 	MHD_run(old->daemon);
 	loop_timer_stop(old->loop, &old->timer);
+	loop_each_turn_stop(old->loop, on_turn, old);
 	loop_watch(old->loop, old->epoll_fd, 0, NULL, NULL);
 	MHD_stop_daemon(old->daemon);
 	free(old);

@@ -143,7 +143,8 @@ void peers_facts(const struct peers *peers, struct health_facts *facts) {
 	facts->violations = 0;
 	while (table_next(peers->by_id, &at, &id, &value)) {
 		const struct peer *peer = value;
-		facts->violations += json_int(json_member(json_member(data_of(peer), "counters"), "violations"), 0);
+		int64_t violations = json_int(json_member(json_member(data_of(peer), "counters"), "audit_violations"), 0);
+		facts->violations = violations > facts->violations ? violations : facts->violations; /* all look at the same */
 		if (peer->program >= HEALTH_SERVICES) /* a monitor */
 			continue;
 		facts->instances[peer->program]++;
