@@ -75,7 +75,16 @@ struct position {
 	uint64_t stream_seq;
 };
 
-/* Appends the statements between BEGIN and COMMIT, without both. */
+/* The tables that get many rows: one statement each, in this order. */
+enum sheet { SHEET_EVENTS, SHEET_NEW_TASKS, SHEET_KNOWN_TASKS, SHEET_DEPENDENCIES, SHEET_ATTEMPTS, SHEET_COUNT };
+
+struct rows;
+void write_sheet(struct rows *rows, enum sheet sheet, const struct changes *changes);
+/* The same statement for one row of question marks. */
+void write_bulk_statement(struct text *sql, enum sheet sheet);
+/* Appends the statements for what is in no sheet. */
+void write_others(struct text *sql, const struct changes *changes);
+/* Appends all statements between BEGIN and COMMIT, without both. */
 void write_rows(struct text *sql, const struct changes *changes);
 /* Appends the compare-and-set of the position: fails with error 1242 (a subquery of two rows) when `from` is not what the
  * database has, which ends a packet of several statements before the rows. */

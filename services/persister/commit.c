@@ -1,5 +1,6 @@
-/* The transaction of a batch: position by compare-and-set, rows, COMMIT, in one packet. A lost connection says nothing
- * about a COMMIT, so that after one the position is read again; what the database has decides. */
+/* The transaction of a batch: position by compare-and-set, rows, COMMIT; in one packet of text when it is small, else a
+ * packet of arrays a table. A lost connection says nothing about a COMMIT, so that after one the position is read again;
+ * what the database has decides. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,7 @@ static void on_committed(void *context, enum status status, unsigned error_numbe
 		poison_search(partition, err->message);
 		return;
 	}
-	partition->commit.busy = false;
+	commit_end(partition);
 	if (status == STATUS_OK) {
 		committed(partition);
 	} else if (error_number == SUBQUERY_OF_TWO_ROWS) {
@@ -61,6 +62,19 @@ static void on_committed(void *context, enum status status, unsigned error_numbe
 	} else {
 		partition_stopped(partition, "the database refuses the rows: %s", err->message);
 	}
+}
+
+/* The others go first, so that a busy partition does not keep the connection. */
+void commit_end(struct partition *partition)
+{
+	struct persister *persister = partition->persister;
+	int64_t count = persister->options.partitions;
+	partition->commit.busy = false;
+	if (persister->holder != partition)
+		return;
+	persister->holder = NULL;
+	for (int64_t i = 1; i < count; i++)
+		follow_step(&persister->partitions[(partition->id + i) % count]);
 }
 
 static void begin(struct partition *partition)
@@ -76,7 +90,7 @@ static void too_large(struct partition *partition)
 {
 	struct commit *commit = &partition->commit;
 	size_t events = commit->changes.event_count;
-	commit->busy = false;
+	commit_end(partition);
 	if (partition->batch_events == 1) {
 		partition_stopped(partition, "an entry of %zu events makes a packet of %zu bytes: raise max_allowed_packet",
 		                  events, commit->sql.length);
@@ -88,11 +102,10 @@ static void too_large(struct partition *partition)
 	gather(partition);
 }
 
-static void send(struct partition *partition, struct changes *changes)
+static void send_text(struct partition *partition, const struct changes *changes)
 {
 	struct commit *commit = &partition->commit;
 	struct db *db = partition->persister->db;
-	changes_sort(changes);
 	begin(partition);
 	write_rows(&commit->sql, changes);
 	text_add(&commit->sql, "COMMIT");
@@ -101,6 +114,68 @@ static void send(struct partition *partition, struct changes *changes)
 		return;
 	}
 	db_query(db, (struct slice){ commit->sql.bytes, commit->sql.length }, on_committed, partition);
+}
+
+/* ---- as arrays: BEGIN and the position, a packet a table, the rest and COMMIT ---- */
+
+static void on_step(void *context, enum status status, unsigned error_number, const struct error *err,
+                    const struct db_result *result);
+
+static void next_step(struct partition *partition)
+{
+	struct commit *commit = &partition->commit;
+	struct db *db = partition->persister->db;
+	while (commit->sheet < SHEET_COUNT && db_bulk_rows(commit->bulks[commit->sheet]) == 0)
+		commit->sheet++;
+	if (commit->sheet < SHEET_COUNT) {
+		db_bulk_run(db, commit->bulks[commit->sheet++], on_step, partition);
+		return;
+	}
+	text_clear(&commit->sql);
+	write_others(&commit->sql, commit->sent);
+	text_add(&commit->sql, "COMMIT");
+	db_query(db, (struct slice){ commit->sql.bytes, commit->sql.length }, on_committed, partition);
+}
+
+static void on_step(void *context, enum status status, unsigned error_number, const struct error *err,
+                    const struct db_result *result)
+{
+	if (status == STATUS_OK)
+		next_step(context);
+	else
+		on_committed(context, status, error_number, err, result);
+}
+
+static void send_bulk(struct partition *partition, const struct changes *changes)
+{
+	struct commit *commit = &partition->commit;
+	struct db *db = partition->persister->db;
+	for (int sheet = 0; sheet < SHEET_COUNT; sheet++) {
+		if (!commit->bulks[sheet]) {
+			write_bulk_statement(&commit->statements[sheet], (enum sheet)sheet);
+			commit->bulks[sheet] = db_bulk_open(commit->statements[sheet].bytes);
+		}
+		struct rows rows = { .bulk = commit->bulks[sheet] };
+		db_bulk_clear(rows.bulk);
+		write_sheet(&rows, (enum sheet)sheet, changes);
+		if (db_bulk_bytes(rows.bulk) > db_max_query_bytes(db)) {
+			too_large(partition);
+			return;
+		}
+	}
+	commit->sheet = 0;
+	commit->sent = changes;
+	begin(partition);
+	db_query(db, (struct slice){ commit->sql.bytes, commit->sql.length }, on_step, partition);
+}
+
+static void send(struct partition *partition, struct changes *changes)
+{
+	changes_sort(changes);
+	if (changes->event_count >= BULK_EVENTS && db_can_bulk(partition->persister->db))
+		send_bulk(partition, changes);
+	else
+		send_text(partition, changes);
 }
 
 static void forget_reasons(struct commit *commit)
@@ -114,6 +189,7 @@ void commit_start(struct partition *partition)
 {
 	struct commit *commit = &partition->commit;
 	size_t count = commit->changes.event_count;
+	must(persister_take(partition));
 	commit->busy = true;
 	commit->to = partition->cursor;
 	forget_reasons(commit);
@@ -139,4 +215,8 @@ void commit_release(struct commit *commit)
 	free(commit->excluded);
 	text_release(&commit->sql);
 	text_release(&commit->raw);
+	for (int sheet = 0; sheet < SHEET_COUNT; sheet++) {
+		db_bulk_close(&commit->bulks[sheet]);
+		text_release(&commit->statements[sheet]);
+	}
 }

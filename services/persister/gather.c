@@ -144,8 +144,9 @@ static bool take_block(struct partition *partition, const struct block *block)
 void gather(struct partition *partition)
 {
 	struct commit *commit = &partition->commit;
-	if (commit->busy || partition->state != PARTITION_FOLLOW || partition->persister->stopping)
-		return;
+	if (commit->busy || partition->state != PARTITION_FOLLOW || partition->persister->stopping ||
+	    partition->persister->holder)
+		return; /* whoever holds the connection gives it on */
 	changes_clear(&commit->changes, partition->id);
 	commit->bytes = 0;
 	partition->wants_search = false;

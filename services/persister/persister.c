@@ -48,6 +48,15 @@ static void on_persisted(void *context, const struct bus_message *message)
 		partition_passive(partition);
 }
 
+bool persister_take(struct partition *partition)
+{
+	struct persister *persister = partition->persister;
+	if (persister->holder)
+		return false;
+	persister->holder = partition;
+	return true;
+}
+
 static void tick(void *context)
 {
 	struct persister *persister = context;

@@ -9,6 +9,7 @@
 #define CORDER_PERSISTER_PERSISTER_H
 
 #include "changes.h"
+#include "rows.h"
 #include "shared/base/loop.h"
 #include "shared/bus/bus.h"
 #include "shared/bus/stream.h"
@@ -17,8 +18,9 @@
 enum {
 	WINDOW_BLOCKS = 64,            /* read ahead of what is being written */
 	WINDOW_BYTES = 16 << 20,
-	BATCH_EVENTS = 2000,           /* of one transaction; an entry is never split */
-	BATCH_BYTES = 4 << 20,
+	BATCH_EVENTS = 6000,           /* of one transaction; an entry is never split */
+	BATCH_BYTES = 6 << 20,
+	BULK_EVENTS = 64,              /* from here on rows go as arrays, not as text */
 	TICK_US = 250000,              /* the safety poll: covers a lost mark */
 	HEARTBEAT_US = 1000000,        /* how often an idle writer says where it stands */
 	PASSIVE_US = 2000000,          /* how long another's word keeps us passive */
@@ -63,6 +65,10 @@ struct commit {
 	size_t excluded_capacity;
 	size_t low, high;         /* of the search for a culprit: the first `low` events pass, the first `high` do not */
 	struct text sql, raw;
+	struct text statements[SHEET_COUNT];
+	struct db_bulk *bulks[SHEET_COUNT]; /* opened on first use */
+	int sheet;                /* the next one to send */
+	const struct changes *sent;
 	char *reasons[POISON_MOST];        /* owned texts of `excluded` */
 	size_t reason_count;
 };
@@ -119,6 +125,7 @@ struct persister {
 	struct db *db;
 	struct persister_options options;
 	struct partition *partitions;
+	struct partition *holder; /* whose transaction is on the connection: it may take several packets */
 	struct loop_timer *tick;
 	bool migrated, migrating, stopping;
 	size_t migration; /* the one being run */
@@ -145,6 +152,9 @@ void follow_release(struct partition *partition, uint64_t below); /* blocks that
 void follow_look(struct partition *partition);  /* asks for the stream's state */
 struct block *follow_block(struct partition *partition, uint64_t stream_seq); /* NULL when it is not here */
 
+/* persister.c */
+bool persister_take(struct partition *partition); /* false while another partition holds the connection */
+
 /* gather.c: blocks to a batch, with the chain checked */
 enum chain { CHAIN_NEXT, CHAIN_OLD, CHAIN_GAP, CHAIN_OTHER };
 /* How an entry stands to a position: it is the next, it is known already, events are missing before it, or it belongs
@@ -159,6 +169,7 @@ void search_start(struct partition *partition);
 void commit_start(struct partition *partition);
 void poison_search(struct partition *partition, const char *reason);
 void commit_retry(struct partition *partition); /* builds and sends what is not excluded */
+void commit_end(struct partition *partition);   /* leaves the connection to the other partitions */
 void commit_release(struct commit *commit);
 bool commit_is_data_error(unsigned error_number);
 

@@ -79,7 +79,7 @@ static void on_probed(void *context, enum status status, unsigned error_number, 
 		free(*known);
 		*known = memory_copy(err->message, strlen(err->message)); /* in the end the culprit's own */
 	} else {
-		commit->busy = false;
+		commit_end(partition);
 		snprintf(partition->trouble, sizeof(partition->trouble), "%s", err->message);
 		partition_load(partition);
 		return;
@@ -110,7 +110,7 @@ void poison_search(struct partition *partition, const char *reason)
 	struct commit *commit = &partition->commit;
 	size_t most = sizeof(commit->reasons) / sizeof(commit->reasons[0]);
 	if (commit->changes.event_count == 0 || commit->reason_count == most) {
-		commit->busy = false;
+		commit_end(partition);
 		if (commit->changes.event_count > 1 && partition->batch_events > 1) {
 			partition->batch_events = partition->batch_events / 2; /* more culprits than one transaction sets aside */
 			partition_load(partition);

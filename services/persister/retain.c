@@ -20,9 +20,16 @@ static void add_old_tasks(struct text *sql, const struct partition *partition, c
 	text_add(sql, numbers);
 }
 
-static void walk_on(struct partition *partition, int64_t number)
+static void end_step(struct partition *partition)
 {
 	partition->retaining = false;
+	commit_end(partition);
+	follow_step(partition);
+}
+
+static void walk_on(struct partition *partition, int64_t number)
+{
+	end_step(partition);
 	partition->retained_number = number;
 	if (number < partition->position.seq)
 		return;
@@ -38,7 +45,7 @@ static void on_deleted(void *context, enum status status, unsigned error_number,
 {
 	struct partition *partition = context;
 	(void)error_number;
-	partition->retaining = false;
+	end_step(partition);
 	if (status == STATUS_OK) {
 		partition->retained_now += db_int(result, 0, 0);
 		partition->persister->counters.retained += (uint64_t)db_int(result, 0, 0);
@@ -77,7 +84,7 @@ static void on_found(void *context, enum status status, unsigned error_number, c
 	(void)error_number;
 	(void)err;
 	if (status != STATUS_OK) {
-		partition->retaining = false;
+		end_step(partition);
 		return;
 	}
 	if (rows == 0) {
@@ -101,7 +108,7 @@ void retain_step(struct partition *partition)
 	const struct persister_options *options = &partition->persister->options;
 	char numbers[96];
 	if (options->retention_days == 0 || partition->retaining || clock_mono_us() < partition->retain_at_us ||
-	    db_waiting(partition->persister->db) > 0)
+	    !persister_take(partition))
 		return;
 	struct text sql = { 0 };
 	partition->retaining = true;

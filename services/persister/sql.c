@@ -8,11 +8,6 @@
 
 enum { SECOND_US = 1000000, SECOND_CHARS = 20 /* 'YYYY-MM-DD hh:mm:ss */ };
 
-static void null(struct text *sql)
-{
-	text_append(sql, "NULL", 4);
-}
-
 /* Neighbouring events fall into the same second more often than not. */
 void sql_time(struct text *sql, int64_t at_us)
 {
@@ -37,25 +32,9 @@ void sql_time(struct text *sql, int64_t at_us)
 	text_append(sql, literal, sizeof(literal));
 }
 
-void sql_time_or_null(struct text *sql, int64_t at_us)
-{
-	if (at_us)
-		sql_time(sql, at_us);
-	else
-		null(sql);
-}
-
 void sql_text(struct text *sql, struct slice value)
 {
 	db_quote(sql, value.bytes ? value : (struct slice){ "", 0 });
-}
-
-void sql_text_or_null(struct text *sql, struct slice value)
-{
-	if (value.length)
-		db_quote(sql, value);
-	else
-		null(sql);
 }
 
 void sql_id(struct text *sql, struct slice id)
@@ -77,22 +56,6 @@ void sql_id(struct text *sql, struct slice id)
 	}
 	literal[id.length + 1] = '\'';
 	text_append(sql, literal, id.length + 2);
-}
-
-void sql_id_or_null(struct text *sql, struct slice id)
-{
-	if (id.length)
-		sql_id(sql, id);
-	else
-		null(sql);
-}
-
-void sql_seconds_or_null(struct text *sql, int64_t us)
-{
-	if (us)
-		text_printf(sql, "%lld.%06lld", (long long)(us / SECOND_US), (long long)(us % SECOND_US));
-	else
-		null(sql);
 }
 
 /* ---- JSON string bodies ---- */
@@ -161,20 +124,13 @@ static size_t unescape(struct text *out, struct slice body, size_t at)
 	return 12;
 }
 
-void sql_json_body_or_null(struct text *sql, struct slice body)
+void json_body_text(struct text *out, struct slice body)
 {
-	if (!body.length || !memchr(body.bytes, '\\', body.length)) {
-		sql_text_or_null(sql, body);
-		return;
-	}
-	struct text plain = { 0 };
 	for (size_t at = 0; at < body.length;) {
 		if (body.bytes[at] == '\\') {
-			at += unescape(&plain, body, at);
+			at += unescape(out, body, at);
 			continue;
 		}
-		text_add_char(&plain, body.bytes[at++]);
+		text_add_char(out, body.bytes[at++]);
 	}
-	db_quote(sql, (struct slice){ plain.bytes, plain.length });
-	text_release(&plain);
 }

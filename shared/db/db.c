@@ -6,6 +6,7 @@
 
 #include "../base/clock.h"
 #include "../base/memory.h"
+#include "db_bulk.h"
 #include "db_inside.h"
 
 enum { DB_BACKOFF_FIRST_US = 50000, DB_PORT = 3306, CLIENT_ERROR_FIRST = 2000, CLIENT_ERROR_LAST = 2999 };
@@ -74,6 +75,8 @@ static void start_next(struct db *db)
 	db->busy = true;
 	if (db->rollback)
 		db_link_send(db, SLICE("ROLLBACK"));
+	else if (db->first->bulk)
+		db_link_send_bulk(db, db->first->bulk);
 	else
 		db_link_send(db, (struct slice){ db->first->sql.bytes, db->first->sql.length });
 }
@@ -125,29 +128,55 @@ void db_lost(struct db *db, const char *why)
 	answer_all(calls, why);
 }
 
-void db_query(struct db *db, struct slice sql, db_handler *handler, void *context)
+static void append_call(struct db_call **list, struct db_call *call)
 {
-	if (db->closing)
-		return;
-	struct db_call *call = memory_new(sizeof(*call));
-	call->handler = handler;
-	call->context = context;
+	while (*list)
+		list = &(*list)->next;
+	*list = call;
+}
+
+/* True when the call may be sent; false when it was put to those that are refused. */
+static bool queue(struct db *db, struct db_call *call)
+{
 	if (db->flushed_at_mono_us == loop_now(db->loop))
 		loop_again(db->loop); /* this turn's flush is over already */
 	if (db->state != DB_UP) {
-		struct db_call **end = &db->refused;
-		while (*end)
-			end = &(*end)->next;
-		*end = call;
-		return;
+		append_call(&db->refused, call);
+		return false;
 	}
-	text_append(&call->sql, sql.bytes, sql.length);
 	if (db->last)
 		db->last->next = call;
 	else
 		db->first = call;
 	db->last = call;
 	db->waiting++;
+	return true;
+}
+
+static struct db_call *call_new(db_handler *handler, void *context)
+{
+	struct db_call *call = memory_new(sizeof(*call));
+	call->handler = handler;
+	call->context = context;
+	return call;
+}
+
+void db_query(struct db *db, struct slice sql, db_handler *handler, void *context)
+{
+	if (db->closing)
+		return;
+	struct db_call *call = call_new(handler, context);
+	if (queue(db, call))
+		text_append(&call->sql, sql.bytes, sql.length);
+}
+
+void db_bulk_run(struct db *db, struct db_bulk *bulk, db_handler *handler, void *context)
+{
+	if (db->closing)
+		return;
+	struct db_call *call = call_new(handler, context);
+	call->bulk = bulk;
+	(void)queue(db, call);
 }
 
 static void each_turn(void *context)

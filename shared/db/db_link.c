@@ -1,5 +1,6 @@
 /* The connection to MariaDB, by Connector/C's non-blocking calls: each is started, says what it waits for (readable,
  * writable, a timeout), and is continued when that has come. One thing is under way at a time. */
+#include <mariadb/errmsg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,7 +9,7 @@
 #include "../base/id.h"
 #include "../base/log.h"
 #include "../base/memory.h"
-#include "db_inside.h"
+#include "db_bulk_inside.h"
 
 enum {
 	BACKOFF_FIRST_US = 50000,
@@ -47,6 +48,10 @@ static int step_continue(struct db *db, int ready)
 		return mysql_store_result_cont(&db->step_set, db->mysql, ready);
 	case DB_STEP_NEXT:
 		return mysql_next_result_cont(&db->step_int, db->mysql, ready);
+	case DB_STEP_PREPARE:
+		return mysql_stmt_prepare_cont(&db->step_int, db->step_statement, ready);
+	case DB_STEP_EXECUTE:
+		return mysql_stmt_execute_cont(&db->step_int, db->step_statement, ready);
 	case DB_STEP_NONE:
 		break;
 	}
@@ -233,6 +238,10 @@ static void connected(struct db *db)
 		db_link_drop(db, mysql_error(db->mysql));
 		return;
 	}
+	unsigned long extended = 0;
+	(void)mariadb_get_infov(db->mysql, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &extended);
+	db->can_bulk = (extended & (unsigned long)(MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32)) != 0;
+	db->generation++;
 	db->watched_fd = (int)mysql_get_socket(db->mysql);
 	prepare(db);
 }
@@ -309,11 +318,55 @@ static bool next_step(struct db *db, int *wants)
 	return true;
 }
 
+static void execute(struct db *db)
+{
+	db->step = DB_STEP_EXECUTE;
+	db->step_statement = db_statement_bind(db->step_bulk);
+	if (step_ended(db, mysql_stmt_execute_start(&db->step_int, db->step_statement)))
+		advance(db);
+}
+
+static void statement_ended(struct db *db)
+{
+	bool prepared = db->step == DB_STEP_PREPARE;
+	unsigned number = db->step_int ? mysql_stmt_errno(db->step_statement) : 0;
+	if (db->step_int && number == 0)
+		number = CR_UNKNOWN_ERROR;
+	db->step = DB_STEP_NONE;
+	if (prepared && number == 0) {
+		execute(db);
+		return;
+	}
+	if (number == 0)
+		db->result.affected = mysql_stmt_affected_rows(db->step_statement);
+	watch(db, LOOP_READ);
+	db_sent(db, number, number ? mysql_stmt_error(db->step_statement) : NULL);
+}
+
+void db_link_send_bulk(struct db *db, struct db_bulk *bulk)
+{
+	db_result_clear(&db->result);
+	db->step_bulk = bulk;
+	if (db_statement_is_ready(db, bulk)) {
+		execute(db);
+		return;
+	}
+	db->step = DB_STEP_PREPARE;
+	db->step_statement = db_statement_new(db, bulk);
+	if (step_ended(db, mysql_stmt_prepare_start(&db->step_int, db->step_statement, bulk->sql,
+	                                            (unsigned long)strlen(bulk->sql))))
+		advance(db);
+}
+
 static void advance(struct db *db)
 {
 	if (db->step == DB_STEP_CONNECT) {
 		db->step = DB_STEP_NONE;
 		connected(db);
+		return;
+	}
+	if (db->step == DB_STEP_PREPARE || db->step == DB_STEP_EXECUTE) {
+		statement_ended(db);
 		return;
 	}
 	int wants = 0;

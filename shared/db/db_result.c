@@ -1,6 +1,4 @@
-/* Reading results, and quoting. */
-#include <string.h>
-
+/* Reading results. */
 #include "db_inside.h"
 
 void db_result_clear(struct db_result *result)
@@ -46,24 +44,4 @@ int64_t db_int(const struct db_result *result, size_t row, size_t column)
 uint64_t db_affected(const struct db_result *result)
 {
 	return result ? result->affected : 0;
-}
-
-void db_quote(struct text *sql, struct slice value)
-{
-	if (!value.bytes) {
-		text_append(sql, "NULL", 4);
-		return;
-	}
-	text_add_char(sql, '\'');
-	const char *run = value.bytes;
-	const char *end = value.bytes + value.length;
-	for (const char *at = run; at < end; at++) {
-		if (*at != '\'' && *at != '\\' && *at != 0)
-			continue;
-		text_append(sql, run, (size_t)(at - run));
-		text_append(sql, *at == 0 ? "\\0" : *at == '\'' ? "\\'" : "\\\\", 2);
-		run = at + 1;
-	}
-	text_append(sql, run, (size_t)(end - run));
-	text_add_char(sql, '\'');
 }

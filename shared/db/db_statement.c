@@ -1,0 +1,90 @@
+/* Binds the cells of a bulk statement and gives it to Connector/C. A prepared statement belongs to one connection: it is
+ * prepared again on a new one. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/memory.h"
+#include "db_bulk_inside.h"
+
+static void forget(struct db_bulk *bulk)
+{
+	if (bulk->statement)
+		mysql_stmt_close(bulk->statement); /* of a closed connection: only frees */
+	bulk->statement = NULL;
+}
+
+void db_bulk_close(struct db_bulk **bulk)
+{
+	struct db_bulk *closed = *bulk;
+	if (!closed)
+		return;
+	*bulk = NULL;
+	forget(closed);
+	closed->column = 0;
+	db_bulk_clear(closed);
+	while (closed->spare) {
+		struct db_piece *piece = closed->spare;
+		closed->spare = piece->next;
+		free(piece);
+	}
+	for (size_t i = 0; i < closed->column_count; i++) {
+		free(closed->columns[i].values);
+		free(closed->columns[i].lengths);
+		free(closed->columns[i].indicators);
+	}
+	free(closed->columns);
+	free(closed->binds);
+	free(closed);
+}
+
+bool db_statement_is_ready(const struct db *db, const struct db_bulk *bulk)
+{
+	return bulk->statement && bulk->generation == db->generation;
+}
+
+MYSQL_STMT *db_statement_new(struct db *db, struct db_bulk *bulk)
+{
+	forget(bulk);
+	bulk->statement = mysql_stmt_init(db->mysql);
+	must(bulk->statement != NULL);
+	bulk->generation = db->generation;
+	return bulk->statement;
+}
+
+static enum enum_field_types wire_type(enum db_cell kind)
+{
+	switch (kind) {
+	case DB_CELL_INT:
+		return MYSQL_TYPE_LONGLONG;
+	case DB_CELL_TIME:
+		return MYSQL_TYPE_DATETIME;
+	case DB_CELL_TEXT:
+	case DB_CELL_NULL:
+		break;
+	}
+	return MYSQL_TYPE_STRING;
+}
+
+MYSQL_STMT *db_statement_bind(struct db_bulk *bulk)
+{
+	unsigned rows = (unsigned)bulk->rows;
+	must(bulk->rows > 0 && bulk->column == 0);
+	if (!bulk->binds)
+		bulk->binds = memory_array(bulk->column_count, sizeof(*bulk->binds));
+	memset(bulk->binds, 0, bulk->column_count * sizeof(*bulk->binds));
+	for (size_t i = 0; i < bulk->column_count; i++) {
+		MYSQL_BIND *bind = &bulk->binds[i];
+		bind->buffer_type = wire_type(bulk->columns[i].kind);
+		bind->buffer = bulk->columns[i].values;
+		bind->length = bulk->columns[i].lengths;
+		bind->u.indicator = bulk->columns[i].indicators;
+	}
+	(void)mysql_stmt_attr_set(bulk->statement, STMT_ATTR_ARRAY_SIZE, &rows);
+	must(mysql_stmt_bind_param(bulk->statement, bulk->binds) == 0);
+	return bulk->statement;
+}
+
+bool db_can_bulk(const struct db *db)
+{
+	return db->can_bulk;
+}
