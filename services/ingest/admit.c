@@ -34,7 +34,8 @@ static void on_reply(void *context, enum status status, const struct bus_message
 	static const char unavailable[] = CODE_UNAVAILABLE;
 	const size_t length = sizeof(unavailable) - 1;
 	struct slice reply = message != NULL ? message->body : SLICE("");
-	if (status != STATUS_OK || (reply.length >= length && memcmp(reply.bytes, unavailable, length) == 0))
+	bool says_so = reply.length >= length && memcmp(reply.bytes, unavailable, length) == 0;
+	if (status != STATUS_OK || (says_so && !s->one_answer))
 		try_again(s);
 	else
 		s->answered(s, reply);

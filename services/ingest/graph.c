@@ -44,6 +44,7 @@ static void all_put(struct submission *s) {
 	int64_t patience_us = s->ingest->settings->admit_timeout_ms * 1000 + (int64_t)s->plan.count * US_A_TASK;
 	s->deadline_us = clock_mono_us() + patience_us;
 	s->tries = 0;
+	s->one_answer = true; /* the slices are gone after it */
 	admit_send(s, "admit", 0, on_decided);
 }
 

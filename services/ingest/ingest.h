@@ -19,7 +19,7 @@ struct ingest_settings {
 	struct service_settings common;
 	int64_t admit_timeout_ms, part_ttl_s, slice_ttl_s;
 	int64_t max_tasks, max_dependencies, max_context_bytes, max_depth, max_graph_tasks, max_graph_bytes;
-	int64_t enqueue_window, enqueue_max_bytes, staging_max_bytes, stream_replicas;
+	int64_t enqueue_window, enqueue_max_bytes, staging_max_bytes, max_under_way_bytes, stream_replicas;
 };
 
 struct ingest {
@@ -35,7 +35,9 @@ struct ingest {
 	int streams_missing;      /* 0: all are there */
 	bool ensuring;
 	bool streams_told; /* that they cannot be made */
-	size_t under_way;
+	size_t under_way, under_way_bytes;
+	struct submission *enqueued; /* those under way */
+	struct loop_timer *working_timer;
 	bool stopping;
 	char last_id[ID_BYTES];
 	uint64_t *submitted, *accepted, *duplicates, *parts, *graphs;
@@ -45,10 +47,12 @@ struct ingest {
  * same ones, since it may come again. */
 struct submission {
 	struct ingest *ingest;
-	struct service_request *request; /* submit; NULL when enqueued */
-	char *ack;                       /* enqueue: its ack subject */
-	uint64_t stream_sequence;        /* enqueue */
-	int64_t enqueued_at_us;          /* enqueue */
+	struct service_request *request;  /* submit; NULL when enqueued */
+	char *ack;                        /* enqueue: its ack subject */
+	struct submission *next, *before; /* enqueue: others under way */
+	size_t bytes;                     /* counted in under_way_bytes */
+	uint64_t stream_sequence;         /* enqueue */
+	int64_t enqueued_at_us;           /* enqueue */
 	char project[72];
 	char batch_id[136];
 	char traceparent[64];
@@ -60,6 +64,7 @@ struct submission {
 	const char *verb;
 	int64_t deadline_us, try_timeout_ms, tries;
 	void (*answered)(struct submission *submission, struct slice reply);
+	bool one_answer; /* an unavailable is an answer too: asking again would not help */
 	struct loop_timer *timer;
 	struct text body;
 	/* a large graph */
@@ -74,8 +79,10 @@ struct submission {
 	enum status failed; /* STATUS_OK while nothing has failed */
 };
 
-/* submission.c: its life */
-struct submission *submission_open(struct ingest *ingest);
+/* submission.c: its life. request or, with its ack subject, enqueued */
+struct submission *submission_open(struct ingest *ingest, struct service_request *request, const char *ack);
+/* Counts bytes that it holds from now on; false when there are too many under way. */
+bool submission_grow(struct submission *submission, size_t bytes);
 /* Each answers and ends it. extra: further members of the error, e.g. "\"tasks\":[…]", or "". */
 void submission_fail(struct submission *submission, const struct error *err, const char *extra);
 void submission_accept(struct submission *submission); /* reads plan and items */

@@ -32,6 +32,8 @@ static const struct setting settings[] = {
 	  "Size of the stream of enqueued submissions; when full, publishing to it fails." },
 	{ "CORDER_ENQUEUE_WINDOW", SETTING_INT, AT(enqueue_window), "64", 1, 1000, "messages",
 	  "Enqueued submissions that one instance works on at a time." },
+	{ "CORDER_MAX_UNDER_WAY_BYTES", SETTING_INT, AT(max_under_way_bytes), "2147483648", 10000000, 68719476736, "bytes",
+	  "Submissions that one instance holds at a time; beyond it they are refused as unavailable." },
 	{ "CORDER_STREAM_REPLICAS", SETTING_INT, AT(stream_replicas), "1", 1, 5, "", "Copies of each stream." },
 };
 

@@ -47,8 +47,7 @@ void on_enqueue(void *context, const struct bus_message *message) {
 		consumer_ack(ingest->consumer, message->reply);
 		return;
 	}
-	struct submission *s = submission_open(ingest);
-	s->ack = slice_copy(slice_of(message->reply));
+	struct submission *s = submission_open(ingest, NULL, message->reply);
 	s->stream_sequence = sequence;
 	s->enqueued_at_us = at_us;
 	if (traceparent != NULL && is_traceparent(traceparent))

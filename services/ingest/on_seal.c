@@ -92,7 +92,7 @@ static void all_read(struct submission *s) {
 	struct text numbers = { 0 };
 	struct error err = { 0 };
 	if (s->failed == STATUS_RETRY) {
-		submission_unavailable(s, "the parts could not be read");
+		submission_unavailable(s, "the parts could not be read, or too much is under way");
 	} else if (s->failed == STATUS_REJECT) {
 		reject(&err, CODE_TOO_LARGE, "/seal", "the parts have more than %lld bytes",
 		       (long long)s->ingest->settings->max_graph_bytes);
@@ -141,6 +141,8 @@ static void keep_chunk(struct reading *reading, struct slice body) {
 	part->came++;
 	text_add_slice(&part->records[chunk.index], chunk.records);
 	s->part_bytes += chunk.records.length;
+	if (!submission_grow(s, chunk.records.length))
+		s->failed = STATUS_RETRY;
 	if ((int64_t)s->part_bytes > s->ingest->settings->max_graph_bytes)
 		s->failed = STATUS_REJECT;
 	for (int64_t i = 1; chunk.index == 0 && i < chunk.chunks && s->failed == STATUS_OK; i++)

@@ -105,5 +105,6 @@ void streams_open(struct ingest *ingest) {
 void streams_close(struct ingest *ingest) {
 	ingest->stopping = true;
 	loop_timer_stop(ingest->loop, &ingest->timer);
+	loop_timer_stop(ingest->loop, &ingest->working_timer);
 	consumer_close(&ingest->consumer);
 }

@@ -9,18 +9,63 @@
 #include "shared/base/memory.h"
 #include "shared/task/hash.h"
 
-enum { RETRY_DELAY_MS = 1000, SHOWN_BYTES = 1000, REJECT_TRY_MS = 4000 };
+enum { RETRY_DELAY_MS = 1000, SHOWN_BYTES = 1000, REJECT_TRY_MS = 4000, WORKING_MS = 5000 };
 
-struct submission *submission_open(struct ingest *ingest) {
+/* The stream gives a message to somebody else after a while, unless it hears that we are at it. */
+static void say_working(void *context) {
+	struct ingest *ingest = context;
+	ingest->working_timer = NULL;
+	for (struct submission *s = ingest->enqueued; s != NULL; s = s->next)
+		bus_publish(ingest->bus, s->ack, SLICE("+WPI"));
+	if (ingest->enqueued != NULL)
+		ingest->working_timer =
+			loop_timer_start(ingest->loop, clock_mono_us() + WORKING_MS * 1000, say_working, ingest);
+}
+
+static void link_enqueued(struct submission *s) {
+	struct ingest *ingest = s->ingest;
+	s->next = ingest->enqueued;
+	if (s->next != NULL)
+		s->next->before = s;
+	ingest->enqueued = s;
+	if (ingest->working_timer == NULL)
+		ingest->working_timer =
+			loop_timer_start(ingest->loop, clock_mono_us() + WORKING_MS * 1000, say_working, ingest);
+}
+
+static void unlink_enqueued(struct submission *s) {
+	if (s->before != NULL)
+		s->before->next = s->next;
+	else
+		s->ingest->enqueued = s->next;
+	if (s->next != NULL)
+		s->next->before = s->before;
+}
+
+struct submission *submission_open(struct ingest *ingest, struct service_request *request, const char *ack) {
 	struct submission *s = memory_new(sizeof(*s));
 	s->ingest = ingest;
+	s->request = request;
 	s->deadline_us = loop_now(ingest->loop) + ingest->settings->admit_timeout_ms * 1000;
 	ingest->under_way++;
+	if (ack != NULL) {
+		s->ack = slice_copy(slice_of(ack));
+		link_enqueued(s);
+	}
 	return s;
+}
+
+bool submission_grow(struct submission *s, size_t bytes) {
+	s->bytes += bytes;
+	s->ingest->under_way_bytes += bytes;
+	return (int64_t)s->ingest->under_way_bytes <= s->ingest->settings->max_under_way_bytes;
 }
 
 static void submission_close(struct submission *s) {
 	s->ingest->under_way--;
+	s->ingest->under_way_bytes -= s->bytes;
+	if (s->ack != NULL)
+		unlink_enqueued(s);
 	loop_timer_stop(s->ingest->loop, &s->timer);
 	plan_close(&s->plan);
 	text_release(&s->items);
@@ -118,6 +163,7 @@ static void log_refusal(struct submission *s, const struct error *err, const cha
 	text_release(&shown);
 	text_release(&escaped);
 	s->tries = 0;
+	s->one_answer = false;
 	s->deadline_us = loop_now(s->ingest->loop) + s->ingest->settings->admit_timeout_ms * 1000;
 	admit_send(s, "reject", REJECT_TRY_MS, on_logged);
 }

@@ -26,7 +26,8 @@ void take_records(struct submission *s, const struct submit_request *request, st
 		if (task->task_id.length == 0) {
 			submission_make_id(s, i, id);
 			task->task_id = slice_of(id);
-			task->fresh_id = s->request != NULL; /* an enqueued one may be delivered again, much later */
+			/* An enqueued message may be delivered, and a part sealed, once more and much later. */
+			task->fresh_id = s->request != NULL && request->kind != SUBMIT_PART;
 		}
 		if (i > 0)
 			text_add_char(records, RECORD_RS);
@@ -65,6 +66,10 @@ static void take_tasks(struct submission *s, const struct submit_request *reques
 void take(struct submission *s, struct slice body, struct slice project) {
 	struct submit_request request;
 	struct error err = { 0 };
+	if (!submission_grow(s, body.length)) {
+		submission_unavailable(s, "too much is under way");
+		return;
+	}
 	if (submit_request_parse(s->ingest->json, body, project, &s->ingest->limits, &request, &err) != STATUS_OK) {
 		/* For the event of an enqueued one: the project it came for, and what else is known by then. */
 		keep(s->project, sizeof(s->project), project);

@@ -21,6 +21,7 @@ const char *const known_settings[] = {
 	"CORDER_STAGING_MAX_BYTES",
 	"CORDER_ENQUEUE_MAX_BYTES",
 	"CORDER_ENQUEUE_WINDOW",
+	"CORDER_MAX_UNDER_WAY_BYTES",
 	"CORDER_PART_TTL_S",
 	"CORDER_EVENTS_MAX_AGE",
 	/* scheduler */
