@@ -107,6 +107,13 @@ static void check_later(struct match *match, struct match_type *type) {
 	match->check = type;
 }
 
+bool match_all_down(const struct match *match) {
+	for (int64_t p = 0; p < match->partitions; p++)
+		if (!match->down[p])
+			return false;
+	return true;
+}
+
 static bool is_cold(const struct match *match, const struct match_type *type) {
 	for (int64_t p = 0; p < match->partitions; p++)
 		if (!match->down[p] && is_warm(&type->queues[p]))
@@ -191,7 +198,9 @@ void match_add(struct match *match, struct match_waiter *waiter, struct slice na
 	waiter->type = type;
 	waiter->ticket = match->next_ticket++;
 	/* Who comes behind others that wait in the cold need not ask what they have asked. */
-	for (int64_t p = 0; (type->in_line == 0 || waiter->once) && p < match->partitions; p++)
+	bool first = type->in_line == 0 || waiter->once;
+	waiter->informed = !first && is_cold(match, type) && !match_all_down(match);
+	for (int64_t p = 0; first && p < match->partitions; p++)
 		hint(match, type, p);
 	line_append(line_of(waiter), waiter);
 	stand_in_line(match, waiter);
@@ -349,7 +358,7 @@ int64_t match_next_deadline(const struct match *match) {
 }
 
 bool match_was_asked(const struct match_waiter *waiter) {
-	return waiter->ticket < waiter->type->asked;
+	return waiter->informed || waiter->ticket < waiter->type->asked;
 }
 
 bool match_is_cold(const struct match *match, const struct match_waiter *waiter) {

@@ -27,9 +27,10 @@ struct match_waiter {
 	uint64_t ticket; /* rises with arrival */
 	int64_t deadline_us;
 	size_t heap_at;
-	int64_t max; /* tasks it still wants */
-	int64_t ask; /* … and how many the call asks for */
-	bool once;   /* is answered as soon as no partition is warm for its type, not at its deadline */
+	int64_t max;   /* tasks it still wants */
+	int64_t ask;   /* … and how many the call asks for */
+	bool informed; /* the line it joined had been told that there is nothing */
+	bool once;     /* is answered as soon as no partition is warm for its type, not at its deadline */
 };
 
 struct match *match_open(int64_t partitions);
@@ -71,7 +72,8 @@ struct match_waiter *match_next_expired(struct match *match, int64_t now_us);
 struct match_waiter *match_next_any(struct match *match); /* for a stop: anybody in a line */
 int64_t match_next_deadline(const struct match *match);   /* 0: nobody waits */
 
-/* Whether a partition was asked for its type since it came, with success. */
+bool match_all_down(const struct match *match);
+/* Whether its type was found empty: by a call since it came, or by those who waited in the cold already. */
 bool match_was_asked(const struct match_waiter *waiter);
 /* Whether a call to this partition would take somebody. */
 bool match_is_warm(const struct match *match, int64_t partition);

@@ -12,7 +12,7 @@ static const char *settle_message(const struct verdict *verdict, const struct se
 		return item->error_text;
 	if (strcmp(verdict->code, CODE_STALE_LEASE) == 0)
 		return "the lease is not the current one: its time ran out, or the task went to another worker; drop this "
-		       "result";
+			   "result";
 	if (strcmp(verdict->code, CODE_NOT_FOUND) == 0)
 		return "there is no such task";
 	return "it could not be settled: this is a bug of Corder";

@@ -18,23 +18,29 @@ static const char *why_any(const struct dispatcher *dispatcher) {
 	return "nobody could be asked in time: repeat";
 }
 
-/* Nobody has looked for it yet: that is no empty list. It waits on while the partitions are only busy. */
+/* Nobody has looked for it yet: that is no empty list. */
 static void answer(struct dispatcher *dispatcher, struct match_waiter *waiter) {
 	struct request *request = request_of(waiter);
-	int64_t now_us = loop_now(dispatcher->loop);
 	bool known = request->task_count > 0 || match_was_asked(waiter) || dispatcher->stopping;
-	if (!known && now_us - request->arrived_us < WORD_PATIENCE_US) {
+	request_has_tasks(request, known ? STATUS_OK : STATUS_RETRY, why_any(dispatcher));
+}
+
+/* Its time has passed. Whose turn has not come because the partitions are busy waits on for a while. */
+static void answer_expired(struct dispatcher *dispatcher, struct match_waiter *waiter) {
+	int64_t now_us = loop_now(dispatcher->loop);
+	if (!match_was_asked(waiter) && !dispatcher->stopping && !match_all_down(dispatcher->match) &&
+	    now_us - request_of(waiter)->arrived_us < WORD_PATIENCE_US) {
 		waiter->deadline_us = now_us + TICK_US;
 		match_put_back(dispatcher->match, waiter);
 		return;
 	}
-	request_has_tasks(request, known ? STATUS_OK : STATUS_RETRY, why_any(dispatcher));
+	answer(dispatcher, waiter);
 }
 
 void tick_answer_waiting(struct dispatcher *dispatcher) {
 	struct match_waiter *waiter;
 	while ((waiter = match_next_expired(dispatcher->match, loop_now(dispatcher->loop))) != NULL)
-		answer(dispatcher, waiter);
+		answer_expired(dispatcher, waiter);
 	while ((waiter = match_next_cold(dispatcher->match)) != NULL)
 		answer(dispatcher, waiter);
 	while (dispatcher->stopping && (waiter = match_next_any(dispatcher->match)) != NULL)

@@ -114,7 +114,7 @@ static void take_waiters(struct partition *partition, struct call *call) {
 }
 
 static void add_releases(struct words *words, struct call *call) {
-	struct slice rest = { call->releases.bytes, call->releases.length };
+	struct slice rest = { call->releases.length > 0 ? call->releases.bytes : NULL, call->releases.length };
 	while (rest.bytes != NULL) {
 		text_add_slice(&words->bytes, slice_cut(&rest, RECORD_RS));
 		end_word(words);
