@@ -166,7 +166,7 @@ void tally_add_json(struct text *out, const struct tally_view *view) {
 	else
 		score_add_number(out, wait_s);
 	text_add(out, ",\"throughput\":");
-	score_add_number(out, tally_throughput(&view->window, view->window_s));
+	score_add_number(out, tally_throughput(&view->window, view->known_s));
 	text_printf(out, ",\"window_s\":%lld,\"at\":", (long long)view->window_s);
 	text_add_json_time(out, view->tally->at_us);
 	add_queues(out, view);

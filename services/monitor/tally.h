@@ -65,7 +65,8 @@ size_t tally_types(const struct tally *tally, struct slice project, struct tally
 struct tally_view {
 	struct slice project; /* empty: all */
 	int64_t now_us;
-	int64_t window_s; /* what is really covered */
+	int64_t window_s; /* as asked for */
+	int64_t known_s;  /* so much of it is known, see window_sum */
 	struct window_counts window;
 	const struct tally *tally;
 	const struct health_facts *facts;
