@@ -18,7 +18,8 @@ endif()
 
 if(CORDER_SANITIZE)
 	# With sanitizers gcc knows less about lengths and guesses wrong about cut texts; the other builds look at those.
-	add_compile_options(-fsanitize=${CORDER_SANITIZE} -fno-sanitize-recover=all -Wno-format-truncation)
+	add_compile_options(-fsanitize=${CORDER_SANITIZE} -fno-sanitize-recover=all
+		$<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>)
 	add_link_options(-fsanitize=${CORDER_SANITIZE})
 else()
 	add_link_options(-Wl,-z,relro,-z,now)
