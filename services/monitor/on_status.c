@@ -23,6 +23,7 @@ static void on_fresh(void *context, struct monitor *monitor) {
 	struct tally_view view = {
 		.project = own->request.project, .tally = &snapshot->tally, .facts = &facts, .limits = &limits
 	};
+	view.window_s = own->request.window_s;
 	view.known_s =
 		window_sum(monitor->window, own->request.project, clock_wall_us(), own->request.window_s, &view.window);
 	tally_add_json(&question->out, &view);
