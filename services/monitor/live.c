@@ -1,6 +1,7 @@
 /* Calls of the `read` script and copies of its replies; see live.h. */
 #include "live.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,12 +64,14 @@ void live_free(struct live_reply **reply) {
 	*reply = NULL;
 }
 
+enum { INTEGER_BYTES = 24 };
+
 static void measure(const struct kv_reply *reply, size_t *bytes, size_t *texts) {
 	for (size_t i = 1; i < kv_count(reply); i++) {
 		const struct kv_reply *item = kv_at(reply, i);
 		size_t count = kv_count(item);
 		*texts += count;
-		*bytes += kv_text(item).length;
+		*bytes += kv_text(item).length + INTEGER_BYTES;
 		for (size_t j = 0; j < count; j++)
 			*bytes += kv_text(kv_at(item, j)).length;
 	}
@@ -80,6 +83,16 @@ static struct slice keep(char **at, struct slice text) {
 		memcpy(*at, text.bytes, text.length);
 	*at += text.length;
 	return kept;
+}
+
+/* An integer of Redis becomes a decimal text, as all other numbers of the scripts are. */
+static struct slice keep_plain(char **at, const struct kv_reply *item) {
+	char integer[INTEGER_BYTES];
+	struct slice text = kv_text(item);
+	if (text.length > 0 || kv_int(item) == 0)
+		return keep(at, text);
+	int length = snprintf(integer, sizeof(integer), "%lld", (long long)kv_int(item));
+	return keep(at, (struct slice){ integer, (size_t)length });
 }
 
 static struct live_reply *copy_reply(const struct kv_reply *reply) {
@@ -100,7 +113,7 @@ static struct live_reply *copy_reply(const struct kv_reply *reply) {
 		for (size_t j = 0; j < item->count; j++)
 			item->texts[j] = keep(&at, kv_text(kv_at(from, j)));
 		if (item->count == 0 && !kv_is_nil(from))
-			item->text = keep(&at, kv_text(from));
+			item->text = keep_plain(&at, from);
 	}
 	return copy;
 }
