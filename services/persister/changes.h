@@ -15,12 +15,12 @@ struct event_change {
 /* One row of tasks: as of its last event here. */
 struct task_change {
 	int64_t number;
-	size_t first; /* index of its first event ever, when that is here: the task is new; else NO_EVENT */
-	size_t last;  /* index of its last event here */
-	size_t attempt;            /* index of its last attempt here, or NO_EVENT */
-	int64_t started_at_us;     /* 0: no try began here */
-	int64_t lease_until_us;    /* 0: not told here */
-	struct slice worker;       /* bytes NULL: not told here */
+	size_t first;           /* index of its first event ever, when that is here: the task is new; else NO_EVENT */
+	size_t last;            /* index of its last event here */
+	size_t attempt;         /* index of its last attempt here, or NO_EVENT */
+	int64_t started_at_us;  /* 0: no try began here */
+	int64_t lease_until_us; /* 0: not told here */
+	struct slice worker;    /* bytes NULL: not told here */
 	struct slice error_code, error_message; /* bytes NULL: no error here */
 	signed char cancel_requested;           /* 1, 0, or -1: not told here */
 };
@@ -74,6 +74,11 @@ struct position {
 	char entry_id[72];
 	uint64_t stream_seq;
 };
+
+enum chain { CHAIN_NEXT, CHAIN_OLD, CHAIN_GAP, CHAIN_OTHER };
+/* How an entry stands to a position: it is the next, it is known already (or only says where the log goes on), events are
+ * missing before it, or it belongs to another history. */
+enum chain chain_check(const struct position *position, const struct record_entry *entry);
 
 /* The tables that get many rows: one statement each, in this order. */
 enum sheet { SHEET_EVENTS, SHEET_NEW_TASKS, SHEET_KNOWN_TASKS, SHEET_DEPENDENCIES, SHEET_ATTEMPTS, SHEET_COUNT };

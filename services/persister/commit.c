@@ -14,18 +14,16 @@ enum { SUBQUERY_OF_TWO_ROWS = 1242 };
 
 /* Errors that an event's own values cause: NULL, duplicate, out of range, truncated, wrong value, bad string, too long,
  * bad function result, JSON, row too large, constraint. Anything else is the database's or ours, and stops. */
-bool commit_is_data_error(unsigned error_number)
-{
-	static const unsigned numbers[] = { 1048, 1062, 1118, 1264, 1265, 1292, 1301, 1364, 1366,
-		                            1367, 1406, 1411, 1441, 1690, 3140, 4025 };
+bool commit_is_data_error(unsigned error_number) {
+	static const unsigned numbers[] = { 1048, 1062, 1118, 1264, 1265, 1292, 1301, 1364,
+		                                1366, 1367, 1406, 1411, 1441, 1690, 3140, 4025 };
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (numbers[i] == error_number)
 			return true;
 	return false;
 }
 
-static void committed(struct partition *partition)
-{
+static void committed(struct partition *partition) {
 	struct commit *commit = &partition->commit;
 	struct persister_counters *counters = &partition->persister->counters;
 	counters->transactions++;
@@ -42,8 +40,7 @@ static void committed(struct partition *partition)
 }
 
 static void on_committed(void *context, enum status status, unsigned error_number, const struct error *err,
-                         const struct db_result *result)
-{
+                         const struct db_result *result) {
 	struct partition *partition = context;
 	(void)result;
 	if (status == STATUS_REJECT && commit_is_data_error(error_number)) {
@@ -65,8 +62,7 @@ static void on_committed(void *context, enum status status, unsigned error_numbe
 }
 
 /* The others go first, so that a busy partition does not keep the connection. */
-void commit_end(struct partition *partition)
-{
+void commit_end(struct partition *partition) {
 	struct persister *persister = partition->persister;
 	int64_t count = persister->options.partitions;
 	partition->commit.busy = false;
@@ -77,8 +73,7 @@ void commit_end(struct partition *partition)
 		follow_step(&persister->partitions[(partition->id + i) % count]);
 }
 
-static void begin(struct partition *partition)
-{
+static void begin(struct partition *partition) {
 	struct commit *commit = &partition->commit;
 	text_clear(&commit->sql);
 	text_add(&commit->sql, "BEGIN;");
@@ -86,8 +81,7 @@ static void begin(struct partition *partition)
 }
 
 /* Fewer events for a server that takes only small packets. */
-static void too_large(struct partition *partition)
-{
+static void too_large(struct partition *partition) {
 	struct commit *commit = &partition->commit;
 	size_t events = commit->changes.event_count;
 	commit_end(partition);
@@ -102,8 +96,7 @@ static void too_large(struct partition *partition)
 	gather(partition);
 }
 
-static void send_text(struct partition *partition, const struct changes *changes)
-{
+static void send_text(struct partition *partition, const struct changes *changes) {
 	struct commit *commit = &partition->commit;
 	struct db *db = partition->persister->db;
 	begin(partition);
@@ -121,8 +114,7 @@ static void send_text(struct partition *partition, const struct changes *changes
 static void on_step(void *context, enum status status, unsigned error_number, const struct error *err,
                     const struct db_result *result);
 
-static void next_step(struct partition *partition)
-{
+static void next_step(struct partition *partition) {
 	struct commit *commit = &partition->commit;
 	struct db *db = partition->persister->db;
 	while (commit->sheet < SHEET_COUNT && db_bulk_rows(commit->bulks[commit->sheet]) == 0)
@@ -138,16 +130,14 @@ static void next_step(struct partition *partition)
 }
 
 static void on_step(void *context, enum status status, unsigned error_number, const struct error *err,
-                    const struct db_result *result)
-{
+                    const struct db_result *result) {
 	if (status == STATUS_OK)
 		next_step(context);
 	else
 		on_committed(context, status, error_number, err, result);
 }
 
-static void send_bulk(struct partition *partition, const struct changes *changes)
-{
+static void send_bulk(struct partition *partition, const struct changes *changes) {
 	struct commit *commit = &partition->commit;
 	struct db *db = partition->persister->db;
 	for (int sheet = 0; sheet < SHEET_COUNT; sheet++) {
@@ -169,8 +159,7 @@ static void send_bulk(struct partition *partition, const struct changes *changes
 	db_query(db, (struct slice){ commit->sql.bytes, commit->sql.length }, on_step, partition);
 }
 
-static void send(struct partition *partition, struct changes *changes)
-{
+static void send(struct partition *partition, struct changes *changes) {
 	changes_sort(changes);
 	if (changes->event_count >= BULK_EVENTS && db_can_bulk(partition->persister->db))
 		send_bulk(partition, changes);
@@ -178,15 +167,13 @@ static void send(struct partition *partition, struct changes *changes)
 		send_text(partition, changes);
 }
 
-static void forget_reasons(struct commit *commit)
-{
+static void forget_reasons(struct commit *commit) {
 	for (size_t i = 0; i < commit->reason_count; i++)
 		free(commit->reasons[i]);
 	commit->reason_count = 0;
 }
 
-void commit_start(struct partition *partition)
-{
+void commit_start(struct partition *partition) {
 	struct commit *commit = &partition->commit;
 	size_t count = commit->changes.event_count;
 	must(persister_take(partition));
@@ -202,13 +189,11 @@ void commit_start(struct partition *partition)
 	send(partition, &commit->changes);
 }
 
-void commit_retry(struct partition *partition)
-{
+void commit_retry(struct partition *partition) {
 	send(partition, &partition->commit.part);
 }
 
-void commit_release(struct commit *commit)
-{
+void commit_release(struct commit *commit) {
 	forget_reasons(commit);
 	changes_release(&commit->changes);
 	changes_release(&commit->part);

@@ -7,13 +7,11 @@
 #include "persister.h"
 #include "shared/base/memory.h"
 
-static struct block *slot_of(struct partition *partition, uint64_t stream_seq)
-{
+static struct block *slot_of(struct partition *partition, uint64_t stream_seq) {
 	return &partition->blocks[stream_seq % WINDOW_BLOCKS];
 }
 
-static void free_block(struct block *block)
-{
+static void free_block(struct block *block) {
 	if (block->here)
 		block->partition->window_bytes -= block->length;
 	free(block->bytes);
@@ -23,29 +21,25 @@ static void free_block(struct block *block)
 	block->asked = block->here = false;
 }
 
-struct block *follow_block(struct partition *partition, uint64_t stream_seq)
-{
+struct block *follow_block(struct partition *partition, uint64_t stream_seq) {
 	struct block *block = slot_of(partition, stream_seq);
 	return block->here && block->stream_seq == stream_seq ? block : NULL;
 }
 
-void follow_release(struct partition *partition, uint64_t below)
-{
+void follow_release(struct partition *partition, uint64_t below) {
 	for (size_t i = 0; i < WINDOW_BLOCKS; i++)
 		if (partition->blocks[i].stream_seq && partition->blocks[i].stream_seq < below)
 			free_block(&partition->blocks[i]);
 }
 
-void follow_reset(struct partition *partition)
-{
+void follow_reset(struct partition *partition) {
 	follow_release(partition, UINT64_MAX);
 	partition->cursor = partition->position;
 	partition->next_take = partition->next_ask = partition->position.stream_seq + 1;
 	partition->partial = false;
 }
 
-static void on_got(void *context, enum status status, uint64_t sequence, struct slice body)
-{
+static void on_got(void *context, enum status status, uint64_t sequence, struct slice body) {
 	struct block *block = context;
 	struct partition *partition = block->partition;
 	bool foreign = status == STATUS_OK && block->stream_seq != sequence;
@@ -69,14 +63,14 @@ static void on_got(void *context, enum status status, uint64_t sequence, struct 
 		follow_step(partition);
 }
 
-static void ask(struct partition *partition)
-{
+static void ask(struct partition *partition) {
 	uint64_t end = partition->next_take + WINDOW_BLOCKS;
 	for (; partition->next_ask <= partition->head && partition->next_ask < end; partition->next_ask++) {
 		struct block *block = slot_of(partition, partition->next_ask);
 		if (block->stream_seq == partition->next_ask && (block->asked || block->here))
 			continue;
-		if (block->stream_seq || (partition->window_bytes >= WINDOW_BYTES && partition->next_ask != partition->next_take))
+		if (block->stream_seq ||
+		    (partition->window_bytes >= WINDOW_BYTES && partition->next_ask != partition->next_take))
 			return;
 		block->partition = partition;
 		block->stream_seq = partition->next_ask;
@@ -85,8 +79,7 @@ static void ask(struct partition *partition)
 	}
 }
 
-void follow_step(struct partition *partition)
-{
+void follow_step(struct partition *partition) {
 	if (partition->state != PARTITION_FOLLOW || partition->persister->stopping)
 		return;
 	ask(partition);
@@ -94,15 +87,15 @@ void follow_step(struct partition *partition)
 	ask(partition);
 }
 
-static void on_info(void *context, enum status status, const struct stream_state *state)
-{
+static void on_info(void *context, enum status status, const struct stream_state *state) {
 	struct partition *partition = context;
 	partition->asking_info = false;
 	if (partition->state != PARTITION_FOLLOW)
 		return;
 	if (status != STATUS_OK) {
 		snprintf(partition->trouble, sizeof(partition->trouble), "%s: %s", partition->stream,
-		         status == STATUS_REJECT ? "the stream does not exist yet; a scheduler makes it" : "NATS does not answer");
+		         status == STATUS_REJECT ? "the stream does not exist yet; a scheduler makes it"
+		                                 : "NATS does not answer");
 		return;
 	}
 	partition_fine(partition);
@@ -116,8 +109,7 @@ static void on_info(void *context, enum status status, const struct stream_state
 		follow_step(partition);
 }
 
-void follow_look(struct partition *partition)
-{
+void follow_look(struct partition *partition) {
 	if (partition->asking_info)
 		return;
 	partition->asking_info = true;

@@ -5,50 +5,14 @@
 #include "persister.h"
 #include "shared/base/log.h"
 
-enum chain chain_check(const struct position *position, const struct record_entry *entry)
-{
-	if (entry->last_seq < position->seq)
-		return CHAIN_OLD;
-	if (entry->last_seq == position->seq)
-		return slice_is(entry->id, position->entry_id) ? CHAIN_OLD : CHAIN_OTHER;
-	if (entry->first_seq > position->seq + 1)
-		return CHAIN_GAP;
-	if (entry->first_seq < position->seq + 1)
-		return CHAIN_OTHER;
-	return slice_is(entry->previous, position->entry_id) ? CHAIN_NEXT : CHAIN_OTHER;
-}
-
-/* After a log lost its tail the relay goes on from what the database has: (seq, id) must be a place we know. */
-static enum chain check_continue(const struct position *position, const struct record *record)
-{
-	if (record->seq > position->seq)
-		return CHAIN_GAP;
-	if (record->seq == position->seq && !slice_is(record->extra, position->entry_id))
-		return CHAIN_OTHER;
-	return CHAIN_OLD;
-}
-
-static enum chain check(const struct position *position, const struct record_entry *entry)
-{
-	struct slice rest = entry->records;
-	struct record record;
-	bool valid = false;
-	if (entry->first_seq == entry->last_seq && record_next(&rest, &record, &valid) && valid &&
-	    record.status == RECORD_CONTINUE)
-		return check_continue(position, &record);
-	return chain_check(position, entry);
-}
-
-static void add_unreadable(struct changes *changes, int64_t seq, struct slice raw)
-{
+static void add_unreadable(struct changes *changes, int64_t seq, struct slice raw) {
 	log_error("a record of the log cannot be read and is set aside; see the table poison_events", "seq", log_int(seq),
 	          "partition", log_int(changes->partition_id), NULL);
 	changes_add_poison(changes, seq, raw, "it is no record, or not the one that belongs here");
 }
 
 /* An entry's records carry first_seq, first_seq + 1, …; one that does not is set aside under the number it should have. */
-static bool take_entry(struct changes *changes, const struct record_entry *entry)
-{
+static bool take_entry(struct changes *changes, const struct record_entry *entry) {
 	struct slice rest = entry->records;
 	int64_t seq = entry->first_seq;
 	while (rest.bytes) {
@@ -67,23 +31,20 @@ static bool take_entry(struct changes *changes, const struct record_entry *entry
 	return seq == entry->last_seq + 1;
 }
 
-static void move_cursor(struct position *cursor, const struct record_entry *entry)
-{
+static void move_cursor(struct position *cursor, const struct record_entry *entry) {
 	cursor->seq = entry->last_seq;
 	size_t length = entry->id.length < sizeof(cursor->entry_id) - 1 ? entry->id.length : sizeof(cursor->entry_id) - 1;
 	memcpy(cursor->entry_id, entry->id.bytes, length);
 	cursor->entry_id[length] = 0;
 }
 
-static const char *chain_word(enum chain chain)
-{
+static const char *chain_word(enum chain chain) {
 	return chain == CHAIN_GAP ? "events are missing" : "it belongs to another history";
 }
 
 /* What fits is written first; what does not is looked at again right behind the position. There the hint may be old (the
  * stream was made anew): the place is searched once, and only then the partition stops. */
-static void does_not_fit(struct partition *partition, const struct record_entry *entry, enum chain chain)
-{
+static void does_not_fit(struct partition *partition, const struct record_entry *entry, enum chain chain) {
 	if (partition->cursor.seq != partition->position.seq)
 		return;
 	if (!partition->searched) {
@@ -96,16 +57,14 @@ static void does_not_fit(struct partition *partition, const struct record_entry 
 	                  chain_word(chain), (long long)entry->first_seq, (long long)partition->position.seq);
 }
 
-static bool is_full(const struct partition *partition, size_t more_bytes)
-{
+static bool is_full(const struct partition *partition, size_t more_bytes) {
 	const struct commit *commit = &partition->commit;
 	size_t events = commit->changes.event_count + commit->changes.poison_count;
 	return events > 0 && (events >= partition->batch_events || commit->bytes + more_bytes > BATCH_BYTES);
 }
 
 /* Takes what it can of one block; true when all of it was taken. */
-static bool take_block(struct partition *partition, const struct block *block)
-{
+static bool take_block(struct partition *partition, const struct block *block) {
 	struct commit *commit = &partition->commit;
 	struct slice rest = partition->partial ? partition->rest : (struct slice){ block->bytes, block->length };
 	struct record_entry entry;
@@ -117,7 +76,7 @@ static bool take_block(struct partition *partition, const struct block *block)
 			                  (unsigned long long)block->stream_seq, partition->stream);
 			return false;
 		}
-		enum chain chain = check(&partition->cursor, &entry);
+		enum chain chain = chain_check(&partition->cursor, &entry);
 		if (chain == CHAIN_OLD)
 			continue;
 		if (chain != CHAIN_NEXT) {
@@ -141,8 +100,7 @@ static bool take_block(struct partition *partition, const struct block *block)
 	return true;
 }
 
-void gather(struct partition *partition)
-{
+void gather(struct partition *partition) {
 	struct commit *commit = &partition->commit;
 	if (commit->busy || partition->state != PARTITION_FOLLOW || partition->persister->stopping ||
 	    partition->persister->holder)

@@ -14,14 +14,13 @@ struct settings {
 static const struct setting rows[] = {
 	{ "CORDER_RETENTION_DAYS", SETTING_INT, offsetof(struct settings, retention_days), "0", 0, 36500, "days",
 	  "Tasks that ended longer ago are deleted from the database, with their history; 0 keeps all for ever." },
-	{ "CORDER_RETENTION_STEP_ROWS", SETTING_INT, offsetof(struct settings, retention_step_rows), "500", 1, 10000, "tasks",
-	  "How many tasks one step of the retention deletes." },
-	{ "CORDER_LOG_KEEP_BLOCKS", SETTING_INT, offsetof(struct settings, log_keep_blocks), "10000", 0, 1000000000, "blocks",
-	  "How much of the log stays in its stream after it was written down." },
+	{ "CORDER_RETENTION_STEP_ROWS", SETTING_INT, offsetof(struct settings, retention_step_rows), "500", 1, 10000,
+	  "tasks", "How many tasks one step of the retention deletes." },
+	{ "CORDER_LOG_KEEP_BLOCKS", SETTING_INT, offsetof(struct settings, log_keep_blocks), "10000", 0, 1000000000,
+	  "blocks", "How much of the log stays in its stream after it was written down." },
 };
 
-static enum status start(struct service *service, struct error *err)
-{
+static enum status start(struct service *service, struct error *err) {
 	const struct settings *settings = service_settings(service);
 	struct persister_options options = {
 		.prefix = settings->common.prefix,
@@ -31,30 +30,26 @@ static enum status start(struct service *service, struct error *err)
 		.log_keep_blocks = settings->log_keep_blocks,
 	};
 	struct persister *persister = NULL;
-	enum status status = persister_open(service_loop(service), service_bus(service), service_db(service), &options,
-	                                    &persister, err);
+	enum status status =
+		persister_open(service_loop(service), service_bus(service), service_db(service), &options, &persister, err);
 	service_context(service, persister);
 	return status;
 }
 
-static void stop(struct service *service)
-{
+static void stop(struct service *service) {
 	persister_stop(service_own(service));
 }
 
-static bool idle(struct service *service)
-{
+static bool idle(struct service *service) {
 	return persister_idle(service_own(service));
 }
 
-static void close_persister(struct service *service)
-{
+static void close_persister(struct service *service) {
 	struct persister *persister = service_own(service);
 	persister_close(&persister);
 }
 
-static enum status health(struct service *service, struct text *members, struct error *reason)
-{
+static enum status health(struct service *service, struct text *members, struct error *reason) {
 	const struct persister *persister = service_own(service);
 	const struct persister_counters *counters = &persister->counters;
 	*service_counter(service, "events") = counters->events;
@@ -68,8 +63,7 @@ static enum status health(struct service *service, struct text *members, struct 
 	return persister_health(persister, reason);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
 	static const struct service_definition definition = {
 		.name = "persister",
 		.summary = "Writes every event and the state of every task to the database.",

@@ -16,18 +16,17 @@ static const char release[] = "SELECT RELEASE_LOCK(CONCAT('corder.migrate.',DATA
 
 static void next(struct persister *persister);
 
-static void ask(struct persister *persister, const char *sql, db_handler *handler)
-{
+static void ask(struct persister *persister, const char *sql, db_handler *handler) {
 	db_query(persister->db, slice_of(sql), handler, persister);
 }
 
 /* The tick starts over. */
-static void broken_off(struct persister *persister, const char *name, const char *why)
-{
+static void broken_off(struct persister *persister, const char *name, const char *why) {
 	char trouble[sizeof(persister->trouble)];
 	snprintf(trouble, sizeof(trouble), "migration %s: %s", name, why);
 	if (strcmp(trouble, persister->trouble) != 0)
-		log_error("the tables could not be brought up to date; it is tried again", "migration", name, "reason", why, NULL);
+		log_error("the tables could not be brought up to date; it is tried again", "migration", name, "reason", why,
+		          NULL);
 	memcpy(persister->trouble, trouble, sizeof(trouble));
 	persister->migrating = false;
 	if (db_connected(persister->db))
@@ -35,8 +34,7 @@ static void broken_off(struct persister *persister, const char *name, const char
 }
 
 static void on_released(void *context, enum status status, unsigned error_number, const struct error *err,
-                        const struct db_result *result)
-{
+                        const struct db_result *result) {
 	struct persister *persister = context;
 	(void)status; /* a lost connection has released it as well */
 	(void)error_number;
@@ -50,8 +48,7 @@ static void on_released(void *context, enum status status, unsigned error_number
 }
 
 static void on_run(void *context, enum status status, unsigned error_number, const struct error *err,
-                   const struct db_result *result)
-{
+                   const struct db_result *result) {
 	struct persister *persister = context;
 	const char *name = migrations[persister->migration].name;
 	(void)error_number;
@@ -65,8 +62,7 @@ static void on_run(void *context, enum status status, unsigned error_number, con
 	next(persister);
 }
 
-static void run(struct persister *persister)
-{
+static void run(struct persister *persister) {
 	const struct migration *migration = &migrations[persister->migration];
 	struct slice source = { migration->sql, migration->length };
 	struct text sql = { 0 };
@@ -78,8 +74,7 @@ static void run(struct persister *persister)
 }
 
 static void on_known(void *context, enum status status, unsigned error_number, const struct error *err,
-                     const struct db_result *result)
-{
+                     const struct db_result *result) {
 	struct persister *persister = context;
 	const struct migration *migration = &migrations[persister->migration];
 	char checksum[17];
@@ -102,8 +97,7 @@ static void on_known(void *context, enum status status, unsigned error_number, c
 	next(persister);
 }
 
-static void next(struct persister *persister)
-{
+static void next(struct persister *persister) {
 	char sql[256];
 	if (persister->migration == migration_count) {
 		ask(persister, release, on_released);
@@ -115,8 +109,7 @@ static void next(struct persister *persister)
 }
 
 static void on_table(void *context, enum status status, unsigned error_number, const struct error *err,
-                     const struct db_result *result)
-{
+                     const struct db_result *result) {
 	struct persister *persister = context;
 	(void)result;
 	if (status == STATUS_OK) {
@@ -128,14 +121,14 @@ static void on_table(void *context, enum status status, unsigned error_number, c
 		return;
 	}
 	ask(persister,
-	    "CREATE TABLE IF NOT EXISTS schema_migrations(name VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY,"
+	    "CREATE TABLE IF NOT EXISTS schema_migrations(name VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY "
+	    "KEY,"
 	    "checksum CHAR(16) CHARACTER SET ascii NOT NULL,at DATETIME(6) NOT NULL)ENGINE=InnoDB",
 	    on_table);
 }
 
 static void on_locked(void *context, enum status status, unsigned error_number, const struct error *err,
-                      const struct db_result *result)
-{
+                      const struct db_result *result) {
 	struct persister *persister = context;
 	(void)error_number;
 	if (status != STATUS_OK || db_int(result, 0, 0) != 1) {
@@ -145,8 +138,7 @@ static void on_locked(void *context, enum status status, unsigned error_number, 
 	ask(persister, "SELECT 1 FROM schema_migrations LIMIT 1", on_table);
 }
 
-void migrate(struct persister *persister)
-{
+void migrate(struct persister *persister) {
 	if (persister->migrating || !db_connected(persister->db))
 		return;
 	persister->migrating = true;

@@ -7,19 +7,16 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
-static void enter(struct partition *partition, enum partition_state state)
-{
+static void enter(struct partition *partition, enum partition_state state) {
 	partition->state = state;
 	partition->state_since_us = clock_mono_us();
 }
 
-void partition_fine(struct partition *partition)
-{
+void partition_fine(struct partition *partition) {
 	partition->trouble[0] = 0;
 }
 
-void partition_stopped(struct partition *partition, const char *format, ...)
-{
+void partition_stopped(struct partition *partition, const char *format, ...) {
 	char why[sizeof(partition->trouble)];
 	va_list arguments;
 	va_start(arguments, format);
@@ -32,8 +29,7 @@ void partition_stopped(struct partition *partition, const char *format, ...)
 	enter(partition, PARTITION_STOPPED);
 }
 
-void partition_passive(struct partition *partition)
-{
+void partition_passive(struct partition *partition) {
 	partition_fine(partition);
 	enter(partition, PARTITION_PASSIVE);
 	follow_reset(partition);
@@ -44,8 +40,7 @@ void partition_passive(struct partition *partition)
 static void on_loaded(void *context, enum status status, unsigned error_number, const struct error *err,
                       const struct db_result *result);
 
-static void ask_position(struct partition *partition, bool create)
-{
+static void ask_position(struct partition *partition, bool create) {
 	struct text sql = { 0 };
 	if (create)
 		text_printf(&sql,
@@ -58,8 +53,7 @@ static void ask_position(struct partition *partition, bool create)
 	text_release(&sql);
 }
 
-static void set_position(struct position *position, const struct db_result *result)
-{
+static void set_position(struct position *position, const struct db_result *result) {
 	struct slice id = db_value(result, 0, 1);
 	size_t length = id.length < sizeof(position->entry_id) - 1 ? id.length : sizeof(position->entry_id) - 1;
 	position->seq = db_int(result, 0, 0);
@@ -69,8 +63,7 @@ static void set_position(struct position *position, const struct db_result *resu
 }
 
 static void on_loaded(void *context, enum status status, unsigned error_number, const struct error *err,
-                      const struct db_result *result)
-{
+                      const struct db_result *result) {
 	struct partition *partition = context;
 	(void)error_number;
 	partition->loading = false;
@@ -92,8 +85,7 @@ static void on_loaded(void *context, enum status status, unsigned error_number, 
 	follow_look(partition);
 }
 
-void partition_load(struct partition *partition)
-{
+void partition_load(struct partition *partition) {
 	enter(partition, PARTITION_LOAD);
 	if (partition->loading || partition->persister->stopping || !db_connected(partition->persister->db))
 		return;
@@ -103,8 +95,7 @@ void partition_load(struct partition *partition)
 
 /* ---- what others are told ---- */
 
-void partition_tell(struct partition *partition)
-{
+void partition_tell(struct partition *partition) {
 	char subject[160];
 	struct text body = { 0 };
 	snprintf(subject, sizeof(subject), "%s.v1.internal.persisted.%lld", partition->persister->options.prefix,
@@ -116,26 +107,23 @@ void partition_tell(struct partition *partition)
 	text_release(&body);
 }
 
-static void on_purged(void *context, enum status status, const struct error *err)
-{
+static void on_purged(void *context, enum status status, const struct error *err) {
 	(void)context;
 	if (status == STATUS_REJECT)
 		log_warn("the log could not be purged; it grows until it is", "reason", err ? err->message : "", NULL);
 }
 
-static void purge(struct partition *partition)
-{
+static void purge(struct partition *partition) {
 	uint64_t keep = (uint64_t)partition->persister->options.log_keep_blocks;
 	int64_t now = clock_mono_us();
 	if (now - partition->purged_at_us < PURGE_US || partition->position.stream_seq <= keep)
 		return;
 	partition->purged_at_us = now;
-	stream_purge(partition->persister->bus, partition->stream, NULL, partition->position.stream_seq - keep + 1, on_purged,
-	             partition);
+	stream_purge(partition->persister->bus, partition->stream, NULL, partition->position.stream_seq - keep + 1,
+	             on_purged, partition);
 }
 
-void partition_committed(struct partition *partition)
-{
+void partition_committed(struct partition *partition) {
 	partition_fine(partition);
 	partition_tell(partition);
 	purge(partition);
@@ -143,24 +131,18 @@ void partition_committed(struct partition *partition)
 
 /* ---- time ---- */
 
-static void tick_follow(struct partition *partition, int64_t now_us)
-{
+static void tick_follow(struct partition *partition, int64_t now_us) {
 	follow_look(partition);
 	if (now_us - partition->told_at_us >= HEARTBEAT_US && !partition->commit.busy)
 		partition_tell(partition);
 	retain_step(partition);
 }
 
-void partition_tick(struct partition *partition, int64_t now_us)
-{
+void partition_tick(struct partition *partition, int64_t now_us) {
 	int64_t since_us = now_us - partition->state_since_us;
 	switch (partition->state) {
-	case PARTITION_LOAD:
-		partition_load(partition);
-		return;
-	case PARTITION_FOLLOW:
-		tick_follow(partition, now_us);
-		return;
+	case PARTITION_LOAD: partition_load(partition); return;
+	case PARTITION_FOLLOW: tick_follow(partition, now_us); return;
 	case PARTITION_SEARCH:
 		if (since_us > STOPPED_US)
 			partition_load(partition);

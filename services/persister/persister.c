@@ -10,16 +10,14 @@
 #include "shared/base/memory.h"
 #include "subjects/subjects.h"
 
-static struct partition *partition_of(struct persister *persister, const char *subject)
-{
+static struct partition *partition_of(struct persister *persister, const char *subject) {
 	const char *token = strrchr(subject, '.');
 	int64_t id = token ? slice_int(slice_of(token + 1), -1) : -1;
 	return id >= 0 && id < persister->options.partitions ? &persister->partitions[id] : NULL;
 }
 
 /* "<epoch> <last seq> <stream sequence>" and more lines. A mark may be old: the head only rises here. */
-static void on_mark(void *context, const struct bus_message *message)
-{
+static void on_mark(void *context, const struct bus_message *message) {
 	struct partition *partition = partition_of(context, message->subject);
 	struct slice rest = message->body;
 	if (!partition || !rest.bytes)
@@ -35,8 +33,7 @@ static void on_mark(void *context, const struct bus_message *message)
 }
 
 /* "<seq> <entry_id> <stream sequence>", ours included: another's word that is ahead of ours means that it writes. */
-static void on_persisted(void *context, const struct bus_message *message)
-{
+static void on_persisted(void *context, const struct bus_message *message) {
 	struct partition *partition = partition_of(context, message->subject);
 	struct slice rest = message->body;
 	if (!partition || !rest.bytes)
@@ -48,8 +45,7 @@ static void on_persisted(void *context, const struct bus_message *message)
 		partition_passive(partition);
 }
 
-bool persister_take(struct partition *partition)
-{
+bool persister_take(struct partition *partition) {
 	struct persister *persister = partition->persister;
 	if (persister->holder)
 		return false;
@@ -57,8 +53,7 @@ bool persister_take(struct partition *partition)
 	return true;
 }
 
-static void tick(void *context)
-{
+static void tick(void *context) {
 	struct persister *persister = context;
 	int64_t now = clock_mono_us();
 	persister->tick = loop_timer_start(persister->loop, now + TICK_US, tick, persister);
@@ -72,8 +67,7 @@ static void tick(void *context)
 		partition_tick(&persister->partitions[i], now);
 }
 
-static void name_stream(struct persister *persister, struct partition *partition)
-{
+static void name_stream(struct persister *persister, struct partition *partition) {
 	char prefix[64];
 	size_t length = 0;
 	for (const char *at = persister->options.prefix; *at && length < sizeof(prefix) - 1; at++)
@@ -82,16 +76,14 @@ static void name_stream(struct persister *persister, struct partition *partition
 	snprintf(partition->stream, sizeof(partition->stream), "%s_" STREAM_LOG "%lld", prefix, (long long)partition->id);
 }
 
-static enum status subscribe(struct persister *persister, const char *what, bus_handler *handler, struct error *err)
-{
+static enum status subscribe(struct persister *persister, const char *what, bus_handler *handler, struct error *err) {
 	char subject[160];
 	snprintf(subject, sizeof(subject), "%s." SUBJECT_VERSION ".%s", persister->options.prefix, what);
 	return bus_subscribe(persister->bus, subject, NULL, handler, persister, err);
 }
 
 enum status persister_open(struct loop *loop, struct bus *bus, struct db *db, const struct persister_options *options,
-                           struct persister **persister, struct error *err)
-{
+                           struct persister **persister, struct error *err) {
 	struct persister *opened = memory_new(sizeof(*opened));
 	opened->loop = loop;
 	opened->bus = bus;
@@ -113,13 +105,11 @@ enum status persister_open(struct loop *loop, struct bus *bus, struct db *db, co
 	return status == STATUS_OK ? subscribe(opened, SUBJECT_INTERNAL_PERSISTED, on_persisted, err) : status;
 }
 
-void persister_stop(struct persister *persister)
-{
+void persister_stop(struct persister *persister) {
 	persister->stopping = true;
 }
 
-bool persister_idle(const struct persister *persister)
-{
+bool persister_idle(const struct persister *persister) {
 	for (int64_t i = 0; i < persister->options.partitions; i++)
 		if (persister->partitions[i].commit.busy || persister->partitions[i].retaining)
 			return false;
@@ -128,8 +118,7 @@ bool persister_idle(const struct persister *persister)
 
 /* The loop must not run afterwards: answers of the bus would find nothing. A query that is still under way (the stop took
  * too long) is answered when the database is closed, so that its partition must stay. */
-void persister_close(struct persister **persister)
-{
+void persister_close(struct persister **persister) {
 	struct persister *closed = *persister;
 	if (!closed)
 		return;
@@ -146,8 +135,7 @@ void persister_close(struct persister **persister)
 	free(closed);
 }
 
-int64_t persister_lag(const struct persister *persister)
-{
+int64_t persister_lag(const struct persister *persister) {
 	int64_t lag = 0;
 	for (int64_t i = 0; i < persister->options.partitions; i++) {
 		const struct partition *partition = &persister->partitions[i];
@@ -157,8 +145,7 @@ int64_t persister_lag(const struct persister *persister)
 	return lag;
 }
 
-enum status persister_health(const struct persister *persister, struct error *reason)
-{
+enum status persister_health(const struct persister *persister, struct error *reason) {
 	if (!db_connected(persister->db))
 		return fail(reason, STATUS_RETRY, "the database is away");
 	if (!persister->migrated)

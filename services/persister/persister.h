@@ -16,22 +16,22 @@
 #include "shared/db/db.h"
 
 enum {
-	WINDOW_BLOCKS = 64,            /* read ahead of what is being written */
+	WINDOW_BLOCKS = 64, /* read ahead of what is being written */
 	WINDOW_BYTES = 16 << 20,
-	BATCH_EVENTS = 6000,           /* of one transaction; an entry is never split */
+	BATCH_EVENTS = 6000, /* of one transaction; an entry is never split */
 	BATCH_BYTES = 6 << 20,
-	BULK_EVENTS = 64,              /* from here on rows go as arrays, not as text */
-	TICK_US = 250000,              /* the safety poll: covers a lost mark */
-	HEARTBEAT_US = 1000000,        /* how often an idle writer says where it stands */
-	PASSIVE_US = 2000000,          /* how long another's word keeps us passive */
-	STOPPED_US = 5000000,          /* until a partition that was stopped is tried again */
+	BULK_EVENTS = 64,       /* from here on rows go as arrays, not as text */
+	TICK_US = 250000,       /* the safety poll: covers a lost mark */
+	HEARTBEAT_US = 1000000, /* how often an idle writer says where it stands */
+	PASSIVE_US = 2000000,   /* how long another's word keeps us passive */
+	STOPPED_US = 5000000,   /* until a partition that was stopped is tried again */
 	PURGE_US = 60000000,
-	RETAIN_PAUSE_US = 60000000,    /* between two walks through the tasks */
-	POISON_MOST = 128,             /* culprits of one transaction */
+	RETAIN_PAUSE_US = 60000000, /* between two walks through the tasks */
+	POISON_MOST = 128,          /* culprits of one transaction */
 };
 
 enum partition_state {
-	PARTITION_LOAD,   /* its position is to be read from the database, or is being read */
+	PARTITION_LOAD, /* its position is to be read from the database, or is being read */
 	PARTITION_FOLLOW,
 	PARTITION_SEARCH,
 	PARTITION_PASSIVE,
@@ -57,19 +57,19 @@ struct search {
 /* A transaction from its first packet to its end. */
 struct commit {
 	bool busy;
-	struct changes changes;   /* all of the batch */
-	struct changes part;      /* what is tried: all but the excluded, or a prefix while a culprit is searched */
+	struct changes changes; /* all of the batch */
+	struct changes part;    /* what is tried: all but the excluded, or a prefix while a culprit is searched */
 	struct position to;
-	size_t bytes;             /* of the entries */
-	const char **excluded;    /* by event: why it is set aside, or NULL */
+	size_t bytes;          /* of the entries */
+	const char **excluded; /* by event: why it is set aside, or NULL */
 	size_t excluded_capacity;
-	size_t low, high;         /* of the search for a culprit: the first `low` events pass, the first `high` do not */
+	size_t low, high; /* of the search for a culprit: the first `low` events pass, the first `high` do not */
 	struct text sql, raw;
 	struct text statements[SHEET_COUNT];
 	struct db_bulk *bulks[SHEET_COUNT]; /* opened on first use */
-	int sheet;                /* the next one to send */
+	int sheet;                          /* the next one to send */
 	const struct changes *sent;
-	char *reasons[POISON_MOST];        /* owned texts of `excluded` */
+	char *reasons[POISON_MOST]; /* owned texts of `excluded` */
 	size_t reason_count;
 };
 
@@ -86,15 +86,15 @@ struct partition {
 	struct position cursor;   /* what was gathered beyond it */
 	uint64_t head;            /* the stream's last message that we know of */
 	uint64_t next_ask, next_take;
-	struct slice rest;        /* of the block at next_take: entries that did not fit into the last batch */
+	struct slice rest; /* of the block at next_take: entries that did not fit into the last batch */
 	bool partial;
 	struct block blocks[WINDOW_BLOCKS]; /* by stream_seq modulo */
 	size_t window_bytes;
-	size_t batch_events;      /* the limit now: less after a packet was too large */
+	size_t batch_events; /* the limit now: less after a packet was too large */
 	struct search search;
-	bool searched;     /* since an entry was last taken: a second miss is a real one */
+	bool searched; /* since an entry was last taken: a second miss is a real one */
 	bool wants_search;
-	bool missing;      /* a message that was asked for is not there */
+	bool missing; /* a message that was asked for is not there */
 	bool asking_info;
 	struct commit commit;
 
@@ -108,7 +108,7 @@ struct partition {
 };
 
 struct persister_options {
-	const char *prefix;     /* CORDER_PREFIX */
+	const char *prefix; /* CORDER_PREFIX */
 	int64_t partitions;
 	int64_t retention_days; /* 0: keep for ever */
 	int64_t retention_step_rows;
@@ -128,7 +128,7 @@ struct persister {
 	struct partition *holder; /* whose transaction is on the connection: it may take several packets */
 	struct loop_timer *tick;
 	bool migrated, migrating, stopping;
-	size_t migration; /* the one being run */
+	size_t migration;  /* the one being run */
 	char trouble[320]; /* of the migrations, or "" */
 	struct persister_counters counters;
 };
@@ -148,18 +148,14 @@ enum status persister_health(const struct persister *persister, struct error *re
 /* follow.c: reading the log */
 void follow_reset(struct partition *partition); /* forgets what was read; goes on behind position */
 void follow_step(struct partition *partition);  /* asks for what is missing, gathers and commits what is here */
-void follow_release(struct partition *partition, uint64_t below); /* blocks that are written down */
-void follow_look(struct partition *partition);  /* asks for the stream's state */
+void follow_release(struct partition *partition, uint64_t below);             /* blocks that are written down */
+void follow_look(struct partition *partition);                                /* asks for the stream's state */
 struct block *follow_block(struct partition *partition, uint64_t stream_seq); /* NULL when it is not here */
 
 /* persister.c */
 bool persister_take(struct partition *partition); /* false while another partition holds the connection */
 
 /* gather.c: blocks to a batch, with the chain checked */
-enum chain { CHAIN_NEXT, CHAIN_OLD, CHAIN_GAP, CHAIN_OTHER };
-/* How an entry stands to a position: it is the next, it is known already, events are missing before it, or it belongs
- * to another history. Pure. */
-enum chain chain_check(const struct position *position, const struct record_entry *entry);
 void gather(struct partition *partition); /* starts a transaction when there is something to write */
 
 /* search.c: finding the place in a stream that was made anew */
@@ -174,7 +170,7 @@ void commit_release(struct commit *commit);
 bool commit_is_data_error(unsigned error_number);
 
 /* partition.c */
-void partition_load(struct partition *partition);  /* reads its position */
+void partition_load(struct partition *partition); /* reads its position */
 void partition_passive(struct partition *partition);
 void partition_stopped(struct partition *partition, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void partition_fine(struct partition *partition);

@@ -10,8 +10,7 @@
 
 static void probe(struct partition *partition);
 
-static void add_events(struct commit *commit, size_t end)
-{
+static void add_events(struct commit *commit, size_t end) {
 	for (size_t i = 0; i < end; i++) {
 		const struct event_change *event = &commit->changes.events[i];
 		if (!commit->excluded[i])
@@ -20,8 +19,7 @@ static void add_events(struct commit *commit, size_t end)
 }
 
 /* The records of the excluded, as the log has them: written into one text first, because it moves while it grows. */
-static void add_poisons(struct commit *commit)
-{
+static void add_poisons(struct commit *commit) {
 	size_t starts[sizeof(commit->reasons) / sizeof(commit->reasons[0]) + 1];
 	size_t found = 0;
 	text_clear(&commit->raw);
@@ -44,8 +42,7 @@ static void add_poisons(struct commit *commit)
 	}
 }
 
-static void write_without_culprits(struct partition *partition)
-{
+static void write_without_culprits(struct partition *partition) {
 	struct commit *commit = &partition->commit;
 	changes_clear(&commit->part, partition->id);
 	add_events(commit, commit->changes.event_count);
@@ -53,8 +50,7 @@ static void write_without_culprits(struct partition *partition)
 	commit_retry(partition);
 }
 
-static void exclude(struct partition *partition, size_t index)
-{
+static void exclude(struct partition *partition, size_t index) {
 	struct commit *commit = &partition->commit;
 	const struct record *record = &commit->changes.events[index].record;
 	char *reason = commit->reasons[commit->reason_count - 1];
@@ -65,8 +61,7 @@ static void exclude(struct partition *partition, size_t index)
 }
 
 static void on_probed(void *context, enum status status, unsigned error_number, const struct error *err,
-                      const struct db_result *result)
-{
+                      const struct db_result *result) {
 	struct partition *partition = context;
 	struct commit *commit = &partition->commit;
 	size_t middle = commit->low + (commit->high - commit->low) / 2;
@@ -88,8 +83,7 @@ static void on_probed(void *context, enum status status, unsigned error_number, 
 }
 
 /* Tries the first `middle` events, in a transaction that is rolled back. */
-static void probe(struct partition *partition)
-{
+static void probe(struct partition *partition) {
 	struct commit *commit = &partition->commit;
 	if (commit->high - commit->low <= 1) {
 		exclude(partition, commit->low);
@@ -105,8 +99,7 @@ static void probe(struct partition *partition)
 	db_query(partition->persister->db, (struct slice){ commit->sql.bytes, commit->sql.length }, on_probed, partition);
 }
 
-void poison_search(struct partition *partition, const char *reason)
-{
+void poison_search(struct partition *partition, const char *reason) {
 	struct commit *commit = &partition->commit;
 	size_t most = sizeof(commit->reasons) / sizeof(commit->reasons[0]);
 	if (commit->changes.event_count == 0 || commit->reason_count == most) {

@@ -7,16 +7,15 @@
 #include "shared/base/error.h"
 #include "shared/base/memory.h"
 
-#define GROW(array, count, capacity)                                                     \
-	do {                                                                             \
-		if ((count) == (capacity)) {                                             \
-			(capacity) = (capacity) ? (capacity) * 2 : 256;                  \
-			(array) = memory_resize((array), (capacity), sizeof(*(array))); \
-		}                                                                        \
+#define GROW(array, count, capacity)                                                                                   \
+	do {                                                                                                               \
+		if ((count) == (capacity)) {                                                                                   \
+			(capacity) = (capacity) ? (capacity)*2 : 256;                                                              \
+			(array) = memory_resize((array), (capacity), sizeof(*(array)));                                            \
+		}                                                                                                              \
 	} while (0)
 
-void changes_clear(struct changes *changes, int64_t partition_id)
-{
+void changes_clear(struct changes *changes, int64_t partition_id) {
 	changes->partition_id = partition_id;
 	changes->event_count = changes->task_count = changes->new_count = 0;
 	changes->attempt_count = changes->poison_count = 0;
@@ -25,8 +24,7 @@ void changes_clear(struct changes *changes, int64_t partition_id)
 		memset(changes->places, 0, changes->place_count * sizeof(*changes->places));
 }
 
-void changes_release(struct changes *changes)
-{
+void changes_release(struct changes *changes) {
 	free(changes->events);
 	free(changes->tasks);
 	free(changes->attempts);
@@ -37,8 +35,7 @@ void changes_release(struct changes *changes)
 
 /* ---- tasks by number ---- */
 
-static size_t place_of(const struct changes *changes, int64_t number)
-{
+static size_t place_of(const struct changes *changes, int64_t number) {
 	uint64_t hash = (uint64_t)number * UINT64_C(0x9E3779B97F4A7C15);
 	size_t mask = changes->place_count - 1;
 	size_t place = (size_t)(hash >> 32) & mask;
@@ -47,8 +44,7 @@ static size_t place_of(const struct changes *changes, int64_t number)
 	return place;
 }
 
-static void grow_places(struct changes *changes)
-{
+static void grow_places(struct changes *changes) {
 	enum { FIRST = 1024 };
 	free(changes->places);
 	changes->place_count = changes->place_count ? changes->place_count * 2 : FIRST;
@@ -57,8 +53,7 @@ static void grow_places(struct changes *changes)
 		changes->places[place_of(changes, changes->tasks[i].number)] = (uint32_t)i + 1;
 }
 
-static struct task_change *task_of(struct changes *changes, int64_t number)
-{
+static struct task_change *task_of(struct changes *changes, int64_t number) {
 	if ((changes->task_count + 1) * 2 > changes->place_count)
 		grow_places(changes);
 	size_t place = place_of(changes, number);
@@ -73,8 +68,7 @@ static struct task_change *task_of(struct changes *changes, int64_t number)
 
 /* ---- attempts ---- */
 
-static struct attempt_change *attempt_of(struct changes *changes, struct task_change *task, int64_t attempt)
-{
+static struct attempt_change *attempt_of(struct changes *changes, struct task_change *task, int64_t attempt) {
 	if (task->attempt != NO_EVENT && changes->attempts[task->attempt].attempt == attempt)
 		return &changes->attempts[task->attempt];
 	GROW(changes->attempts, changes->attempt_count, changes->attempt_capacity);
@@ -85,18 +79,13 @@ static struct attempt_change *attempt_of(struct changes *changes, struct task_ch
 }
 
 /* What became of a try: by the status the task went to, and for the failed ones by the error. */
-static const char *outcome_of(const struct record *record)
-{
+static const char *outcome_of(const struct record *record) {
 	switch (record->status) {
-	case RECORD_COMPLETED:
-		return "completed";
-	case RECORD_CANCELLED:
-		return "cancelled";
+	case RECORD_COMPLETED: return "completed";
+	case RECORD_CANCELLED: return "cancelled";
 	case RECORD_PENDING:
-	case RECORD_BLOCKED:
-		return "released";
-	default:
-		break;
+	case RECORD_BLOCKED: return "released";
+	default: break;
 	}
 	if (slice_is(record->error_code, "timeout"))
 		return "timeout";
@@ -105,8 +94,7 @@ static const char *outcome_of(const struct record *record)
 	return "failed";
 }
 
-static void add_attempt(struct changes *changes, struct task_change *task, const struct record *record)
-{
+static void add_attempt(struct changes *changes, struct task_change *task, const struct record *record) {
 	bool runs = record->status == RECORD_RUNNING;
 	if (runs == (record->previous == RECORD_RUNNING))
 		return;
@@ -124,8 +112,7 @@ static void add_attempt(struct changes *changes, struct task_change *task, const
 
 /* ---- the fold ---- */
 
-static void fold_run(struct task_change *task, const struct record *record)
-{
+static void fold_run(struct task_change *task, const struct record *record) {
 	if (record->previous != RECORD_RUNNING) {
 		task->started_at_us = record->at_us;
 		task->lease_until_us = record->lease_until_us;
@@ -137,8 +124,7 @@ static void fold_run(struct task_change *task, const struct record *record)
 		task->cancel_requested = 1;
 }
 
-static void fold(struct task_change *task, const struct record *record)
-{
+static void fold(struct task_change *task, const struct record *record) {
 	if (record->worker.length)
 		task->worker = record->worker;
 	if (record->error_code.length) {
@@ -153,13 +139,11 @@ static void fold(struct task_change *task, const struct record *record)
 	task->cancel_requested = 0;
 }
 
-static bool is_about_a_task(const struct record *record)
-{
+static bool is_about_a_task(const struct record *record) {
 	return record->number > 0;
 }
 
-void changes_add(struct changes *changes, const struct record *record, struct slice entry_id, int64_t place)
-{
+void changes_add(struct changes *changes, const struct record *record, struct slice entry_id, int64_t place) {
 	GROW(changes->events, changes->event_count, changes->event_capacity);
 	size_t index = changes->event_count++;
 	changes->events[index] = (struct event_change){ .record = *record, .entry_id = entry_id, .place = place };
@@ -176,28 +160,24 @@ void changes_add(struct changes *changes, const struct record *record, struct sl
 	add_attempt(changes, task, record);
 }
 
-void changes_add_poison(struct changes *changes, int64_t seq, struct slice raw, const char *reason)
-{
+void changes_add_poison(struct changes *changes, int64_t seq, struct slice raw, const char *reason) {
 	GROW(changes->poisons, changes->poison_count, changes->poison_capacity);
 	changes->poisons[changes->poison_count++] = (struct poison_change){ seq, raw, reason };
 }
 
-static int by_number(const void *left, const void *right)
-{
+static int by_number(const void *left, const void *right) {
 	const struct task_change *a = left, *b = right;
 	return (a->number > b->number) - (a->number < b->number);
 }
 
-static int by_attempt(const void *left, const void *right)
-{
+static int by_attempt(const void *left, const void *right) {
 	const struct attempt_change *a = left, *b = right;
 	if (a->number != b->number)
 		return a->number < b->number ? -1 : 1;
 	return (a->attempt > b->attempt) - (a->attempt < b->attempt);
 }
 
-void changes_sort(struct changes *changes)
-{
+void changes_sort(struct changes *changes) {
 	if (changes->task_count)
 		qsort(changes->tasks, changes->task_count, sizeof(*changes->tasks), by_number);
 	if (changes->attempt_count)

@@ -11,8 +11,7 @@ enum { NUMBERS_A_STEP = 50000 };
 
 static const int64_t DAY_US = INT64_C(86400000000);
 
-static void add_old_tasks(struct text *sql, const struct partition *partition, const char *numbers)
-{
+static void add_old_tasks(struct text *sql, const struct partition *partition, const char *numbers) {
 	const struct persister_options *options = &partition->persister->options;
 	text_printf(sql, " WHERE t.partition_id=%lld AND t.finished_at<", (long long)partition->id);
 	sql_time(sql, clock_wall_us() - options->retention_days * DAY_US);
@@ -20,29 +19,26 @@ static void add_old_tasks(struct text *sql, const struct partition *partition, c
 	text_add(sql, numbers);
 }
 
-static void end_step(struct partition *partition)
-{
+static void end_step(struct partition *partition) {
 	partition->retaining = false;
 	commit_end(partition);
 	follow_step(partition);
 }
 
-static void walk_on(struct partition *partition, int64_t number)
-{
+static void walk_on(struct partition *partition, int64_t number) {
 	end_step(partition);
 	partition->retained_number = number;
 	if (number < partition->position.seq)
 		return;
 	if (partition->retained_now)
-		log_info("deleted tasks that ended before the retention", "tasks", log_int(partition->retained_now), "partition",
-		         log_int(partition->id), NULL);
+		log_info("deleted tasks that ended before the retention", "tasks", log_int(partition->retained_now),
+		         "partition", log_int(partition->id), NULL);
 	partition->retained_number = partition->retained_now = 0;
 	partition->retain_at_us = clock_mono_us() + RETAIN_PAUSE_US;
 }
 
 static void on_deleted(void *context, enum status status, unsigned error_number, const struct error *err,
-                       const struct db_result *result)
-{
+                       const struct db_result *result) {
 	struct partition *partition = context;
 	(void)error_number;
 	end_step(partition);
@@ -56,8 +52,7 @@ static void on_deleted(void *context, enum status status, unsigned error_number,
 		log_warn("old tasks could not be deleted; it is tried again in a minute", "reason", err->message, NULL);
 }
 
-static void delete_tasks(struct partition *partition, const char *numbers)
-{
+static void delete_tasks(struct partition *partition, const char *numbers) {
 	static const char *const tables[] = {
 		"DELETE e FROM tasks t JOIN task_events e ON e.project=t.project AND e.task_id=t.task_id",
 		"DELETE d FROM tasks t JOIN task_dependencies d ON d.partition_id=t.partition_id AND d.number=t.number",
@@ -77,8 +72,7 @@ static void delete_tasks(struct partition *partition, const char *numbers)
 }
 
 static void on_found(void *context, enum status status, unsigned error_number, const struct error *err,
-                     const struct db_result *result)
-{
+                     const struct db_result *result) {
 	struct partition *partition = context;
 	size_t rows = db_rows(result);
 	(void)error_number;
@@ -103,8 +97,7 @@ static void on_found(void *context, enum status status, unsigned error_number, c
 	text_release(&numbers);
 }
 
-void retain_step(struct partition *partition)
-{
+void retain_step(struct partition *partition) {
 	const struct persister_options *options = &partition->persister->options;
 	char numbers[96];
 	if (options->retention_days == 0 || partition->retaining || clock_mono_us() < partition->retain_at_us ||

@@ -6,19 +6,19 @@
 #include "shared/db/db_bulk.h"
 
 struct rows {
-	struct text *sql;      /* NULL when bulk is set */
+	struct text *sql; /* NULL when bulk is set */
 	struct db_bulk *bulk;
-	const char *head;      /* INSERT INTO table(columns)VALUES */
-	size_t count;          /* rows ended */
-	bool open;             /* a row has begun */
+	const char *head; /* INSERT INTO table(columns)VALUES */
+	size_t count;     /* rows ended */
+	bool open;        /* a row has begun */
 };
 
 void cell_int(struct rows *rows, int64_t value);
 void cell_null(struct rows *rows);
 void cell_time(struct rows *rows, int64_t at_us);
-void cell_time_or_null(struct rows *rows, int64_t at_us);     /* 0: NULL */
-void cell_id(struct rows *rows, struct slice id);              /* most likely nothing to escape */
-void cell_id_or_null(struct rows *rows, struct slice id);      /* empty: NULL */
+void cell_time_or_null(struct rows *rows, int64_t at_us); /* 0: NULL */
+void cell_id(struct rows *rows, struct slice id);         /* most likely nothing to escape */
+void cell_id_or_null(struct rows *rows, struct slice id); /* empty: NULL */
 void cell_text(struct rows *rows, struct slice value);
 void cell_text_or_null(struct rows *rows, struct slice value); /* empty: NULL */
 void cell_copy(struct rows *rows, struct slice value);         /* of bytes that do not stay; nothing to escape */

@@ -7,20 +7,18 @@
 
 static void step(struct partition *partition);
 
-static void found(struct partition *partition, uint64_t stream_seq)
-{
+static void found(struct partition *partition, uint64_t stream_seq) {
 	partition->state = PARTITION_FOLLOW;
 	partition->position.stream_seq = stream_seq - 1;
 	partition->searched = true;
 	partition->missing = false;
 	follow_reset(partition);
-	log_info("found the place in the log", "stream", partition->stream, "message", log_int((long long)stream_seq), "seq",
-	         log_int(partition->position.seq), NULL);
+	log_info("found the place in the log", "stream", partition->stream, "message", log_int((long long)stream_seq),
+	         "seq", log_int(partition->position.seq), NULL);
 	follow_step(partition);
 }
 
-static void on_block(void *context, enum status status, uint64_t sequence, struct slice body)
-{
+static void on_block(void *context, enum status status, uint64_t sequence, struct slice body) {
 	struct partition *partition = context;
 	struct search *search = &partition->search;
 	struct record_entry entry;
@@ -38,8 +36,7 @@ static void on_block(void *context, enum status status, uint64_t sequence, struc
 	step(partition);
 }
 
-static void step(struct partition *partition)
-{
+static void step(struct partition *partition) {
 	struct search *search = &partition->search;
 	if (search->high - search->low <= 1) {
 		found(partition, search->low);
@@ -50,8 +47,7 @@ static void step(struct partition *partition)
 	stream_get(partition->persister->bus, partition->stream, search->middle, on_block, partition);
 }
 
-static void on_info(void *context, enum status status, const struct stream_state *state)
-{
+static void on_info(void *context, enum status status, const struct stream_state *state) {
 	struct partition *partition = context;
 	partition->asking_info = false;
 	if (partition->state != PARTITION_SEARCH || status != STATUS_OK)
@@ -65,8 +61,7 @@ static void on_info(void *context, enum status status, const struct stream_state
 	step(partition);
 }
 
-void search_start(struct partition *partition)
-{
+void search_start(struct partition *partition) {
 	if (partition->asking_info)
 		return; /* its answer comes back here */
 	partition->state = PARTITION_SEARCH;

@@ -9,8 +9,7 @@
 enum { SECOND_US = 1000000, SECOND_CHARS = 20 /* 'YYYY-MM-DD hh:mm:ss */ };
 
 /* Neighbouring events fall into the same second more often than not. */
-void sql_time(struct text *sql, int64_t at_us)
-{
+void sql_time(struct text *sql, int64_t at_us) {
 	static int64_t known_second = -1;
 	static char known[SECOND_CHARS + 8];
 	char out[CLOCK_TEXT_BYTES];
@@ -32,13 +31,11 @@ void sql_time(struct text *sql, int64_t at_us)
 	text_append(sql, literal, sizeof(literal));
 }
 
-void sql_text(struct text *sql, struct slice value)
-{
+void sql_text(struct text *sql, struct slice value) {
 	db_quote(sql, value.bytes ? value : (struct slice){ "", 0 });
 }
 
-void sql_id(struct text *sql, struct slice id)
-{
+void sql_id(struct text *sql, struct slice id) {
 	enum { MOST = 140 };
 	char literal[MOST + 2];
 	if (id.length > MOST) {
@@ -60,8 +57,7 @@ void sql_id(struct text *sql, struct slice id)
 
 /* ---- JSON string bodies ---- */
 
-static void add_utf8(struct text *out, unsigned code)
-{
+static void add_utf8(struct text *out, unsigned code) {
 	char bytes[4];
 	size_t length = 0;
 	if (code < 0x80) {
@@ -82,8 +78,7 @@ static void add_utf8(struct text *out, unsigned code)
 }
 
 /* The four hex digits at `at`; REPLACEMENT when there are none. */
-static unsigned hex4(struct slice body, size_t at)
-{
+static unsigned hex4(struct slice body, size_t at) {
 	enum { REPLACEMENT = 0xFFFD };
 	unsigned code = 0;
 	if (at + 4 > body.length)
@@ -100,8 +95,7 @@ static unsigned hex4(struct slice body, size_t at)
 }
 
 /* Reads the escape whose backslash stands at `at`; returns its length. Half a surrogate pair becomes U+FFFD. */
-static size_t unescape(struct text *out, struct slice body, size_t at)
-{
+static size_t unescape(struct text *out, struct slice body, size_t at) {
 	static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
 	char name = at + 1 < body.length ? body.bytes[at + 1] : '\\';
 	const char *known = memchr(names, name, sizeof(names) - 1);
@@ -124,8 +118,7 @@ static size_t unescape(struct text *out, struct slice body, size_t at)
 	return 12;
 }
 
-void json_body_text(struct text *out, struct slice body)
-{
+void json_body_text(struct text *out, struct slice body) {
 	for (size_t at = 0; at < body.length;) {
 		if (body.bytes[at] == '\\') {
 			at += unescape(out, body, at);

@@ -2,21 +2,18 @@
 #include "changes.h"
 #include "sql.h"
 
-static void comma(struct text *sql)
-{
+static void comma(struct text *sql) {
 	text_add_char(sql, ',');
 }
 
-static void number(struct text *sql, int64_t value)
-{
+static void number(struct text *sql, int64_t value) {
 	text_add_int(sql, value);
 	text_add_char(sql, ',');
 }
 
 /* ---- what is about no task: few rows, a statement each ---- */
 
-static void write_graph(struct text *sql, int64_t partition_id, const struct record *r)
-{
+static void write_graph(struct text *sql, int64_t partition_id, const struct record *r) {
 	struct slice rest = r->extra;
 	struct slice token = slice_cut(&rest, RECORD_US);
 	if (r->status == RECORD_GRAPH_DONE) {
@@ -41,8 +38,7 @@ static void write_graph(struct text *sql, int64_t partition_id, const struct rec
 	text_add(sql, ")ON DUPLICATE KEY UPDATE seq=VALUES(seq);\n");
 }
 
-static void write_pause(struct text *sql, int64_t partition_id, const struct record *r)
-{
+static void write_pause(struct text *sql, int64_t partition_id, const struct record *r) {
 	bool paused = slice_is(r->reason, "paused");
 	if (paused) {
 		text_add(sql, "INSERT INTO queue_pauses(partition_id,task_type,project,seq,paused_at)VALUES(");
@@ -61,8 +57,7 @@ static void write_pause(struct text *sql, int64_t partition_id, const struct rec
 	text_append(sql, ";\n", 2);
 }
 
-static void write_events_about_no_task(struct text *sql, const struct changes *changes)
-{
+static void write_events_about_no_task(struct text *sql, const struct changes *changes) {
 	for (size_t i = 0; i < changes->event_count; i++) {
 		const struct record *r = &changes->events[i].record;
 		if (r->status == RECORD_QUEUE)
@@ -73,8 +68,7 @@ static void write_events_about_no_task(struct text *sql, const struct changes *c
 }
 
 /* Begins a row; the first one ends the head of its statement. */
-static void row(struct text *sql, size_t *rows, const char *head)
-{
+static void row(struct text *sql, size_t *rows, const char *head) {
 	if ((*rows)++ == 0)
 		text_add(sql, head);
 	else
@@ -82,8 +76,7 @@ static void row(struct text *sql, size_t *rows, const char *head)
 	text_add_char(sql, '(');
 }
 
-static void write_poisons(struct text *sql, const struct changes *changes)
-{
+static void write_poisons(struct text *sql, const struct changes *changes) {
 	size_t rows = 0;
 	for (size_t i = 0; i < changes->poison_count; i++) {
 		const struct poison_change *poison = &changes->poisons[i];
@@ -99,15 +92,13 @@ static void write_poisons(struct text *sql, const struct changes *changes)
 		text_add(sql, "ON DUPLICATE KEY UPDATE reason=VALUES(reason);\n");
 }
 
-void write_others(struct text *sql, const struct changes *changes)
-{
+void write_others(struct text *sql, const struct changes *changes) {
 	write_events_about_no_task(sql, changes);
 	write_poisons(sql, changes);
 }
 
 void write_position(struct text *sql, int64_t partition_id, const struct position *from, const struct position *to,
-                    int64_t now_us)
-{
+                    int64_t now_us) {
 	text_printf(sql, "UPDATE log_position SET seq=%lld,stream_seq=%llu,entry_id=", (long long)to->seq,
 	            (unsigned long long)to->stream_seq);
 	sql_id(sql, slice_of(to->entry_id));

@@ -7,8 +7,7 @@
 #include "memory.h"
 #include "text.h"
 
-static int hex_digit(char c)
-{
+static int hex_digit(char c) {
 	if (c >= '0' && c <= '9')
 		return c - '0';
 	if (c >= 'a' && c <= 'f')
@@ -19,8 +18,7 @@ static int hex_digit(char c)
 }
 
 /* NULL for a broken escape, or one that hides a NUL or a line break. */
-static char *decode(struct slice part)
-{
+static char *decode(struct slice part) {
 	char *out = memory_new(part.length + 1);
 	size_t length = 0;
 	for (size_t i = 0; i < part.length; i++) {
@@ -43,21 +41,18 @@ broken:
 	return NULL;
 }
 
-static struct slice between(const char *from, const char *to)
-{
+static struct slice between(const char *from, const char *to) {
 	return (struct slice){ from, (size_t)(to - from) };
 }
 
-static const char *find(const char *from, const char *to, const char *any)
-{
+static const char *find(const char *from, const char *to, const char *any) {
 	for (const char *at = from; at < to; at++)
 		if (strchr(any, *at))
 			return at;
 	return to;
 }
 
-static const char *find_last(const char *from, const char *to, char c)
-{
+static const char *find_last(const char *from, const char *to, char c) {
 	for (const char *at = to; at > from; at--)
 		if (at[-1] == c)
 			return at - 1;
@@ -65,8 +60,7 @@ static const char *find_last(const char *from, const char *to, char c)
 }
 
 /* host, host:port, [v6], [v6]:port */
-static bool parse_host(struct url *url, const char *from, const char *to)
-{
+static bool parse_host(struct url *url, const char *from, const char *to) {
 	const char *host_end = to;
 	const char *after = NULL;
 	if (from < to && *from == '[') {
@@ -87,8 +81,7 @@ static bool parse_host(struct url *url, const char *from, const char *to)
 	return port > 0 && port < 65536;
 }
 
-static bool parse_authority(struct url *url, const char *from, const char *to)
-{
+static bool parse_authority(struct url *url, const char *from, const char *to) {
 	const char *at = find_last(from, to, '@');
 	if (at) {
 		const char *colon = find(from, at, ":");
@@ -102,8 +95,7 @@ static bool parse_authority(struct url *url, const char *from, const char *to)
 	return parse_host(url, from, to);
 }
 
-enum status url_parse(const char *text, struct url *url, struct error *err)
-{
+enum status url_parse(const char *text, struct url *url, struct error *err) {
 	*url = (struct url){ 0 };
 	const char *mark = strstr(text, "://");
 	const char *end = text + strlen(text);
@@ -122,8 +114,7 @@ enum status url_parse(const char *text, struct url *url, struct error *err)
 	return fail(err, STATUS_REJECT, "not a URL: its host, port or a %%-escape is broken");
 }
 
-void url_release(struct url *url)
-{
+void url_release(struct url *url) {
 	free(url->scheme);
 	free(url->user);
 	free(url->password);
@@ -133,8 +124,7 @@ void url_release(struct url *url)
 	*url = (struct url){ 0 };
 }
 
-char *url_query(const struct url *url, const char *name)
-{
+char *url_query(const struct url *url, const char *name) {
 	struct slice rest = slice_of(url->query);
 	while (rest.bytes && rest.length > 0) {
 		struct slice value = slice_cut(&rest, '&');

@@ -32,7 +32,7 @@ bool db_connected(const struct db *db);
  * handler is called once, with the result set of the last SELECT among them, and the affected rows of the last statement.
  * A failed query is followed by a ROLLBACK. STATUS_RETRY: lost connection, deadlock, lock timeout, read-only, shutdown, full disk. STATUS_REJECT: everything else. */
 void db_query(struct db *db, struct slice sql, db_handler *handler, void *context);
-size_t db_waiting(const struct db *db); /* queries queued or under way */
+size_t db_waiting(const struct db *db);         /* queries queued or under way */
 size_t db_max_query_bytes(const struct db *db); /* what the server takes in one db_query (max_allowed_packet) */
 
 size_t db_rows(const struct db_result *result);

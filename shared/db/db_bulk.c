@@ -10,8 +10,7 @@ enum { PIECE_BYTES = 256 << 10, FIRST_ROWS = 256 };
 
 static const int64_t DAY_US = INT64_C(86400000000);
 
-struct db_bulk *db_bulk_open(const char *sql)
-{
+struct db_bulk *db_bulk_open(const char *sql) {
 	struct db_bulk *bulk = memory_new(sizeof(*bulk));
 	bulk->sql = sql;
 	bulk->known_day = -1;
@@ -22,8 +21,7 @@ struct db_bulk *db_bulk_open(const char *sql)
 	return bulk;
 }
 
-void db_bulk_clear(struct db_bulk *bulk)
-{
+void db_bulk_clear(struct db_bulk *bulk) {
 	must(bulk->column == 0);
 	bulk->rows = bulk->bytes = 0;
 	for (size_t i = 0; i < bulk->column_count; i++)
@@ -41,8 +39,25 @@ void db_bulk_clear(struct db_bulk *bulk)
 	}
 }
 
-static void *take_bytes(struct db_bulk *bulk, size_t bytes)
-{
+void db_bulk_free(struct db_bulk *closed) {
+	closed->column = 0;
+	db_bulk_clear(closed);
+	while (closed->spare) {
+		struct db_piece *piece = closed->spare;
+		closed->spare = piece->next;
+		free(piece);
+	}
+	for (size_t i = 0; i < closed->column_count; i++) {
+		free(closed->columns[i].values);
+		free(closed->columns[i].lengths);
+		free(closed->columns[i].indicators);
+	}
+	free(closed->columns);
+	free(closed->binds);
+	free(closed);
+}
+
+static void *take_bytes(struct db_bulk *bulk, size_t bytes) {
 	size_t aligned = (bytes + 15) & ~(size_t)15;
 	struct db_piece *piece = bulk->pieces;
 	if (!piece || piece->size - piece->used < aligned) {
@@ -62,8 +77,7 @@ static void *take_bytes(struct db_bulk *bulk, size_t bytes)
 	return taken;
 }
 
-static void grow(struct db_bulk *bulk)
-{
+static void grow(struct db_bulk *bulk) {
 	bulk->capacity = bulk->capacity ? bulk->capacity * 2 : FIRST_ROWS;
 	for (size_t i = 0; i < bulk->column_count; i++) {
 		struct db_column *column = &bulk->columns[i];
@@ -73,8 +87,7 @@ static void grow(struct db_bulk *bulk)
 	}
 }
 
-static struct db_column *next_cell(struct db_bulk *bulk, enum db_cell kind, size_t *row)
-{
+static struct db_column *next_cell(struct db_bulk *bulk, enum db_cell kind, size_t *row) {
 	if (bulk->rows == bulk->capacity)
 		grow(bulk);
 	struct db_column *column = &bulk->columns[bulk->column];
@@ -91,15 +104,13 @@ static struct db_column *next_cell(struct db_bulk *bulk, enum db_cell kind, size
 	return column;
 }
 
-static MYSQL_TIME *no_time(void)
-{
+static MYSQL_TIME *no_time(void) {
 	static MYSQL_TIME none;
 	return &none;
 }
 
 /* A NULL needs a readable value all the same. */
-void db_bulk_null(struct db_bulk *bulk)
-{
+void db_bulk_null(struct db_bulk *bulk) {
 	size_t row;
 	struct db_column *column = next_cell(bulk, DB_CELL_NULL, &row);
 	column->values[row].pointer = no_time();
@@ -107,16 +118,14 @@ void db_bulk_null(struct db_bulk *bulk)
 	bulk->bytes++;
 }
 
-void db_bulk_int(struct db_bulk *bulk, int64_t value)
-{
+void db_bulk_int(struct db_bulk *bulk, int64_t value) {
 	size_t row;
 	struct db_column *column = next_cell(bulk, DB_CELL_INT, &row);
 	column->values[row].number = value;
 	bulk->bytes += 9;
 }
 
-static void set_date(struct db_bulk *bulk, int64_t day)
-{
+static void set_date(struct db_bulk *bulk, int64_t day) {
 	char text[CLOCK_TEXT_BYTES];
 	clock_format(day * DAY_US, text);
 	bulk->known_day = day;
@@ -125,8 +134,7 @@ static void set_date(struct db_bulk *bulk, int64_t day)
 	bulk->day = (unsigned)slice_int((struct slice){ text + 8, 2 }, 1);
 }
 
-void db_bulk_time(struct db_bulk *bulk, int64_t at_us)
-{
+void db_bulk_time(struct db_bulk *bulk, int64_t at_us) {
 	size_t row;
 	int64_t day = at_us / DAY_US;
 	unsigned long rest = (unsigned long)(at_us - day * DAY_US);
@@ -135,19 +143,18 @@ void db_bulk_time(struct db_bulk *bulk, int64_t at_us)
 	if (day != bulk->known_day)
 		set_date(bulk, day);
 	*time = (MYSQL_TIME){ .year = bulk->year,
-		              .month = bulk->month,
-		              .day = bulk->day,
-		              .hour = (unsigned)(rest / 3600000000UL),
-		              .minute = (unsigned)(rest / 60000000UL % 60),
-		              .second = (unsigned)(rest / 1000000UL % 60),
-		              .second_part = rest % 1000000UL,
-		              .time_type = MYSQL_TIMESTAMP_DATETIME };
+		                  .month = bulk->month,
+		                  .day = bulk->day,
+		                  .hour = (unsigned)(rest / 3600000000UL),
+		                  .minute = (unsigned)(rest / 60000000UL % 60),
+		                  .second = (unsigned)(rest / 1000000UL % 60),
+		                  .second_part = rest % 1000000UL,
+		                  .time_type = MYSQL_TIMESTAMP_DATETIME };
 	column->values[row].pointer = time;
 	bulk->bytes += 13;
 }
 
-void db_bulk_text(struct db_bulk *bulk, struct slice value)
-{
+void db_bulk_text(struct db_bulk *bulk, struct slice value) {
 	size_t row;
 	struct db_column *column = next_cell(bulk, DB_CELL_TEXT, &row);
 	column->values[row].pointer = value.length ? value.bytes : "";
@@ -155,20 +162,17 @@ void db_bulk_text(struct db_bulk *bulk, struct slice value)
 	bulk->bytes += value.length + 4;
 }
 
-void db_bulk_copy(struct db_bulk *bulk, struct slice value)
-{
+void db_bulk_copy(struct db_bulk *bulk, struct slice value) {
 	char *bytes = take_bytes(bulk, value.length + 1);
 	if (value.length)
 		memcpy(bytes, value.bytes, value.length);
 	db_bulk_text(bulk, (struct slice){ bytes, value.length });
 }
 
-size_t db_bulk_rows(const struct db_bulk *bulk)
-{
+size_t db_bulk_rows(const struct db_bulk *bulk) {
 	return bulk->rows;
 }
 
-size_t db_bulk_bytes(const struct db_bulk *bulk)
-{
+size_t db_bulk_bytes(const struct db_bulk *bulk) {
 	return bulk->bytes;
 }

@@ -59,7 +59,7 @@ struct db {
 	int64_t flushed_at_mono_us;
 	size_t max_packet_bytes;
 	bool can_bulk;
-	uint64_t generation; /* counts connections */
+	uint64_t generation;   /* counts connections */
 	struct text preparing; /* the first query of a connection */
 
 	struct db_call *first, *last; /* first is under way when step is not NONE */
@@ -72,8 +72,8 @@ struct db {
 };
 
 /* db_link.c */
-void db_link_connect(void *db); /* a loop_call */
-void db_link_send(struct db *db, struct slice sql); /* ends in db_sent */
+void db_link_connect(void *db);                              /* a loop_call */
+void db_link_send(struct db *db, struct slice sql);          /* ends in db_sent */
 void db_link_send_bulk(struct db *db, struct db_bulk *bulk); /* the same */
 void db_link_drop(struct db *db, const char *why);
 void db_link_close(struct db *db);

@@ -27,8 +27,7 @@ static void advance(struct db *db);
 static void on_step_limit(void *context);
 static void on_ready(void *context, int fd, int events);
 
-static void watch(struct db *db, int events)
-{
+static void watch(struct db *db, int events) {
 	if (db->watched_events == events)
 		return;
 	db->watched_events = events;
@@ -37,30 +36,21 @@ static void watch(struct db *db, int events)
 
 /* ---- steps ---- */
 
-static int step_continue(struct db *db, int ready)
-{
+static int step_continue(struct db *db, int ready) {
 	switch (db->step) {
-	case DB_STEP_CONNECT:
-		return mysql_real_connect_cont(&db->step_mysql, db->mysql, ready);
-	case DB_STEP_QUERY:
-		return mysql_real_query_cont(&db->step_int, db->mysql, ready);
-	case DB_STEP_STORE:
-		return mysql_store_result_cont(&db->step_set, db->mysql, ready);
-	case DB_STEP_NEXT:
-		return mysql_next_result_cont(&db->step_int, db->mysql, ready);
-	case DB_STEP_PREPARE:
-		return mysql_stmt_prepare_cont(&db->step_int, db->step_statement, ready);
-	case DB_STEP_EXECUTE:
-		return mysql_stmt_execute_cont(&db->step_int, db->step_statement, ready);
-	case DB_STEP_NONE:
-		break;
+	case DB_STEP_CONNECT: return mysql_real_connect_cont(&db->step_mysql, db->mysql, ready);
+	case DB_STEP_QUERY: return mysql_real_query_cont(&db->step_int, db->mysql, ready);
+	case DB_STEP_STORE: return mysql_store_result_cont(&db->step_set, db->mysql, ready);
+	case DB_STEP_NEXT: return mysql_next_result_cont(&db->step_int, db->mysql, ready);
+	case DB_STEP_PREPARE: return mysql_stmt_prepare_cont(&db->step_int, db->step_statement, ready);
+	case DB_STEP_EXECUTE: return mysql_stmt_execute_cont(&db->step_int, db->step_statement, ready);
+	case DB_STEP_NONE: break;
 	}
 	return 0;
 }
 
 /* Waits for what the step under way asked for; true when it has ended instead. */
-static bool step_ended(struct db *db, int wants)
-{
+static bool step_ended(struct db *db, int wants) {
 	loop_timer_stop(db->loop, &db->step_limit);
 	if (wants == 0)
 		return true;
@@ -77,26 +67,24 @@ static bool step_ended(struct db *db, int wants)
 	if (fd >= 0)
 		watch(db, events);
 	if (wants & MYSQL_WAIT_TIMEOUT)
-		db->step_limit = loop_timer_start(
-			db->loop, clock_mono_us() + (int64_t)mysql_get_timeout_value_ms(db->mysql) * 1000, on_step_limit, db);
+		db->step_limit =
+			loop_timer_start(db->loop, clock_mono_us() + (int64_t)mysql_get_timeout_value_ms(db->mysql) * 1000,
+		                     on_step_limit, db);
 	return false;
 }
 
-static void step_resume(struct db *db, int ready)
-{
+static void step_resume(struct db *db, int ready) {
 	if (step_ended(db, step_continue(db, ready)))
 		advance(db);
 }
 
-static void on_step_limit(void *context)
-{
+static void on_step_limit(void *context) {
 	struct db *db = context;
 	db->step_limit = NULL;
 	step_resume(db, MYSQL_WAIT_TIMEOUT);
 }
 
-static void on_ready(void *context, int fd, int events)
-{
+static void on_ready(void *context, int fd, int events) {
 	struct db *db = context;
 	if (!db->mysql || fd != db->watched_fd)
 		return;
@@ -114,16 +102,14 @@ static void on_ready(void *context, int fd, int events)
 
 /* ---- connecting ---- */
 
-static void plan_reconnect(struct db *db)
-{
+static void plan_reconnect(struct db *db) {
 	int64_t wait_us = db->backoff_us / 2 + (int64_t)(id_random() % (uint64_t)db->backoff_us);
 	db->backoff_us = db->backoff_us * 2 < BACKOFF_MOST_US ? db->backoff_us * 2 : BACKOFF_MOST_US;
 	db->reconnect = loop_timer_start(db->loop, clock_mono_us() + wait_us, db_link_connect, db);
 }
 
 /* A step that is suspended is brought to its end first: its stack is Connector/C's, and holds memory. */
-static void hang_up(struct db *db)
-{
+static void hang_up(struct db *db) {
 	if (db->watched_fd >= 0) {
 		watch(db, 0);
 		(void)shutdown(db->watched_fd, SHUT_RDWR);
@@ -141,8 +127,7 @@ static void hang_up(struct db *db)
 	db->mysql = NULL;
 }
 
-void db_link_drop(struct db *db, const char *why)
-{
+void db_link_drop(struct db *db, const char *why) {
 	char reason[256];
 	bool was_up = db->state == DB_UP;
 	if (!db->mysql)
@@ -161,8 +146,7 @@ void db_link_drop(struct db *db, const char *why)
 	db_lost(db, reason);
 }
 
-static void set_options(struct db *db)
-{
+static void set_options(struct db *db) {
 	unsigned connect_s = CONNECT_LIMIT_S, answer_s = ANSWER_LIMIT_S;
 	my_bool off = 0;
 	enum mysql_protocol_type protocol = db->socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
@@ -177,13 +161,11 @@ static void set_options(struct db *db)
 	mysql_options(db->mysql, MYSQL_INIT_COMMAND, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
 }
 
-static const char *database_name(const struct db *db)
-{
+static const char *database_name(const struct db *db) {
 	return *db->url.path ? db->url.path + 1 : "";
 }
 
-void db_link_connect(void *context)
-{
+void db_link_connect(void *context) {
 	struct db *db = context;
 	db->reconnect = NULL;
 	db->mysql = mysql_init(NULL);
@@ -195,16 +177,14 @@ void db_link_connect(void *context)
 	db->watched_events = 0;
 	bool nameless = db->database_missing || !*database_name(db);
 	int wants = mysql_real_connect_start(&db->step_mysql, db->mysql, db->socket ? NULL : db->url.host, db->url.user,
-	                                     db->url.password, nameless ? NULL : database_name(db),
-	                                     (unsigned)db->url.port, db->socket,
-	                                     CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS);
+	                                     db->url.password, nameless ? NULL : database_name(db), (unsigned)db->url.port,
+	                                     db->socket, CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS);
 	if (step_ended(db, wants))
 		advance(db);
 }
 
 /* The name comes from the URL; back quotes in it are doubled. */
-static void add_name(struct text *sql, const char *name)
-{
+static void add_name(struct text *sql, const char *name) {
 	text_add_char(sql, '`');
 	for (; *name; name++) {
 		text_add_char(sql, *name);
@@ -214,8 +194,7 @@ static void add_name(struct text *sql, const char *name)
 	text_add_char(sql, '`');
 }
 
-static void prepare(struct db *db)
-{
+static void prepare(struct db *db) {
 	struct text *sql = &db->preparing;
 	text_clear(sql);
 	db->state = DB_PREPARING;
@@ -230,8 +209,7 @@ static void prepare(struct db *db)
 	db_link_send(db, (struct slice){ sql->bytes, sql->length });
 }
 
-static void connected(struct db *db)
-{
+static void connected(struct db *db) {
 	if (!db->step_mysql) {
 		bool create = db->create_missing && mysql_errno(db->mysql) == ER_BAD_DATABASE;
 		db->database_missing = create;
@@ -248,8 +226,7 @@ static void connected(struct db *db)
 
 /* ---- queries ---- */
 
-static void finish(struct db *db)
-{
+static void finish(struct db *db) {
 	unsigned number = mysql_errno(db->mysql);
 	watch(db, LOOP_READ);
 	if (db->state == DB_PREPARING && number == 0) {
@@ -272,21 +249,18 @@ static void finish(struct db *db)
 	db_sent(db, number, number ? mysql_error(db->mysql) : NULL);
 }
 
-static int start_store(struct db *db)
-{
+static int start_store(struct db *db) {
 	db->step = DB_STEP_STORE;
 	db->step_set = NULL;
 	return mysql_store_result_start(&db->step_set, db->mysql);
 }
 
-static int start_next(struct db *db)
-{
+static int start_next(struct db *db) {
 	db->step = DB_STEP_NEXT;
 	return mysql_next_result_start(&db->step_int, db->mysql);
 }
 
-static void keep_result(struct db *db)
-{
+static void keep_result(struct db *db) {
 	if (!db->step_set) {
 		db->result.affected = mysql_affected_rows(db->mysql);
 		return;
@@ -298,8 +272,7 @@ static void keep_result(struct db *db)
 }
 
 /* Takes the step that follows the one which has ended; true and *wants when one was started. */
-static bool next_step(struct db *db, int *wants)
-{
+static bool next_step(struct db *db, int *wants) {
 	enum db_step ended = db->step;
 	db->step = DB_STEP_NONE;
 	if (ended == DB_STEP_STORE)
@@ -318,16 +291,14 @@ static bool next_step(struct db *db, int *wants)
 	return true;
 }
 
-static void execute(struct db *db)
-{
+static void execute(struct db *db) {
 	db->step = DB_STEP_EXECUTE;
 	db->step_statement = db_statement_bind(db->step_bulk);
 	if (step_ended(db, mysql_stmt_execute_start(&db->step_int, db->step_statement)))
 		advance(db);
 }
 
-static void statement_ended(struct db *db)
-{
+static void statement_ended(struct db *db) {
 	bool prepared = db->step == DB_STEP_PREPARE;
 	unsigned number = db->step_int ? mysql_stmt_errno(db->step_statement) : 0;
 	if (db->step_int && number == 0)
@@ -343,8 +314,7 @@ static void statement_ended(struct db *db)
 	db_sent(db, number, number ? mysql_stmt_error(db->step_statement) : NULL);
 }
 
-void db_link_send_bulk(struct db *db, struct db_bulk *bulk)
-{
+void db_link_send_bulk(struct db *db, struct db_bulk *bulk) {
 	db_result_clear(&db->result);
 	db->step_bulk = bulk;
 	if (db_statement_is_ready(db, bulk)) {
@@ -358,8 +328,7 @@ void db_link_send_bulk(struct db *db, struct db_bulk *bulk)
 		advance(db);
 }
 
-static void advance(struct db *db)
-{
+static void advance(struct db *db) {
 	if (db->step == DB_STEP_CONNECT) {
 		db->step = DB_STEP_NONE;
 		connected(db);
@@ -376,16 +345,14 @@ static void advance(struct db *db)
 	finish(db);
 }
 
-void db_link_send(struct db *db, struct slice sql)
-{
+void db_link_send(struct db *db, struct slice sql) {
 	db_result_clear(&db->result);
 	db->step = DB_STEP_QUERY;
 	if (step_ended(db, mysql_real_query_start(&db->step_int, db->mysql, sql.bytes, (unsigned long)sql.length)))
 		advance(db);
 }
 
-void db_link_close(struct db *db)
-{
+void db_link_close(struct db *db) {
 	loop_timer_stop(db->loop, &db->reconnect);
 	db_link_drop(db, "closed");
 }

@@ -1,8 +1,7 @@
 /* Quoting: pure, so that whoever only builds SQL links no client library. */
 #include "db.h"
 
-void db_quote(struct text *sql, struct slice value)
-{
+void db_quote(struct text *sql, struct slice value) {
 	if (!value.bytes) {
 		text_append(sql, "NULL", 4);
 		return;

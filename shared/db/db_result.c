@@ -1,21 +1,18 @@
 /* Reading results. */
 #include "db_inside.h"
 
-void db_result_clear(struct db_result *result)
-{
+void db_result_clear(struct db_result *result) {
 	if (result->set)
 		mysql_free_result(result->set);
 	*result = (struct db_result){ 0 };
 }
 
-size_t db_rows(const struct db_result *result)
-{
+size_t db_rows(const struct db_result *result) {
 	return result && result->set ? (size_t)mysql_num_rows(result->set) : 0;
 }
 
 /* Rows form a list: going on to the next is cheap, going back starts again. */
-static void move_to(const struct db_result *result, size_t row)
-{
+static void move_to(const struct db_result *result, size_t row) {
 	struct db_cursor *cursor = result->cursor;
 	if (cursor->values && cursor->row == row)
 		return;
@@ -26,8 +23,7 @@ static void move_to(const struct db_result *result, size_t row)
 	cursor->row = row;
 }
 
-struct slice db_value(const struct db_result *result, size_t row, size_t column)
-{
+struct slice db_value(const struct db_result *result, size_t row, size_t column) {
 	if (row >= db_rows(result) || column >= mysql_num_fields(result->set))
 		return (struct slice){ NULL, 0 };
 	move_to(result, row);
@@ -35,13 +31,11 @@ struct slice db_value(const struct db_result *result, size_t row, size_t column)
 	return (struct slice){ value, value ? (size_t)result->cursor->lengths[column] : 0 };
 }
 
-int64_t db_int(const struct db_result *result, size_t row, size_t column)
-{
+int64_t db_int(const struct db_result *result, size_t row, size_t column) {
 	struct slice value = db_value(result, row, column);
 	return value.bytes ? slice_int(value, 0) : 0;
 }
 
-uint64_t db_affected(const struct db_result *result)
-{
+uint64_t db_affected(const struct db_result *result) {
 	return result ? result->affected : 0;
 }

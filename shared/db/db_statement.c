@@ -6,44 +6,26 @@
 #include "../base/memory.h"
 #include "db_bulk_inside.h"
 
-static void forget(struct db_bulk *bulk)
-{
+static void forget(struct db_bulk *bulk) {
 	if (bulk->statement)
 		mysql_stmt_close(bulk->statement); /* of a closed connection: only frees */
 	bulk->statement = NULL;
 }
 
-void db_bulk_close(struct db_bulk **bulk)
-{
+void db_bulk_close(struct db_bulk **bulk) {
 	struct db_bulk *closed = *bulk;
 	if (!closed)
 		return;
 	*bulk = NULL;
 	forget(closed);
-	closed->column = 0;
-	db_bulk_clear(closed);
-	while (closed->spare) {
-		struct db_piece *piece = closed->spare;
-		closed->spare = piece->next;
-		free(piece);
-	}
-	for (size_t i = 0; i < closed->column_count; i++) {
-		free(closed->columns[i].values);
-		free(closed->columns[i].lengths);
-		free(closed->columns[i].indicators);
-	}
-	free(closed->columns);
-	free(closed->binds);
-	free(closed);
+	db_bulk_free(closed);
 }
 
-bool db_statement_is_ready(const struct db *db, const struct db_bulk *bulk)
-{
+bool db_statement_is_ready(const struct db *db, const struct db_bulk *bulk) {
 	return bulk->statement && bulk->generation == db->generation;
 }
 
-MYSQL_STMT *db_statement_new(struct db *db, struct db_bulk *bulk)
-{
+MYSQL_STMT *db_statement_new(struct db *db, struct db_bulk *bulk) {
 	forget(bulk);
 	bulk->statement = mysql_stmt_init(db->mysql);
 	must(bulk->statement != NULL);
@@ -51,22 +33,17 @@ MYSQL_STMT *db_statement_new(struct db *db, struct db_bulk *bulk)
 	return bulk->statement;
 }
 
-static enum enum_field_types wire_type(enum db_cell kind)
-{
+static enum enum_field_types wire_type(enum db_cell kind) {
 	switch (kind) {
-	case DB_CELL_INT:
-		return MYSQL_TYPE_LONGLONG;
-	case DB_CELL_TIME:
-		return MYSQL_TYPE_DATETIME;
+	case DB_CELL_INT: return MYSQL_TYPE_LONGLONG;
+	case DB_CELL_TIME: return MYSQL_TYPE_DATETIME;
 	case DB_CELL_TEXT:
-	case DB_CELL_NULL:
-		break;
+	case DB_CELL_NULL: break;
 	}
 	return MYSQL_TYPE_STRING;
 }
 
-MYSQL_STMT *db_statement_bind(struct db_bulk *bulk)
-{
+MYSQL_STMT *db_statement_bind(struct db_bulk *bulk) {
 	unsigned rows = (unsigned)bulk->rows;
 	must(bulk->rows > 0 && bulk->column == 0);
 	if (!bulk->binds)
@@ -84,7 +61,6 @@ MYSQL_STMT *db_statement_bind(struct db_bulk *bulk)
 	return bulk->statement;
 }
 
-bool db_can_bulk(const struct db *db)
-{
+bool db_can_bulk(const struct db *db) {
 	return db->can_bulk;
 }

@@ -14,8 +14,7 @@ enum { DEFAULT_LIMIT_MS = 10000, SCRIPT_LIMIT_US = 30000000, SHA1_HEX = 40, KV_B
 
 static void limit_reached(void *context);
 
-static void arm_limit(struct kv *kv, int64_t at_mono_us)
-{
+static void arm_limit(struct kv *kv, int64_t at_mono_us) {
 	if (kv->limit && kv->limit_at_mono_us <= at_mono_us)
 		return;
 	loop_timer_stop(kv->loop, &kv->limit);
@@ -23,8 +22,7 @@ static void arm_limit(struct kv *kv, int64_t at_mono_us)
 	kv->limit = loop_timer_start(kv->loop, at_mono_us, limit_reached, kv);
 }
 
-static void limit_reached(void *context)
-{
+static void limit_reached(void *context) {
 	struct kv *kv = context;
 	kv->limit = NULL;
 	int64_t now = clock_mono_us();
@@ -41,8 +39,7 @@ static void limit_reached(void *context)
 		arm_limit(kv, soonest);
 }
 
-static struct kv_call *call_new(struct kv *kv, int64_t timeout_ms, kv_handler *handler, void *context)
-{
+static struct kv_call *call_new(struct kv *kv, int64_t timeout_ms, kv_handler *handler, void *context) {
 	struct kv_call *call = memory_new(sizeof(*call));
 	call->kv = kv;
 	call->handler = handler;
@@ -51,8 +48,7 @@ static struct kv_call *call_new(struct kv *kv, int64_t timeout_ms, kv_handler *h
 	return call;
 }
 
-static void call_enlist(struct kv_call *call)
-{
+static void call_enlist(struct kv_call *call) {
 	struct kv *kv = call->kv;
 	call->next = NULL;
 	call->previous = kv->last_call;
@@ -64,8 +60,7 @@ static void call_enlist(struct kv_call *call)
 	arm_limit(kv, call->deadline_mono_us);
 }
 
-static void call_delist(struct kv_call *call)
-{
+static void call_delist(struct kv_call *call) {
 	struct kv *kv = call->kv;
 	if (call->previous)
 		call->previous->next = call->next;
@@ -77,14 +72,12 @@ static void call_delist(struct kv_call *call)
 		kv->last_call = call->previous;
 }
 
-static void call_free(struct kv_call *call)
-{
+static void call_free(struct kv_call *call) {
 	text_release(&call->tail);
 	free(call);
 }
 
-static void call_answer(struct kv_call *call, enum status status, const redisReply *reply, const struct error *err)
-{
+static void call_answer(struct kv_call *call, enum status status, const redisReply *reply, const struct error *err) {
 	kv_handler *handler = call->handler;
 	void *context = call->context;
 	call_free(call);
@@ -92,14 +85,12 @@ static void call_answer(struct kv_call *call, enum status status, const redisRep
 		handler(context, status, (const struct kv_reply *)reply, err);
 }
 
-static void answer_lost(struct kv_call *call, const char *why)
-{
+static void answer_lost(struct kv_call *call, const char *why) {
 	struct error err = { 0 };
 	call_answer(call, fail(&err, STATUS_RETRY, "redis: %s", why), NULL, &err);
 }
 
-static void refuse(struct kv_call *call)
-{
+static void refuse(struct kv_call *call) {
 	struct kv *kv = call->kv;
 	struct kv_call **end = &kv->refused;
 	while (*end)
@@ -108,8 +99,7 @@ static void refuse(struct kv_call *call)
 	loop_again(kv->loop);
 }
 
-static void answer_refused(struct kv *kv, const char *why)
-{
+static void answer_refused(struct kv *kv, const char *why) {
 	struct kv_call *call = kv->refused;
 	kv->refused = NULL;
 	while (call) {
@@ -121,8 +111,7 @@ static void answer_refused(struct kv *kv, const char *why)
 
 /* ---- answers ---- */
 
-static enum status classify(const redisReply *reply, struct error *err)
-{
+static enum status classify(const redisReply *reply, struct error *err) {
 	static const char *const passing[] = { "LOADING", "READONLY", "OOM", "BUSY ", "MASTERDOWN", "TRYAGAIN", "MISCONF" };
 	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
 		if (!strncmp(reply->str, passing[i], strlen(passing[i])))
@@ -133,8 +122,7 @@ static enum status classify(const redisReply *reply, struct error *err)
 static void send_script(struct kv_call *call);
 static void load_then_send(struct kv_call *call);
 
-static void on_reply(redisAsyncContext *link, void *raw, void *privdata)
-{
+static void on_reply(redisAsyncContext *link, void *raw, void *privdata) {
 	struct kv_call *call = privdata;
 	struct kv *kv = call->kv;
 	redisReply *reply = raw;
@@ -161,8 +149,7 @@ static void on_reply(redisAsyncContext *link, void *raw, void *privdata)
 
 /* ---- the wire ---- */
 
-static void add_word(struct text *wire, struct slice word)
-{
+static void add_word(struct text *wire, struct slice word) {
 	text_add_char(wire, '$');
 	text_add_int(wire, (int64_t)word.length);
 	text_append(wire, "\r\n", 2);
@@ -170,22 +157,19 @@ static void add_word(struct text *wire, struct slice word)
 	text_append(wire, "\r\n", 2);
 }
 
-static void begin_words(struct text *wire, size_t count)
-{
+static void begin_words(struct text *wire, size_t count) {
 	text_clear(wire);
 	text_add_char(wire, '*');
 	text_add_int(wire, (int64_t)count);
 	text_append(wire, "\r\n", 2);
 }
 
-static void send_wire(struct kv *kv, redisCallbackFn *done, void *context)
-{
+static void send_wire(struct kv *kv, redisCallbackFn *done, void *context) {
 	must(redisAsyncFormattedCommand(kv->link, done, context, kv->wire.bytes, kv->wire.length) == REDIS_OK);
 }
 
 void kv_command(struct kv *kv, const struct slice *words, size_t count, int64_t timeout_ms, kv_handler *handler,
-                void *context)
-{
+                void *context) {
 	if (kv->closing)
 		return;
 	struct kv_call *call = call_new(kv, timeout_ms, handler, context);
@@ -202,8 +186,7 @@ void kv_command(struct kv *kv, const struct slice *words, size_t count, int64_t 
 
 /* ---- scripts ---- */
 
-static struct kv_slot *slot_of(struct kv *kv, struct kv_script *script)
-{
+static struct kv_slot *slot_of(struct kv *kv, struct kv_script *script) {
 	for (size_t i = 0; i < kv->slot_count; i++)
 		if (kv->slots[i].script == script)
 			return &kv->slots[i];
@@ -211,8 +194,7 @@ static struct kv_slot *slot_of(struct kv *kv, struct kv_script *script)
 }
 
 /* Slots are pointed to by calls: the array is replaced only while no call knows one, so it grows in one generous step. */
-static struct kv_slot *slot_for(struct kv *kv, struct kv_script *script)
-{
+static struct kv_slot *slot_for(struct kv *kv, struct kv_script *script) {
 	enum { SLOTS_MOST = 128 };
 	struct kv_slot *slot = slot_of(kv, script);
 	if (slot)
@@ -225,8 +207,7 @@ static struct kv_slot *slot_for(struct kv *kv, struct kv_script *script)
 	return slot;
 }
 
-static void send_script(struct kv_call *call)
-{
+static void send_script(struct kv_call *call) {
 	struct kv *kv = call->kv;
 	begin_words(&kv->wire, call->tail_words + 2);
 	add_word(&kv->wire, SLICE("EVALSHA"));
@@ -235,8 +216,7 @@ static void send_script(struct kv_call *call)
 	send_wire(kv, on_reply, call);
 }
 
-static void load_failed(struct kv_slot *slot, const redisReply *reply)
-{
+static void load_failed(struct kv_slot *slot, const redisReply *reply) {
 	struct kv_call *call = slot->waiting;
 	slot->waiting = NULL;
 	while (call) {
@@ -251,8 +231,7 @@ static void load_failed(struct kv_slot *slot, const redisReply *reply)
 	}
 }
 
-static void on_loaded(redisAsyncContext *link, void *raw, void *privdata)
-{
+static void on_loaded(redisAsyncContext *link, void *raw, void *privdata) {
 	struct kv *kv = link->data;
 	struct kv_slot *slot = privdata;
 	redisReply *reply = raw;
@@ -274,8 +253,7 @@ static void on_loaded(redisAsyncContext *link, void *raw, void *privdata)
 		send_script(call);
 }
 
-static void load_then_send(struct kv_call *call)
-{
+static void load_then_send(struct kv_call *call) {
 	struct kv *kv = call->kv;
 	struct kv_slot *slot = call->slot;
 	struct kv_call **end = &slot->waiting;
@@ -293,8 +271,7 @@ static void load_then_send(struct kv_call *call)
 	send_wire(kv, on_loaded, slot);
 }
 
-void kv_calls_lost(struct kv *kv)
-{
+void kv_calls_lost(struct kv *kv) {
 	for (size_t i = 0; i < kv->slot_count; i++) {
 		kv->slots[i].loading = false;
 		load_failed(&kv->slots[i], NULL);
@@ -302,8 +279,7 @@ void kv_calls_lost(struct kv *kv)
 }
 
 void kv_script(struct kv *kv, struct kv_script *script, const struct slice *keys, size_t key_count,
-               const struct slice *arguments, size_t argument_count, kv_handler *handler, void *context)
-{
+               const struct slice *arguments, size_t argument_count, kv_handler *handler, void *context) {
 	if (kv->closing)
 		return;
 	struct kv_call *call = call_new(kv, SCRIPT_LIMIT_US / 1000, handler, context);
@@ -330,16 +306,14 @@ void kv_script(struct kv *kv, struct kv_script *script, const struct slice *keys
 
 /* ---- opening and closing ---- */
 
-static void each_turn(void *context)
-{
+static void each_turn(void *context) {
 	struct kv *kv = context;
 	if (kv->refused)
 		answer_refused(kv, "not connected");
 	kv_link_flush(kv);
 }
 
-static enum status check_url(struct kv *kv, struct error *err)
-{
+static enum status check_url(struct kv *kv, struct error *err) {
 	struct url *url = &kv->url;
 	char *database = NULL;
 	if (!strcmp(url->scheme, "unix")) {
@@ -358,8 +332,7 @@ static enum status check_url(struct kv *kv, struct error *err)
 	return STATUS_OK;
 }
 
-enum status kv_open(struct loop *loop, const char *url, const char *name, struct kv **kv, struct error *err)
-{
+enum status kv_open(struct loop *loop, const char *url, const char *name, struct kv **kv, struct error *err) {
 	struct kv *opened = memory_new(sizeof(*opened));
 	opened->loop = loop;
 	opened->watched_fd = -1;
@@ -380,8 +353,7 @@ enum status kv_open(struct loop *loop, const char *url, const char *name, struct
 	return STATUS_OK;
 }
 
-void kv_close(struct kv **kv)
-{
+void kv_close(struct kv **kv) {
 	struct kv *closed = *kv;
 	if (!closed)
 		return;
@@ -399,13 +371,11 @@ void kv_close(struct kv **kv)
 	free(closed);
 }
 
-bool kv_connected(const struct kv *kv)
-{
+bool kv_connected(const struct kv *kv) {
 	return kv->state == KV_UP;
 }
 
-void kv_on_change(struct kv *kv, void (*changed)(void *context, bool connected), void *context)
-{
+void kv_on_change(struct kv *kv, void (*changed)(void *context, bool connected), void *context) {
 	kv->changed = changed;
 	kv->changed_context = context;
 }

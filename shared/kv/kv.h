@@ -40,10 +40,10 @@ void kv_script(struct kv *kv, struct kv_script *script, const struct slice *keys
                const struct slice *arguments, size_t argument_count, kv_handler *handler, void *context);
 
 /* Readers that never fail: a wrong type reads as nil, "" or 0. */
-size_t kv_count(const struct kv_reply *reply);                                /* of an array */
-const struct kv_reply *kv_at(const struct kv_reply *reply, size_t index);     /* of an array; NULL when outside */
+size_t kv_count(const struct kv_reply *reply);                            /* of an array */
+const struct kv_reply *kv_at(const struct kv_reply *reply, size_t index); /* of an array; NULL when outside */
 bool kv_is_nil(const struct kv_reply *reply);
 struct slice kv_text(const struct kv_reply *reply);
-int64_t kv_int(const struct kv_reply *reply);                                 /* also of a decimal string */
+int64_t kv_int(const struct kv_reply *reply); /* also of a decimal string */
 
 #endif

@@ -48,7 +48,7 @@ struct kv {
 	bool greeting_failed;
 
 	struct kv_call *calls, *last_call;
-	struct kv_call *refused; /* made while down: answered at the end of the turn */
+	struct kv_call *refused;  /* made while down: answered at the end of the turn */
 	struct loop_timer *limit; /* set for limit_at or later */
 	int64_t limit_at_mono_us;
 
@@ -62,7 +62,7 @@ struct kv {
 };
 
 /* kv_link.c */
-void kv_link_connect(void *kv);               /* a loop_call */
+void kv_link_connect(void *kv); /* a loop_call */
 void kv_link_drop(struct kv *kv, const char *why);
 void kv_link_lost(struct kv *kv, const char *why); /* hiredis has given up the connection; idempotent */
 void kv_link_flush(struct kv *kv);

@@ -28,8 +28,8 @@ struct answer {
 
 static struct fixture shared;
 
-static void keep(void *context, enum status status, unsigned number, const struct error *err, const struct db_result *result)
-{
+static void keep(void *context, enum status status, unsigned number, const struct error *err,
+                 const struct db_result *result) {
 	struct answer *answer = context;
 	(void)err;
 	answer->count++;
@@ -46,32 +46,28 @@ static void keep(void *context, enum status status, unsigned number, const struc
 		}
 }
 
-static void await(struct fixture *f, const int *count, int wanted)
-{
+static void await(struct fixture *f, const int *count, int wanted) {
 	int64_t limit = clock_mono_us() + LIMIT_US;
 	while (*count < wanted && clock_mono_us() < limit)
 		loop_turn(f->loop, 10000);
 	assert_true(*count >= wanted);
 }
 
-static void await_connection(struct fixture *f)
-{
+static void await_connection(struct fixture *f) {
 	int64_t limit = clock_mono_us() + LIMIT_US;
 	while (!db_connected(f->db) && clock_mono_us() < limit)
 		loop_turn(f->loop, 10000);
 	assert_true(db_connected(f->db));
 }
 
-static void ask(struct fixture *f, struct answer *answer, const char *sql)
-{
+static void ask(struct fixture *f, struct answer *answer, const char *sql) {
 	int before = answer->count;
 	db_query(f->db, slice_of(sql), keep, answer);
 	assert_int_equal(answer->count, before); /* never from within */
 	await(f, &answer->count, before + 1);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
 	struct fixture *f = &shared;
 	struct error err = { 0 };
 	struct answer answer = { 0 };
@@ -86,16 +82,14 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
 	struct fixture *f = *state;
 	db_close(&f->db);
 	loop_close(&f->loop);
 	return 0;
 }
 
-static void several_statements_are_one_round_trip(void **state)
-{
+static void several_statements_are_one_round_trip(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	ask(f, &answer,
@@ -110,8 +104,7 @@ static void several_statements_are_one_round_trip(void **state)
 	text_release(&answer.text);
 }
 
-static void a_failed_transaction_leaves_nothing(void **state)
-{
+static void a_failed_transaction_leaves_nothing(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	ask(f, &answer, "BEGIN; INSERT INTO t VALUES (1, 'x'); INSERT INTO t VALUES (1, 'x'); COMMIT");
@@ -125,8 +118,7 @@ static void a_failed_transaction_leaves_nothing(void **state)
 	text_release(&answer.text);
 }
 
-static void queries_run_in_the_order_they_were_asked(void **state)
-{
+static void queries_run_in_the_order_they_were_asked(void **state) {
 	struct fixture *f = *state;
 	enum { QUERIES = 200 };
 	static struct answer answers[QUERIES];
@@ -144,8 +136,7 @@ static void queries_run_in_the_order_they_were_asked(void **state)
 	}
 }
 
-static void quoted_bytes_come_back_as_they_were(void **state)
-{
+static void quoted_bytes_come_back_as_they_were(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	static const char bytes[] = "it's \\ \"q\" \0 \x1a \n \r ; -- /* \xf0\x9f\x98\x80 `";
@@ -162,8 +153,7 @@ static void quoted_bytes_come_back_as_they_were(void **state)
 	text_release(&answer.text);
 }
 
-static void a_large_query_and_a_large_result_pass(void **state)
-{
+static void a_large_query_and_a_large_result_pass(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	enum { BYTES = 6000000 };
@@ -183,8 +173,7 @@ static void a_large_query_and_a_large_result_pass(void **state)
 	text_release(&answer.text);
 }
 
-static void the_session_is_strict_utc_and_utf8mb4(void **state)
-{
+static void the_session_is_strict_utc_and_utf8mb4(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	ask(f, &answer, "SELECT CONCAT(@@time_zone, @@character_set_client, @@character_set_connection), @@tx_isolation");
@@ -195,8 +184,7 @@ static void the_session_is_strict_utc_and_utf8mb4(void **state)
 }
 
 /* A second connection kills the first one's. */
-static void a_killed_connection_answers_retry_and_comes_back(void **state)
-{
+static void a_killed_connection_answers_retry_and_comes_back(void **state) {
 	struct fixture *f = *state;
 	struct answer id = { 0 }, victim = { 0 }, queued = { 0 }, kill = { 0 };
 	struct error err = { 0 };
@@ -224,8 +212,7 @@ static void a_killed_connection_answers_retry_and_comes_back(void **state)
 	text_release(&queued.text);
 }
 
-static void a_restarted_server_is_found_again(void **state)
-{
+static void a_restarted_server_is_found_again(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	server_kill(f->mariadb);
@@ -241,11 +228,11 @@ static void a_restarted_server_is_found_again(void **state)
 	text_release(&answer.text);
 }
 
-static void a_read_only_server_is_worth_another_try(void **state)
-{
+static void a_read_only_server_is_worth_another_try(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
-	ask(f, &answer, "CREATE USER IF NOT EXISTS plain@'%'; GRANT ALL ON corder.* TO plain@'%'; SET GLOBAL read_only = 1");
+	ask(f, &answer,
+	    "CREATE USER IF NOT EXISTS plain@'%'; GRANT ALL ON corder.* TO plain@'%'; SET GLOBAL read_only = 1");
 	assert_int_equal(answer.status, STATUS_OK);
 	struct error err = { 0 };
 	struct fixture other = { .loop = f->loop };
@@ -262,8 +249,7 @@ static void a_read_only_server_is_worth_another_try(void **state)
 	text_release(&answer.text);
 }
 
-static void closing_answers_what_is_under_way(void **state)
-{
+static void closing_answers_what_is_under_way(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	db_query(f->db, SLICE("SELECT SLEEP(60), 1"), keep, &answer);
@@ -275,11 +261,10 @@ static void closing_answers_what_is_under_way(void **state)
 	text_release(&answer.text);
 }
 
-static void bad_urls_are_refused(void **state)
-{
+static void bad_urls_are_refused(void **state) {
 	struct fixture *f = *state;
-	static const char *const urls[] = { "", "mysql", "mysql://", "mysql://h", "mysql://h/", "redis://h/x",
-		                            "mysql://h:x/corder", "mysql://u:%0a@h/corder" };
+	static const char *const urls[] = { "",           "mysql",       "mysql://",           "mysql://h",
+		                                "mysql://h/", "redis://h/x", "mysql://h:x/corder", "mysql://u:%0a@h/corder" };
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
 		struct error err = { 0 };
 		struct db *db = NULL;
@@ -288,22 +273,19 @@ static void bad_urls_are_refused(void **state)
 	}
 }
 
-static int start_server(void **state)
-{
+static int start_server(void **state) {
 	(void)state;
 	shared.mariadb = server_start_mariadb();
 	return 0;
 }
 
-static int stop_server(void **state)
-{
+static int stop_server(void **state) {
 	(void)state;
 	server_stop(&shared.mariadb);
 	return 0;
 }
 
-int main(void)
-{
+int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(several_statements_are_one_round_trip),

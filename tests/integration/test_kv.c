@@ -27,8 +27,7 @@ struct answer {
 	char message[320];
 };
 
-static void keep(void *context, enum status status, const struct kv_reply *reply, const struct error *err)
-{
+static void keep(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
 	struct answer *answer = context;
 	struct slice text = kv_text(reply);
 	answer->count++;
@@ -40,24 +39,21 @@ static void keep(void *context, enum status status, const struct kv_reply *reply
 		memcpy(answer->message, err->message, sizeof(answer->message));
 }
 
-static void await(struct fixture *f, const int *count, int wanted)
-{
+static void await(struct fixture *f, const int *count, int wanted) {
 	int64_t limit = clock_mono_us() + LIMIT_US;
 	while (*count < wanted && clock_mono_us() < limit)
 		loop_turn(f->loop, 10000);
 	assert_true(*count >= wanted);
 }
 
-static void await_connection(struct fixture *f, bool connected)
-{
+static void await_connection(struct fixture *f, bool connected) {
 	int64_t limit = clock_mono_us() + LIMIT_US;
 	while (kv_connected(f->kv) != connected && clock_mono_us() < limit)
 		loop_turn(f->loop, 10000);
 	assert_int_equal(kv_connected(f->kv), connected);
 }
 
-static void call(struct fixture *f, struct answer *answer, const char *const *words, size_t count)
-{
+static void call(struct fixture *f, struct answer *answer, const char *const *words, size_t count) {
 	struct slice slices[8];
 	int before = answer->count;
 	for (size_t i = 0; i < count; i++)
@@ -67,8 +63,7 @@ static void call(struct fixture *f, struct answer *answer, const char *const *wo
 	await(f, &answer->count, before + 1);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
 	struct fixture *f = memory_new(sizeof(*f));
 	struct error err = { 0 };
 	f->redis = server_start_redis();
@@ -79,8 +74,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
 	struct fixture *f = *state;
 	kv_close(&f->kv);
 	loop_close(&f->loop);
@@ -89,8 +83,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void values_come_back_byte_for_byte(void **state)
-{
+static void values_come_back_byte_for_byte(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	static const char bytes[] = "a\0b\r\n$3\r\n%s \xff";
@@ -105,8 +98,7 @@ static void values_come_back_byte_for_byte(void **state)
 	text_release(&answer.text);
 }
 
-static void ten_thousand_calls_are_answered_in_order(void **state)
-{
+static void ten_thousand_calls_are_answered_in_order(void **state) {
 	struct fixture *f = *state;
 	enum { CALLS = 10000 };
 	static struct answer answers[CALLS];
@@ -121,8 +113,7 @@ static void ten_thousand_calls_are_answered_in_order(void **state)
 	}
 }
 
-static void a_script_is_loaded_when_the_server_does_not_have_it(void **state)
-{
+static void a_script_is_loaded_when_the_server_does_not_have_it(void **state) {
 	struct fixture *f = *state;
 	struct kv_script script = { .name = "join", .source = SLICE("return KEYS[1] .. ARGV[1] .. ARGV[2]") };
 	struct slice keys[] = { SLICE("{p0}k") }, arguments[] = { SLICE("-"), SLICE("x\r\ny") };
@@ -145,8 +136,7 @@ static void a_script_is_loaded_when_the_server_does_not_have_it(void **state)
 	text_release(&answer.text);
 }
 
-static void an_error_says_whether_to_try_again(void **state)
-{
+static void an_error_says_whether_to_try_again(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	call(f, &answer, (const char *[]){ "NO-SUCH-COMMAND" }, 1);
@@ -158,8 +148,7 @@ static void an_error_says_whether_to_try_again(void **state)
 	text_release(&answer.text);
 }
 
-static void a_lost_server_answers_retry_and_comes_back_by_itself(void **state)
-{
+static void a_lost_server_answers_retry_and_comes_back_by_itself(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 }, waiting = { 0 };
 	struct kv_script script = { .name = "get", .source = SLICE("return redis.call('GET', KEYS[1])") };
@@ -184,8 +173,7 @@ static void a_lost_server_answers_retry_and_comes_back_by_itself(void **state)
 	text_release(&waiting.text);
 }
 
-static void a_call_that_takes_too_long_drops_the_connection(void **state)
-{
+static void a_call_that_takes_too_long_drops_the_connection(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	struct slice block[] = { SLICE("BLPOP"), SLICE("nothing"), SLICE("0") };
@@ -198,8 +186,7 @@ static void a_call_that_takes_too_long_drops_the_connection(void **state)
 	text_release(&answer.text);
 }
 
-static void closing_answers_what_is_under_way(void **state)
-{
+static void closing_answers_what_is_under_way(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
 	struct kv_script script = { .name = "one", .source = SLICE("return 1") };
@@ -212,8 +199,7 @@ static void closing_answers_what_is_under_way(void **state)
 	text_release(&answer.text);
 }
 
-static void a_password_a_user_and_a_database_are_used(void **state)
-{
+static void a_password_a_user_and_a_database_are_used(void **state) {
 	struct fixture *f = *state;
 	struct error err = { 0 };
 	struct answer answer = { 0 };
@@ -230,11 +216,16 @@ static void a_password_a_user_and_a_database_are_used(void **state)
 	text_release(&answer.text);
 }
 
-static void bad_urls_are_refused(void **state)
-{
+static void bad_urls_are_refused(void **state) {
 	struct fixture *f = *state;
-	static const char *const urls[] = { "", "redis", "redis://", "http://host:1", "redis://h:0", "redis://h:99999",
-		                            "redis://h:6379/x", "redis://u:%zz@h" };
+	static const char *const urls[] = { "",
+		                                "redis",
+		                                "redis://",
+		                                "http://host:1",
+		                                "redis://h:0",
+		                                "redis://h:99999",
+		                                "redis://h:6379/x",
+		                                "redis://u:%zz@h" };
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
 		struct error err = { 0 };
 		struct kv *kv = NULL;
@@ -243,8 +234,7 @@ static void bad_urls_are_refused(void **state)
 	}
 }
 
-int main(void)
-{
+int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(values_come_back_byte_for_byte),

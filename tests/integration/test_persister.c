@@ -38,24 +38,21 @@ static struct {
 
 /* ---- the log ---- */
 
-static void done(void *context, enum status status, const struct error *err)
-{
+static void done(void *context, enum status status, const struct error *err) {
 	(void)context;
 	(void)err;
 	t.called = true;
 	t.status = status;
 }
 
-static void appended(void *context, enum status status, uint64_t sequence)
-{
+static void appended(void *context, enum status status, uint64_t sequence) {
 	(void)context;
 	t.called = true;
 	t.status = status;
 	t.stream_seq = sequence;
 }
 
-static void await_call(void)
-{
+static void await_call(void) {
 	int64_t limit = clock_mono_us() + LIMIT_US;
 	while (!t.called && clock_mono_us() < limit)
 		loop_turn(t.loop, 10000);
@@ -63,13 +60,12 @@ static void await_call(void)
 	t.called = false;
 }
 
-static void make_stream(void)
-{
+static void make_stream(void) {
 	struct stream_config config = { .name = "CORDER_LOG_0",
-		                        .subjects = { "corder.v1.internal.log.0" },
-		                        .subject_count = 1,
-		                        .discard_new = true,
-		                        .max_bytes = -1 };
+		                            .subjects = { "corder.v1.internal.log.0" },
+		                            .subject_count = 1,
+		                            .discard_new = true,
+		                            .max_bytes = -1 };
 	do {
 		stream_ensure(t.bus, &config, done, NULL);
 		await_call();
@@ -77,22 +73,19 @@ static void make_stream(void)
 	assert_int_equal(t.status, STATUS_OK);
 }
 
-static void on_deleted(void *context, enum status status, const struct bus_message *message)
-{
+static void on_deleted(void *context, enum status status, const struct bus_message *message) {
 	(void)context;
 	(void)message;
 	t.called = true;
 	t.status = status;
 }
 
-static void delete_stream(void)
-{
+static void delete_stream(void) {
 	bus_request(t.bus, "$JS.API.STREAM.DELETE.CORDER_LOG_0", NULL, 0, SLICE(""), 5000, on_deleted, NULL);
 	await_call();
 }
 
-static void append(struct slice block, bool mark)
-{
+static void append(struct slice block, bool mark) {
 	char text[96];
 	stream_append(t.bus, "corder.v1.internal.log.0", STREAM_ANY_SEQUENCE, block, 5000, appended, NULL);
 	await_call();
@@ -105,8 +98,7 @@ static void append(struct slice block, bool mark)
 }
 
 /* Ends the entry and appends what was made since. */
-static void append_history(void)
-{
+static void append_history(void) {
 	if (t.history.records.length)
 		history_end_entry(&t.history);
 	append((struct slice){ t.history.block.bytes, t.history.block.length }, true);
@@ -114,8 +106,7 @@ static void append_history(void)
 }
 
 /* One entry an event type, as the scripts write them, all in one block. */
-static void append_lives(const char *name, int count)
-{
+static void append_lives(const char *name, int count) {
 	int64_t *numbers = memory_array((size_t)count, sizeof(*numbers));
 	char id[64];
 	for (int step = 0; step < 3; step++) {
@@ -137,8 +128,7 @@ static void append_lives(const char *name, int count)
 /* ---- the witness ---- */
 
 static void answered(void *context, enum status status, unsigned number, const struct error *err,
-                     const struct db_result *result)
-{
+                     const struct db_result *result) {
 	(void)context;
 	(void)number;
 	t.called = true;
@@ -157,8 +147,7 @@ static void answered(void *context, enum status status, unsigned number, const s
 	}
 }
 
-static const char *ask(const char *sql)
-{
+static const char *ask(const char *sql) {
 	int64_t limit = clock_mono_us() + LIMIT_US;
 	do {
 		db_query(t.db, slice_of(sql), answered, NULL);
@@ -167,48 +156,47 @@ static const char *ask(const char *sql)
 	return t.answer.bytes ? t.answer.bytes : "";
 }
 
-static void expect(const char *sql, const char *answer)
-{
+static void expect(const char *sql, const char *answer) {
 	assert_string_equal(ask(sql), answer);
 }
 
-static void await_answer(const char *sql, const char *answer)
-{
+static void await_answer(const char *sql, const char *answer) {
 	int64_t limit = clock_mono_us() + LIMIT_US;
 	while (strcmp(ask(sql), answer) != 0 && clock_mono_us() < limit)
 		loop_turn(t.loop, 5000);
 	assert_string_equal(ask(sql), answer);
 }
 
-static void await_position(int64_t seq)
-{
+static void await_position(int64_t seq) {
 	char text[32];
 	snprintf(text, sizeof(text), "%lld", (long long)seq);
 	await_answer("SELECT MAX(seq) FROM log_position", text);
 }
 
 /* Everything up to the end of the log stands in the tables once, and tasks equals the fold of the events. */
-static void await_all(void)
-{
+static void await_all(void) {
 	char text[32];
 	await_position(t.history.seq);
 	snprintf(text, sizeof(text), "%lld|1|%lld", (long long)t.history.seq, (long long)t.history.seq);
-	expect("SELECT COUNT(*), MIN(seq), MAX(seq) FROM (SELECT seq FROM task_events UNION ALL SELECT seq FROM poison_events) a",
+	expect("SELECT COUNT(*), MIN(seq), MAX(seq) FROM (SELECT seq FROM task_events UNION ALL SELECT seq FROM "
+	       "poison_events) a",
 	       text);
-	expect("SELECT COUNT(*) FROM (SELECT number, COUNT(*) versions, MAX(seq) seq, MAX(version) version FROM task_events "
-	       "WHERE number IS NOT NULL GROUP BY number) e LEFT JOIN tasks t USING (number) WHERE t.number IS NULL OR "
-	       "t.version<>e.version OR t.last_seq<>e.seq OR e.version<>e.versions",
+	expect(
+		"SELECT COUNT(*) FROM (SELECT number, COUNT(*) versions, MAX(seq) seq, MAX(version) version FROM task_events "
+		"WHERE number IS NOT NULL GROUP BY number) e LEFT JOIN tasks t USING (number) WHERE t.number IS NULL OR "
+		"t.version<>e.version OR t.last_seq<>e.seq OR e.version<>e.versions",
+		"0");
+	expect("SELECT COUNT(*) FROM tasks t JOIN task_events e ON e.seq=t.last_seq WHERE t.status<>CAST(e.status AS CHAR)",
 	       "0");
-	expect("SELECT COUNT(*) FROM tasks t JOIN task_events e ON e.seq=t.last_seq WHERE t.status<>CAST(e.status AS CHAR)", "0");
 }
 
 /* ---- instances ---- */
 
-static void open_writer(size_t index)
-{
+static void open_writer(size_t index) {
 	struct writer *writer = &t.writers[index];
-	struct persister_options options = { .prefix = "corder", .partitions = 1, .log_keep_blocks = 10000,
-		                             .retention_step_rows = 500 };
+	struct persister_options options = {
+		.prefix = "corder", .partitions = 1, .log_keep_blocks = 10000, .retention_step_rows = 500
+	};
 	struct bus_options bus_options = { .url = server_url(t.nats), .name = "persister" };
 	struct error err = { 0 };
 	assert_int_equal(bus_open(t.loop, &bus_options, &writer->bus, &err), STATUS_OK);
@@ -216,16 +204,14 @@ static void open_writer(size_t index)
 	assert_int_equal(persister_open(t.loop, writer->bus, writer->db, &options, &writer->persister, &err), STATUS_OK);
 }
 
-static void close_writer(size_t index)
-{
+static void close_writer(size_t index) {
 	struct writer *writer = &t.writers[index];
 	persister_close(&writer->persister);
 	db_close(&writer->db);
 	bus_close(&writer->bus);
 }
 
-static pid_t start_process(const char *const *more)
-{
+static pid_t start_process(const char *const *more) {
 	pid_t pid = fork();
 	if (pid != 0)
 		return pid;
@@ -241,32 +227,28 @@ static pid_t start_process(const char *const *more)
 	_exit(127);
 }
 
-static void kill_process(pid_t pid)
-{
+static void kill_process(pid_t pid) {
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
 
 /* ---- set-up ---- */
 
-static int start_servers(void **state)
-{
+static int start_servers(void **state) {
 	(void)state;
 	t.nats = server_start_nats();
 	t.mariadb = server_start_mariadb();
 	return 0;
 }
 
-static int stop_servers(void **state)
-{
+static int stop_servers(void **state) {
 	(void)state;
 	server_stop(&t.nats);
 	server_stop(&t.mariadb);
 	return 0;
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
 	struct bus_options options = { .url = server_url(t.nats), .name = "test" };
 	struct error err = { 0 };
 	(void)state;
@@ -284,8 +266,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
 	(void)state;
 	for (size_t i = 0; i < WRITERS_MOST; i++)
 		if (t.writers[i].persister)
@@ -301,8 +282,7 @@ static int tear_down(void **state)
 
 /* ---- tests ---- */
 
-static void a_life_of_a_task_becomes_its_rows(void **state)
-{
+static void a_life_of_a_task_becomes_its_rows(void **state) {
 	(void)state;
 	open_writer(0);
 	int64_t build = history_submit(&t.history, "build", "");
@@ -316,15 +296,17 @@ static void a_life_of_a_task_becomes_its_rows(void **state)
 	history_lease(&t.history, build, "build", 1);
 	append_history();
 	await_all();
-	expect("SELECT status,attempt,worker,lease,lease_until,started_at,finished_at,cancel_requested FROM tasks WHERE number=1",
+	expect("SELECT status,attempt,worker,lease,lease_until,started_at,finished_at,cancel_requested FROM tasks WHERE "
+	       "number=1",
 	       "running|1|worker-1|lease-1|2026-11-23 17:02:32.000000|2026-11-23 17:02:02.003000|0");
 	expect("SELECT attempt,worker,started_at,outcome FROM task_attempts", "1|worker-1|2026-11-23 17:02:02.003000");
 	history_complete(&t.history, build, "build", 1);
 	append_history();
 	await_all();
-	expect("SELECT status,result,lease,worker,started_at,finished_at,actual_duration,execution_context FROM tasks WHERE "
-	       "number=1",
-	       "completed|{\"ok\":true}|worker-1|2026-11-23 17:02:02.003000|2026-11-23 17:02:02.004000|0.001|{\"n\":1}");
+	expect(
+		"SELECT status,result,lease,worker,started_at,finished_at,actual_duration,execution_context FROM tasks WHERE "
+		"number=1",
+		"completed|{\"ok\":true}|worker-1|2026-11-23 17:02:02.003000|2026-11-23 17:02:02.004000|0.001|{\"n\":1}");
 	expect("SELECT attempt,worker,finished_at,outcome FROM task_attempts",
 	       "1|worker-1|2026-11-23 17:02:02.004000|completed");
 	expect("SELECT event_id,status,previous,detail FROM task_events WHERE seq=4",
@@ -332,15 +314,20 @@ static void a_life_of_a_task_becomes_its_rows(void **state)
 	expect("SELECT seq,entry_id FROM log_position", "4|ENTRY0000000000000000003");
 }
 
-static struct record build_record(char status, char previous, int64_t version, int64_t attempt)
-{
-	return (struct record){ .status = status, .previous = previous, .number = 1, .project = SLICE("demo"),
-		                .task_id = SLICE("build"), .task_type = SLICE("coding"), .batch_id = SLICE("batch-1"),
-		                .version = version, .attempt = attempt, .priority = 5 };
+static struct record build_record(char status, char previous, int64_t version, int64_t attempt) {
+	return (struct record){ .status = status,
+		                    .previous = previous,
+		                    .number = 1,
+		                    .project = SLICE("demo"),
+		                    .task_id = SLICE("build"),
+		                    .task_type = SLICE("coding"),
+		                    .batch_id = SLICE("batch-1"),
+		                    .version = version,
+		                    .attempt = attempt,
+		                    .priority = 5 };
 }
 
-static void a_failed_try_a_retry_and_a_cancel_are_told_apart(void **state)
-{
+static void a_failed_try_a_retry_and_a_cancel_are_told_apart(void **state) {
 	(void)state;
 	open_writer(0);
 	history_submit(&t.history, "build", "");
@@ -380,17 +367,24 @@ static void a_failed_try_a_retry_and_a_cancel_are_told_apart(void **state)
 	expect("SELECT attempt,outcome,error_code FROM task_attempts", "1|failed|task_error;2|cancelled");
 }
 
-static void what_is_about_no_task_has_its_tables_too(void **state)
-{
+static void what_is_about_no_task_has_its_tables_too(void **state) {
 	(void)state;
 	open_writer(0);
-	history_add(&t.history, (struct record){ .status = 'q', .project = SLICE("demo"), .task_type = SLICE("coding"),
-		                                 .reason = SLICE("paused") });
+	history_add(&t.history,
+	            (struct record){
+					.status = 'q', .project = SLICE("demo"), .task_type = SLICE("coding"), .reason = SLICE("paused") });
 	history_add(&t.history, (struct record){ .status = 'q', .task_type = SLICE("review"), .reason = SLICE("paused") });
-	history_add(&t.history, (struct record){ .status = 'g', .project = SLICE("demo"), .batch_id = SLICE("big"),
-		                                 .extra = SLICE("token\x1f" "4\x1f" "1000\x1f") });
-	history_add(&t.history, (struct record){ .status = 'j', .project = SLICE("demo"), .error_code = SLICE("bad_json"),
-		                                 .error_message = SLICE("no"), .extra = SLICE("/tasks/0") });
+	history_add(&t.history, (struct record){ .status = 'g',
+	                                         .project = SLICE("demo"),
+	                                         .batch_id = SLICE("big"),
+	                                         .extra = SLICE("token\x1f"
+	                                                        "4\x1f"
+	                                                        "1000\x1f") });
+	history_add(&t.history, (struct record){ .status = 'j',
+	                                         .project = SLICE("demo"),
+	                                         .error_code = SLICE("bad_json"),
+	                                         .error_message = SLICE("no"),
+	                                         .extra = SLICE("/tasks/0") });
 	append_history();
 	await_all();
 	expect("SELECT task_type,project FROM queue_pauses ORDER BY task_type", "coding|demo;review|");
@@ -398,16 +392,16 @@ static void what_is_about_no_task_has_its_tables_too(void **state)
 	expect("SELECT status,error_code,error_message,detail,version FROM task_events WHERE seq=4",
 	       "rejected|bad_json|no|/tasks/0");
 	history_add(&t.history, (struct record){ .status = 'q', .task_type = SLICE("review"), .reason = SLICE("resumed") });
-	history_add(&t.history, (struct record){ .status = 'h', .project = SLICE("demo"), .batch_id = SLICE("big"),
-		                                 .extra = SLICE("token") });
+	history_add(&t.history,
+	            (struct record){
+					.status = 'h', .project = SLICE("demo"), .batch_id = SLICE("big"), .extra = SLICE("token") });
 	append_history();
 	await_all();
 	expect("SELECT task_type,project FROM queue_pauses ORDER BY task_type", "coding|demo");
 	expect("SELECT state,seq FROM batches", "admitted|6");
 }
 
-static void duplicate_blocks_and_lost_marks_change_nothing(void **state)
-{
+static void duplicate_blocks_and_lost_marks_change_nothing(void **state) {
 	(void)state;
 	struct text copy = { 0 };
 	open_writer(0);
@@ -431,8 +425,7 @@ static void duplicate_blocks_and_lost_marks_change_nothing(void **state)
 	text_release(&copy);
 }
 
-static void a_restarted_persister_goes_on_where_the_last_one_was(void **state)
-{
+static void a_restarted_persister_goes_on_where_the_last_one_was(void **state) {
 	(void)state;
 	open_writer(0);
 	append_lives("one", 50);
@@ -445,8 +438,7 @@ static void a_restarted_persister_goes_on_where_the_last_one_was(void **state)
 	await_all();
 }
 
-static void several_instances_write_everything_once(void **state)
-{
+static void several_instances_write_everything_once(void **state) {
 	(void)state;
 	for (size_t i = 0; i < WRITERS_MOST; i++)
 		open_writer(i);
@@ -464,8 +456,7 @@ static void several_instances_write_everything_once(void **state)
 	assert_true(events > 0);
 }
 
-static void killed_processes_lose_nothing_and_write_nothing_twice(void **state)
-{
+static void killed_processes_lose_nothing_and_write_nothing_twice(void **state) {
 	(void)state;
 	pid_t pids[2] = { start_process(NULL), start_process(NULL) };
 	for (int round = 0; round < 40; round++) {
@@ -482,8 +473,7 @@ static void killed_processes_lose_nothing_and_write_nothing_twice(void **state)
 	kill_process(pids[1]);
 }
 
-static void a_killed_connection_is_made_again(void **state)
-{
+static void a_killed_connection_is_made_again(void **state) {
 	(void)state;
 	open_writer(0);
 	append_lives("first", 10);
@@ -491,15 +481,15 @@ static void a_killed_connection_is_made_again(void **state)
 	for (int round = 0; round < 10; round++) {
 		char name[16];
 		snprintf(name, sizeof(name), "c%d", round);
-		ask("SELECT GROUP_CONCAT(CONCAT('KILL ', id) SEPARATOR ';') INTO @kill FROM information_schema.processlist WHERE "
+		ask("SELECT GROUP_CONCAT(CONCAT('KILL ', id) SEPARATOR ';') INTO @kill FROM information_schema.processlist "
+		    "WHERE "
 		    "id<>CONNECTION_ID() AND db='corder'; EXECUTE IMMEDIATE COALESCE(@kill,'DO 0')");
 		append_lives(name, 100);
 	}
 	await_all();
 }
 
-static void a_restarted_database_is_waited_for(void **state)
-{
+static void a_restarted_database_is_waited_for(void **state) {
 	(void)state;
 	struct error reason = { 0 };
 	open_writer(0);
@@ -520,8 +510,7 @@ static void a_restarted_database_is_waited_for(void **state)
 	assert_int_equal(persister_health(t.writers[0].persister, &reason), STATUS_OK);
 }
 
-static void a_restarted_nats_server_is_waited_for(void **state)
-{
+static void a_restarted_nats_server_is_waited_for(void **state) {
 	(void)state;
 	open_writer(0);
 	append_lives("before", 20);
@@ -534,16 +523,21 @@ static void a_restarted_nats_server_is_waited_for(void **state)
 	await_all();
 }
 
-static void poison_is_set_aside_and_stands_in_nobodys_way(void **state)
-{
+static void poison_is_set_aside_and_stands_in_nobodys_way(void **state) {
 	(void)state;
 	open_writer(0);
 	append_lives("good", 30);
 	int64_t number = history_submit(&t.history, "bad", "");
-	struct record bad = { .status = 'r', .previous = 'p', .number = number, .project = SLICE("demo"),
-		              .task_id = SLICE("bad"), .task_type = SLICE("coding"), .version = 2, .attempt = 1,
-		              .worker = SLICE("a worker whose name is far too long for its column: "
-		                              "0123456789012345678901234567890123456789") };
+	struct record bad = { .status = 'r',
+		                  .previous = 'p',
+		                  .number = number,
+		                  .project = SLICE("demo"),
+		                  .task_id = SLICE("bad"),
+		                  .task_type = SLICE("coding"),
+		                  .version = 2,
+		                  .attempt = 1,
+		                  .worker = SLICE("a worker whose name is far too long for its column: "
+		                                  "0123456789012345678901234567890123456789") };
 	int64_t seq = history_add(&t.history, bad);
 	history_submit(&t.history, "not utf-8 \xff\xfe", "");
 	history_end_entry(&t.history);
@@ -551,7 +545,8 @@ static void poison_is_set_aside_and_stands_in_nobodys_way(void **state)
 	await_position(t.history.seq);
 	expect("SELECT COUNT(*) FROM poison_events", "2");
 	char sql[160], answer[64];
-	snprintf(sql, sizeof(sql), "SELECT seq, reason LIKE '%%worker%%' FROM poison_events WHERE seq=%lld", (long long)seq);
+	snprintf(sql, sizeof(sql), "SELECT seq, reason LIKE '%%worker%%' FROM poison_events WHERE seq=%lld",
+	         (long long)seq);
 	snprintf(answer, sizeof(answer), "%lld|1", (long long)seq);
 	expect(sql, answer);
 	assert_int_equal(t.writers[0].persister->counters.poison, 2);
@@ -561,8 +556,7 @@ static void poison_is_set_aside_and_stands_in_nobodys_way(void **state)
 	await_position(t.history.seq);
 }
 
-static void a_gap_or_a_foreign_history_is_never_skipped(void **state)
-{
+static void a_gap_or_a_foreign_history_is_never_skipped(void **state) {
 	(void)state;
 	struct error reason = { 0 };
 	open_writer(0);
@@ -590,8 +584,7 @@ static void a_gap_or_a_foreign_history_is_never_skipped(void **state)
 }
 
 /* The stream is deleted and made anew; the relay says where the database is, and goes on. */
-static void a_log_that_was_made_anew_is_followed(void **state)
-{
+static void a_log_that_was_made_anew_is_followed(void **state) {
 	(void)state;
 	struct text block = { 0 };
 	open_writer(0);
@@ -600,8 +593,9 @@ static void a_log_that_was_made_anew_is_followed(void **state)
 	await_all();
 	delete_stream();
 	make_stream();
-	struct record_entry entry = { .id = slice_of(t.history.entry_id), .first_seq = t.history.seq,
-		                      .last_seq = t.history.seq, .epoch = SLICE("e2") };
+	struct record_entry entry = {
+		.id = slice_of(t.history.entry_id), .first_seq = t.history.seq, .last_seq = t.history.seq, .epoch = SLICE("e2")
+	};
 	struct record record = { .seq = t.history.seq, .status = 'm', .extra = slice_of(t.history.entry_id) };
 	record_add_entry_header(&block, &entry);
 	record_add(&block, &record);
@@ -612,8 +606,7 @@ static void a_log_that_was_made_anew_is_followed(void **state)
 	text_release(&block);
 }
 
-static void a_purged_log_is_followed_from_where_it_begins(void **state)
-{
+static void a_purged_log_is_followed_from_where_it_begins(void **state) {
 	(void)state;
 	open_writer(0);
 	append_lives("a", 10);
@@ -628,8 +621,7 @@ static void a_purged_log_is_followed_from_where_it_begins(void **state)
 	await_all();
 }
 
-static void old_tasks_are_deleted_in_small_steps(void **state)
-{
+static void old_tasks_are_deleted_in_small_steps(void **state) {
 	(void)state;
 	open_writer(0);
 	t.writers[0].persister->options.retention_days = 1;
@@ -647,8 +639,7 @@ static void old_tasks_are_deleted_in_small_steps(void **state)
 	await_position(t.history.seq);
 }
 
-static void a_large_backlog_is_written_in_large_transactions(void **state)
-{
+static void a_large_backlog_is_written_in_large_transactions(void **state) {
 	(void)state;
 	for (int i = 0; i < 40; i++) {
 		char name[16];
@@ -661,8 +652,7 @@ static void a_large_backlog_is_written_in_large_transactions(void **state)
 	expect("SELECT COUNT(*) FROM tasks WHERE status='completed'", "4000");
 }
 
-int main(void)
-{
+int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_life_of_a_task_becomes_its_rows),

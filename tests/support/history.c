@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int64_t history_add(struct history *history, struct record record)
-{
+int64_t history_add(struct history *history, struct record record) {
 	if (history->records.length)
 		text_add_char(&history->records, RECORD_RS);
 	else
@@ -18,22 +17,20 @@ int64_t history_add(struct history *history, struct record record)
 	return record.seq;
 }
 
-static struct record task_record(char status, char previous, int64_t number, const char *task_id, int64_t version)
-{
+static struct record task_record(char status, char previous, int64_t number, const char *task_id, int64_t version) {
 	return (struct record){ .status = status,
-		                .previous = previous,
-		                .number = number,
-		                .project = SLICE("demo"),
-		                .task_id = slice_of(task_id),
-		                .task_type = SLICE("coding"),
-		                .batch_id = SLICE("batch-1"),
-		                .version = version,
-		                .priority = 5,
-		                .ready_at_us = HISTORY_START_US };
+		                    .previous = previous,
+		                    .number = number,
+		                    .project = SLICE("demo"),
+		                    .task_id = slice_of(task_id),
+		                    .task_type = SLICE("coding"),
+		                    .batch_id = SLICE("batch-1"),
+		                    .version = version,
+		                    .priority = 5,
+		                    .ready_at_us = HISTORY_START_US };
 }
 
-int64_t history_submit(struct history *history, const char *task_id, const char *dependencies)
-{
+int64_t history_submit(struct history *history, const char *task_id, const char *dependencies) {
 	struct text extra = { 0 };
 	const char *context = history->execution_context ? history->execution_context : "{\"n\":1}";
 	struct specification specification = {
@@ -56,8 +53,7 @@ int64_t history_submit(struct history *history, const char *task_id, const char 
 	return number;
 }
 
-void history_lease(struct history *history, int64_t number, const char *task_id, int64_t attempt)
-{
+void history_lease(struct history *history, int64_t number, const char *task_id, int64_t attempt) {
 	struct record record = task_record('r', 'p', number, task_id, attempt * 2);
 	record.attempt = attempt;
 	record.worker = SLICE("worker-1");
@@ -67,8 +63,7 @@ void history_lease(struct history *history, int64_t number, const char *task_id,
 	history_add(history, record);
 }
 
-void history_complete(struct history *history, int64_t number, const char *task_id, int64_t attempt)
-{
+void history_complete(struct history *history, int64_t number, const char *task_id, int64_t attempt) {
 	struct record record = task_record('c', 'r', number, task_id, attempt * 2 + 1);
 	record.attempt = attempt;
 	record.worker = SLICE("worker-1");
@@ -77,15 +72,14 @@ void history_complete(struct history *history, int64_t number, const char *task_
 	history_add(history, record);
 }
 
-void history_end_entry(struct history *history)
-{
+void history_end_entry(struct history *history) {
 	char id[32];
 	snprintf(id, sizeof(id), "ENTRY%019lld", (long long)++history->entries);
 	struct record_entry entry = { .id = slice_of(id),
-		                      .previous = slice_of(history->entry_id),
-		                      .first_seq = history->first_seq,
-		                      .last_seq = history->seq,
-		                      .epoch = SLICE("epoch") };
+		                          .previous = slice_of(history->entry_id),
+		                          .first_seq = history->first_seq,
+		                          .last_seq = history->seq,
+		                          .epoch = SLICE("epoch") };
 	if (history->block.length)
 		text_add_char(&history->block, RECORD_FS);
 	record_add_entry_header(&history->block, &entry);
@@ -94,13 +88,11 @@ void history_end_entry(struct history *history)
 	text_clear(&history->records);
 }
 
-void history_clear_block(struct history *history)
-{
+void history_clear_block(struct history *history) {
 	text_clear(&history->block);
 }
 
-void history_release(struct history *history)
-{
+void history_release(struct history *history) {
 	text_release(&history->records);
 	text_release(&history->block);
 }

@@ -8,12 +8,12 @@
 #define HISTORY_START_US INT64_C(1795453322000000) /* 2026-11-23 17:02:02 UTC */
 
 struct history {
-	int64_t seq;           /* of the last event */
-	char entry_id[25];     /* of the last entry that was ended */
+	int64_t seq;       /* of the last event */
+	char entry_id[25]; /* of the last entry that was ended */
 	int64_t entries;
-	int64_t first_seq;     /* of the entry being made */
+	int64_t first_seq; /* of the entry being made */
 	struct text records;
-	struct text block;     /* entries since history_clear_block */
+	struct text block; /* entries since history_clear_block */
 	const char *execution_context;
 };
 

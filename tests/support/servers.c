@@ -33,25 +33,23 @@ struct server {
 	const char *hello; /* sent to make it talk; "" when it greets by itself */
 };
 
-int free_port(void)
-{
+int free_port(void) {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t length = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) || getsockname(fd, (struct sockaddr *)&address, &length))
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) ||
+	    getsockname(fd, (struct sockaddr *)&address, &length))
 		fail_msg("no free port: %s", strerror(errno));
 	close(fd);
 	return ntohs(address.sin_port);
 }
 
-static void pause_ms(long ms)
-{
+static void pause_ms(long ms) {
 	struct timespec wait = { ms / 1000, ms % 1000 * 1000000 };
 	nanosleep(&wait, NULL);
 }
 
-static const char *find_program(const char *name)
-{
+static const char *find_program(const char *name) {
 	static char path[PATH_BYTES];
 	static const char *const folders[] = { "/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin", "/bin" };
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
@@ -63,8 +61,7 @@ static const char *find_program(const char *name)
 	return path;
 }
 
-__attribute__((format(printf, 2, 3))) static void add_word(struct server *server, const char *format, ...)
-{
+__attribute__((format(printf, 2, 3))) static void add_word(struct server *server, const char *format, ...) {
 	va_list arguments;
 	if (server->word_count == WORDS_MOST - 1)
 		fail_msg("too many arguments for %s", server->kind);
@@ -73,14 +70,12 @@ __attribute__((format(printf, 2, 3))) static void add_word(struct server *server
 	va_end(arguments);
 }
 
-static void add_words(struct server *server, const char *const *arguments)
-{
+static void add_words(struct server *server, const char *const *arguments) {
 	for (; arguments && *arguments; arguments++)
 		add_word(server, "%s", *arguments);
 }
 
-static struct server *server_new(const char *kind, const char *hello)
-{
+static struct server *server_new(const char *kind, const char *hello) {
 	struct server *server = calloc(1, sizeof(*server));
 	const char *temporary = getenv("TMPDIR");
 	if (!server)
@@ -94,8 +89,7 @@ static struct server *server_new(const char *kind, const char *hello)
 	return server;
 }
 
-static pid_t spawn(struct server *server)
-{
+static pid_t spawn(struct server *server) {
 	char *words[WORDS_MOST] = { 0 };
 	char log[PATH_BYTES + 8];
 	for (size_t i = 0; i < server->word_count; i++)
@@ -117,8 +111,7 @@ static pid_t spawn(struct server *server)
 	_exit(127);
 }
 
-static void give_up(const struct server *server, const char *what)
-{
+static void give_up(const struct server *server, const char *what) {
 	char path[PATH_BYTES + 8], words[2000] = "";
 	snprintf(path, sizeof(path), "%s/log", server->folder);
 	FILE *log = fopen(path, "r");
@@ -132,8 +125,7 @@ static void give_up(const struct server *server, const char *what)
 }
 
 /* True when it says anything at all to its hello. */
-static bool answers(const struct server *server)
-{
+static bool answers(const struct server *server) {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	address.sin_port = htons((uint16_t)server->port);
 	struct timeval limit = { 1, 0 };
@@ -148,8 +140,7 @@ static bool answers(const struct server *server)
 	return ok;
 }
 
-static void run(struct server *server)
-{
+static void run(struct server *server) {
 	server->pid = spawn(server);
 	if (server->pid < 0)
 		fail_msg("cannot fork: %s", strerror(errno));
@@ -165,8 +156,7 @@ static void run(struct server *server)
 	give_up(server, "did not answer in time");
 }
 
-struct server *server_start_nats_with(const char *const *arguments)
-{
+struct server *server_start_nats_with(const char *const *arguments) {
 	struct server *server = server_new("nats-server", "");
 	add_word(server, "%s", find_program("nats-server"));
 	add_word(server, "--addr=127.0.0.1");
@@ -179,8 +169,7 @@ struct server *server_start_nats_with(const char *const *arguments)
 	return server;
 }
 
-struct server *server_start_redis_with(const char *const *arguments)
-{
+struct server *server_start_redis_with(const char *const *arguments) {
 	struct server *server = server_new("redis-server", "PING\r\n");
 	add_word(server, "%s", find_program("redis-server"));
 	add_word(server, "--bind");
@@ -201,8 +190,7 @@ struct server *server_start_redis_with(const char *const *arguments)
 	return server;
 }
 
-static void install_mariadb(struct server *server)
-{
+static void install_mariadb(struct server *server) {
 	struct server installer = *server;
 	int status = 0;
 	installer.kind = "mariadb-install-db";
@@ -220,8 +208,7 @@ static void install_mariadb(struct server *server)
 		give_up(&installer, "failed");
 }
 
-struct server *server_start_mariadb_with(const char *const *arguments)
-{
+struct server *server_start_mariadb_with(const char *const *arguments) {
 	struct server *server = server_new("mariadbd", "");
 	install_mariadb(server);
 	add_word(server, "%s", find_program("mariadbd"));
@@ -240,23 +227,19 @@ struct server *server_start_mariadb_with(const char *const *arguments)
 	return server;
 }
 
-struct server *server_start_nats(void)
-{
+struct server *server_start_nats(void) {
 	return server_start_nats_with(NULL);
 }
 
-struct server *server_start_redis(void)
-{
+struct server *server_start_redis(void) {
 	return server_start_redis_with(NULL);
 }
 
-struct server *server_start_mariadb(void)
-{
+struct server *server_start_mariadb(void) {
 	return server_start_mariadb_with(NULL);
 }
 
-static void end(struct server *server, int signal_number)
-{
+static void end(struct server *server, int signal_number) {
 	if (server->pid <= 0)
 		return;
 	kill(server->pid, signal_number);
@@ -275,16 +258,14 @@ static void end(struct server *server, int signal_number)
 	give_up(server, "did not stop in time");
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where) {
 	(void)status;
 	(void)kind;
 	(void)where;
 	return remove(path);
 }
 
-void server_stop(struct server **server)
-{
+void server_stop(struct server **server) {
 	if (!*server)
 		return;
 	end(*server, SIGKILL);
@@ -293,54 +274,44 @@ void server_stop(struct server **server)
 	*server = NULL;
 }
 
-void server_kill(struct server *server)
-{
+void server_kill(struct server *server) {
 	end(server, SIGKILL);
 }
 
-void server_terminate(struct server *server)
-{
+void server_terminate(struct server *server) {
 	end(server, SIGTERM);
 }
 
-void server_restart(struct server *server)
-{
+void server_restart(struct server *server) {
 	end(server, SIGKILL);
 	run(server);
 }
 
-void server_pause(struct server *server)
-{
+void server_pause(struct server *server) {
 	kill(server->pid, SIGSTOP);
 }
 
-void server_resume(struct server *server)
-{
+void server_resume(struct server *server) {
 	kill(server->pid, SIGCONT);
 }
 
-const char *server_url(const struct server *server)
-{
+const char *server_url(const struct server *server) {
 	return server->url;
 }
 
-const char *server_folder(const struct server *server)
-{
+const char *server_folder(const struct server *server) {
 	return server->folder;
 }
 
-int server_port(const struct server *server)
-{
+int server_port(const struct server *server) {
 	return server->port;
 }
 
-int server_pid(const struct server *server)
-{
+int server_pid(const struct server *server) {
 	return (int)server->pid;
 }
 
-long long server_cpu_us(const struct server *server)
-{
+long long server_cpu_us(const struct server *server) {
 	char path[64], line[1024] = "";
 	unsigned long long user = 0, kernel = 0;
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)server->pid);
