@@ -283,8 +283,9 @@ local function adopt(t, name)
   if not waiting then return end
   awaited[name] = nil
   call('HDEL', prefix .. 'fw', name)
+  -- At once, not in `append`: should the task be skipped in this very call, tell_dependents() must find them.
   for _, edge in ipairs(waiting) do
-    put(append, prefix .. 'd:' .. number_text(t.number), pack(EDGE, edge[1], string.byte(edge[2])))
+    call('APPEND', prefix .. 'd:' .. number_text(t.number), pack(EDGE, edge[1], string.byte(edge[2])))
     local field = number_text(edge[1])
     local old = call('HGET', prefix .. 'e', field) or ''
     call('HSET', prefix .. 'e', field, old .. pack(EDGE, t.number, string.byte(edge[2])))

@@ -52,13 +52,14 @@ local FINAL = { c = true, f = true, x = true, s = true }
 -- Which ends satisfy a dependency's condition.
 local HOLDS = { c = { c = true }, f = { f = true }, x = { c = true, f = true, x = true, s = true } }
 
+-- '%d' and not tostring(): exact up to 2^53, and several times faster than anything that prints a float.
 local function number_text(value)
-  return format('%.0f', value)
+  return format('%d', value)
 end
 
 local function optional_text(value)
   if value == 0 then return '' end
-  return format('%.0f', value)
+  return format('%d', value)
 end
 
 -- ---------------------------------------------------------------------------------------------- commands in bulk
