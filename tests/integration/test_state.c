@@ -92,6 +92,17 @@ static void an_unknown_dependency_is_refused_unless_it_may_come_later(void **sta
 	assert_status(s, "shop/a", 'p', "");
 }
 
+static void who_waited_for_a_task_that_is_skipped_as_it_comes_is_told(void **state) {
+	struct scripts *s = *state;
+	ADMIT(s, { .id = "a", .retries = -1 }, { .id = "skip", .needs = "Clater" }, { .id = "any", .needs = "Xlater", .type = "t" });
+	lease_and_settle(s, "a", "failed", "f");
+	ADMIT(s, { .id = "later", .needs = "ca" }, { .id = "after", .needs = "xlater", .type = "t" });
+	assert_status(s, "shop/later", 's', "");
+	assert_status(s, "shop/skip", 's', "");
+	assert_status(s, "shop/any", 'p', "");
+	assert_status(s, "shop/after", 'p', "");
+}
+
 static void a_loop_through_earlier_submissions_is_named(void **state) {
 	struct scripts *s = *state;
 	ADMIT(s, { .id = "a", .needs = "Cc" });
@@ -583,6 +594,7 @@ int main(void) {
 		TEST(a_submission_is_admitted_and_its_repeat_is_a_duplicate),
 		TEST(another_body_is_a_conflict_and_changes_nothing),
 		TEST(an_unknown_dependency_is_refused_unless_it_may_come_later),
+		TEST(who_waited_for_a_task_that_is_skipped_as_it_comes_is_told),
 		TEST(a_loop_through_earlier_submissions_is_named),
 		TEST(a_check_says_the_same_and_writes_nothing),
 		TEST(a_large_graph_reserves_its_ids_and_then_takes_its_place),

@@ -220,12 +220,40 @@ static void compare_queues(struct scripts *s, const struct witness *w) {
 	table_close(&keys);
 }
 
+/* For a person: the events of a task, and what it depends on. The name ends at a separator. */
+static void print_story(struct scripts *s, const char *violation) {
+	char name[300], pattern[300];
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(violation, "\x1f"), violation);
+	snprintf(pattern, sizeof(pattern), "\x1f%s\x1f", strchr(name, '/') + 1);
+	struct answer edges = scripts_call(s, s->state, &state_script_read, (const char *[]){ "edges", name, "100" }, 3);
+	for (size_t i = 1; i < edges.reply.count; i++)
+		print_message("%s%s", said_at(&edges.reply, i), i % 3 == 0 ? "; " : " ");
+	answer_release(&edges);
+	struct said entries = scripts_redis(s, "XRANGE {p0}:ob - +");
+	for (size_t i = 0; i < entries.count; i++) {
+		struct slice rest = slice_of(entries.items[i].items[1].items[3].text);
+		while (rest.bytes != NULL) {
+			char *record = slice_copy(slice_cut(&rest, RECORD_RS));
+			bool ours = strstr(record, pattern) != NULL;
+			for (char *c = record; *c != '\0'; c++)
+				*c = *c == '\x1f' ? '|' : *c;
+			if (ours)
+				print_message("\n%s", record);
+			free(record);
+		}
+	}
+	print_message("\n");
+	said_release(&entries);
+}
+
 static void audit(struct scripts *s) {
 	char cursor[32] = "0";
 	do {
 		struct answer answer = scripts_call(s, s->state, &state_script_audit, (const char *[]){ cursor, "500" }, 2);
-		if (answer.reply.count > 3)
+		if (answer.reply.count > 3) {
+			print_story(s, said_at(&answer.reply, 3));
 			fail_msg("the auditor: %s", said_at(&answer.reply, 3));
+		}
 		snprintf(cursor, sizeof(cursor), "%s", said_at(&answer.reply, 1));
 		answer_release(&answer);
 	} while (strcmp(cursor, "0") != 0);
