@@ -549,6 +549,9 @@ static void poison_is_set_aside_and_stands_in_nobodys_way(void **state) {
 	         (long long)seq);
 	snprintf(answer, sizeof(answer), "%lld|1", (long long)seq);
 	expect(sql, answer);
+	int64_t limit = clock_mono_us() + LIMIT_US;
+	while (t.writers[0].persister->counters.poison < 2 && clock_mono_us() < limit)
+		loop_turn(t.loop, 5000);
 	assert_int_equal(t.writers[0].persister->counters.poison, 2);
 	expect("SELECT COUNT(*) FROM tasks WHERE status='completed'", "60");
 	expect("SELECT status FROM tasks WHERE task_id='bad'", "pending");
