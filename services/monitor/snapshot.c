@@ -9,7 +9,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
 
-enum { FRESH_US = 100000, DEADLINE_US = 1000000, READS = 4 };
+enum { DEADLINE_US = 1000000, READS = 4 };
 
 struct waiter {
 	struct waiter *next;
@@ -29,9 +29,9 @@ struct round {
 struct snapshot {
 	struct monitor *monitor;
 	struct snapshot_view view;
-	int64_t taken_mono_us;
 	struct round *round;
-	struct waiter *waiters;
+	struct waiter *waiters; /* for the round under way */
+	struct waiter *late;    /* came after it had begun: for the next, so that they see what was before them */
 };
 
 static void release_view(struct snapshot_view *view) {
@@ -61,9 +61,7 @@ void snapshot_close(struct snapshot **snapshot) {
 	*snapshot = NULL;
 }
 
-static void call_waiters(struct snapshot *snapshot) {
-	struct waiter *waiter = snapshot->waiters;
-	snapshot->waiters = NULL;
+static void call_waiters(struct snapshot *snapshot, struct waiter *waiter) {
 	while (waiter != NULL) {
 		struct waiter *next = waiter->next;
 		waiter->handler(waiter->context, snapshot->monitor);
@@ -96,14 +94,20 @@ static void publish(struct snapshot *snapshot, struct round *round) {
 	}
 }
 
+static void start_round(struct snapshot *snapshot);
+
 static void end_round(struct snapshot *snapshot) {
 	struct round *round = snapshot->round;
 	loop_timer_stop(service_loop(snapshot->monitor->service), &round->timer);
 	publish(snapshot, round);
 	snapshot->round = NULL;
 	round->snapshot = NULL;
-	snapshot->taken_mono_us = clock_mono_us();
-	call_waiters(snapshot);
+	struct waiter *waiters = snapshot->waiters;
+	snapshot->waiters = snapshot->late;
+	snapshot->late = NULL;
+	if (snapshot->waiters != NULL)
+		start_round(snapshot);
+	call_waiters(snapshot, waiters);
 }
 
 static void on_deadline(void *context) {
@@ -232,13 +236,10 @@ static void start_round(struct snapshot *snapshot) {
 }
 
 void snapshot_refresh(struct snapshot *snapshot, snapshot_handler *handler, void *context) {
-	if (snapshot->round == NULL && clock_mono_us() - snapshot->taken_mono_us < FRESH_US) {
-		handler(context, snapshot->monitor);
-		return;
-	}
 	struct waiter *waiter = memory_new(sizeof(*waiter));
-	*waiter = (struct waiter){ snapshot->waiters, handler, context };
-	snapshot->waiters = waiter;
+	struct waiter **list = snapshot->round == NULL ? &snapshot->waiters : &snapshot->late;
+	*waiter = (struct waiter){ *list, handler, context };
+	*list = waiter;
 	if (snapshot->round == NULL)
 		start_round(snapshot);
 }

@@ -1,4 +1,4 @@
-/* Counts, queues and lags at one moment, read when somebody asks and shared by all who ask at about the same time. What
+/* Counts, queues and lags at one moment, read when somebody asks; those who ask meanwhile share the next one. What
  * does not answer within a second keeps what it said last, and is named by the health. */
 #ifndef CORDER_MONITOR_SNAPSHOT_H
 #define CORDER_MONITOR_SNAPSHOT_H
@@ -27,7 +27,7 @@ typedef void snapshot_handler(void *context, struct monitor *monitor);
 
 struct snapshot *snapshot_open(struct monitor *monitor);
 void snapshot_close(struct snapshot **snapshot);
-/* Calls handler when there is a view not older than a moment; perhaps from within. */
+/* Calls handler once, never from within, with a view that was read after this call (or in part an older one, see above). */
 void snapshot_refresh(struct snapshot *snapshot, snapshot_handler *handler, void *context);
 const struct snapshot_view *snapshot_view(const struct snapshot *snapshot);
 void snapshot_facts(const struct snapshot *snapshot, struct health_facts *facts);
