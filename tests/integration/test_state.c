@@ -554,6 +554,20 @@ static void retry_brings_back_a_task_and_with_cascade_what_was_skipped(void **st
 	assert_string_equal(scripts_command(s, "retry|shop/a|0"), "wrong_status");
 }
 
+static void a_cascade_leaves_out_what_stays_impossible(void **state) {
+	struct scripts *s = *state;
+	char lease[128];
+	ADMIT(s, { .id = "d", .type = "t" }, { .id = "a", .retries = -1 }, { .id = "b", .needs = "ca" },
+	      { .id = "c", .needs = "cb,fd" }, { .id = "e", .needs = "cc" });
+	lease_and_settle(s, "a", "failed", "f");
+	scripts_lease(s, "t", 1, NULL, lease);
+	assert_string_equal(scripts_settle(s, "shop/d", lease, "completed", "1"), "c");
+	assert_string_equal(scripts_command(s, "retry|shop/a|1"), "p");
+	assert_status(s, "shop/b", 'b', "d");
+	assert_status(s, "shop/c", 's', "");
+	assert_status(s, "shop/e", 's', "");
+}
+
 static void an_update_moves_a_task_in_its_queue(void **state) {
 	struct scripts *s = *state;
 	char ids[64];
@@ -620,6 +634,7 @@ int main(void) {
 		TEST(cancel_ends_what_waits_and_asks_what_runs),
 		TEST(a_cancelled_running_task_whose_worker_is_lost_ends_cancelled),
 		TEST(retry_brings_back_a_task_and_with_cascade_what_was_skipped),
+		TEST(a_cascade_leaves_out_what_stays_impossible),
 		TEST(an_update_moves_a_task_in_its_queue),
 		TEST(a_paused_type_or_project_gives_nothing_until_it_is_resumed),
 	};

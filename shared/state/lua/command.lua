@@ -126,6 +126,22 @@ local function restart(t, reason)
   make_ready(t, { reason = reason })
 end
 
+-- Of those that would go along with t, the ones that another dependency keeps impossible stay as they are, and so do
+-- those that depend on them.
+local function drop_impossible(t, queue, again)
+  local kept, dropped = queue, 0
+  repeat
+    local list = { t }
+    for i = 2, #kept do
+      local _, impossible = count_unmet(kept[i], again)
+      if impossible then again[kept[i].number] = nil else list[#list + 1] = kept[i] end
+    end
+    dropped = #kept - #list
+    kept = list
+  until dropped == 0
+  return kept
+end
+
 local function retry(t, cascade)
   if not FINAL[t.status] or t.status == 'c' then return wrong(t, 'it is ' .. STATUS_WORD[t.status] .. ': only failed, cancelled and skipped tasks are retried') end
   local queue, again, at = { t }, { [t.number] = true }, 1
@@ -137,6 +153,7 @@ local function retry(t, cascade)
   end
   local _, impossible = count_unmet(t, again)
   if impossible then return wrong(t, 'its dependency ' .. impossible .. ' has ended: retry that one, with cascade') end
+  queue = drop_impossible(t, queue, again)
   for _, each in ipairs(queue) do
     take_back(each, again)
     each.left = count_unmet(each, again)
