@@ -25,22 +25,22 @@ static void answer(struct dispatcher *dispatcher, struct match_waiter *waiter) {
 	request_has_tasks(request, known ? STATUS_OK : STATUS_RETRY, why_any(dispatcher));
 }
 
-/* While the partitions are only busy, who was not asked for yet waits on. */
-static bool waits_on(struct dispatcher *dispatcher, struct match_waiter *waiter) {
+/* Its time has passed. Whose turn has not come because the partitions are busy waits on for a while. */
+static void answer_expired(struct dispatcher *dispatcher, struct match_waiter *waiter) {
 	int64_t now_us = loop_now(dispatcher->loop);
-	const struct request *request = request_of(waiter);
-	if (request->task_count > 0 || match_was_asked(waiter) || now_us - request->arrived_us >= WORD_PATIENCE_US)
-		return false;
-	waiter->deadline_us = now_us + TICK_US;
-	match_put_back(dispatcher->match, waiter);
-	return true;
+	if (!match_was_asked(waiter) && !dispatcher->stopping && !match_all_down(dispatcher->match) &&
+	    now_us - request_of(waiter)->arrived_us < WORD_PATIENCE_US) {
+		waiter->deadline_us = now_us + TICK_US;
+		match_put_back(dispatcher->match, waiter);
+		return;
+	}
+	answer(dispatcher, waiter);
 }
 
 void tick_answer_waiting(struct dispatcher *dispatcher) {
 	struct match_waiter *waiter;
 	while ((waiter = match_next_expired(dispatcher->match, loop_now(dispatcher->loop))) != NULL)
-		if (!waits_on(dispatcher, waiter))
-			answer(dispatcher, waiter);
+		answer_expired(dispatcher, waiter);
 	while ((waiter = match_next_cold(dispatcher->match)) != NULL)
 		answer(dispatcher, waiter);
 	while (dispatcher->stopping && (waiter = match_next_any(dispatcher->match)) != NULL)
