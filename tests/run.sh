@@ -15,13 +15,14 @@ total_failed=0
 count_passed=0
 count_failed=0
 
-# ctest says how many programs failed; cmocka's own lines say how many cases passed.
+# ctest says how many programs failed; cmocka's own lines say how many cases passed. Only lines with ctest's number in
+# front count: what failed is printed once more without it.
 run_ctest() {
 	local preset=$1 labels=$2 jobs=$3 log=$4 programs cases
 	ctest --preset "$preset" -L "$labels" -j "$jobs" --verbose --no-tests=ignore >"$log" 2>&1
 	local code=$?
-	count_passed=$(grep -cE '\[ +OK \]' "$log")
-	cases=$(grep -E '\[  FAILED  \] ' "$log" | grep -vcE 'listed below')
+	count_passed=$(grep -cE '^[0-9]+: \[ +OK \]' "$log")
+	cases=$(grep -E '^[0-9]+: \[  FAILED  \] ' "$log" | grep -vcE 'listed below')
 	programs=$(sed -nE 's/.*, ([0-9]+) tests? failed out of.*/\1/p' "$log" | tail -n 1)
 	# cmocka names a failed case twice: when it fails, and in its list at the end.
 	cases=$(((cases + 1) / 2))
