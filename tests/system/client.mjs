@@ -57,7 +57,7 @@ export class Client {
 	}
 
 	async close() {
-		await this.connection.close();
+		await this.connection?.close();
 	}
 
 	// Raw bytes in, the reply as it came out: { body, headers }.
@@ -102,7 +102,7 @@ export class Client {
 				return await this.ok(subject, request, { timeout });
 			} catch (error) {
 				const unknown = error instanceof Refused ? error.code === "unavailable" : error.code !== "ERR_ASSERTION";
-				if (!unknown || Date.now() > deadline) throw error;
+				if (!unknown || Date.now() > deadline || this.connection.isClosed()) throw error;
 				await new Promise((resolve) => setTimeout(resolve, 50));
 			}
 		}

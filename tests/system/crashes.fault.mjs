@@ -17,8 +17,8 @@ before(async () => {
 after(() => stack?.stop());
 
 for (const name of serviceNames) {
-	test(`kill -9 of one ${name}, then of all of them, loses nothing`, { timeout: 240000 }, async () => {
-		const load = await new Load(stack, fresh(name)).start();
+	test(`kill -9 of one ${name}, then of all of them, loses nothing`, { timeout: 240000 }, async (t) => {
+		const load = await new Load(stack, fresh(name)).start(t);
 		await stack.killService(name, 0);
 		await load.progress(200);
 		await stack.startService(name, 0);
@@ -29,8 +29,8 @@ for (const name of serviceNames) {
 	});
 }
 
-test("kill -9 of every service at once loses nothing", { timeout: 240000 }, async () => {
-	const load = await new Load(stack, fresh("all")).start();
+test("kill -9 of every service at once loses nothing", { timeout: 240000 }, async (t) => {
+	const load = await new Load(stack, fresh("all")).start(t);
 	const each = (action) => Promise.all(serviceNames.flatMap((name) => [0, 1].map((index) => action(name, index))));
 	for (let round = 0; round < 3; round++) {
 		await each((name, index) => stack.killService(name, index));
@@ -40,8 +40,8 @@ test("kill -9 of every service at once loses nothing", { timeout: 240000 }, asyn
 	await load.finish(witness);
 });
 
-test("a service that is asked to stop ends with code 0 and loses nothing", { timeout: 240000 }, async () => {
-	const load = await new Load(stack, fresh("stop")).start();
+test("a service that is asked to stop ends with code 0 and loses nothing", { timeout: 240000 }, async (t) => {
+	const load = await new Load(stack, fresh("stop")).start(t);
 	for (const name of serviceNames) {
 		const child = stack.services[name][0];
 		await stack.restartService(name, 0, "SIGTERM");
@@ -51,8 +51,9 @@ test("a service that is asked to stop ends with code 0 and loses nothing", { tim
 	await load.finish(witness);
 });
 
-test("what is enqueued while every service is down is done when they are back", { timeout: 120000 }, async () => {
+test("what is enqueued while every service is down is done when they are back", { timeout: 120000 }, async (t) => {
 	const client = await Client.open(stack.addresses);
+	t.after(() => client.close());
 	const { project, type } = fresh("down");
 	const each = (action) => Promise.all(serviceNames.flatMap((name) => [0, 1].map((index) => action(name, index))));
 	await each((name, index) => stack.killService(name, index));
@@ -63,7 +64,6 @@ test("what is enqueued while every service is down is done when they are back", 
 	await until("all 50 are pending", pending, { seconds: 60 });
 	const { tasks } = await client.work(type, { max: 100 });
 	assert.equal(tasks.length, 50);
-	await client.close();
 });
 
 test("the tables hold nothing that was set aside", async () => {

@@ -22,7 +22,9 @@ export class Load {
 		return this.ends.size;
 	}
 
-	async start() {
+	// The test is told to close it, so that a test that fails leaves nobody knocking.
+	async start(test) {
+		test.after(() => this.close());
 		this.clients = [];
 		for (let i = 0; i <= this.workerCount; i++) this.clients.push(await Client.open(this.stack.addresses));
 		const [submitter, ...workers] = this.clients;
@@ -82,7 +84,7 @@ export class Load {
 	async finish(witness) {
 		this.submitting = false;
 		await this.loops[0];
-		const told = () => this.failure || this.endedCount === this.accepted.size;
+		const told = () => this.failure !== null || this.endedCount === this.accepted.size;
 		// A settle whose answer was lost, and whose task was over before the repeat, is not in `ends`: ask MySQL, too.
 		const archived = async () => told() || (await this.archivedCount(witness)) === this.accepted.size;
 		await until("every accepted task has ended", archived, { seconds: 90, everyMs: 200 });
@@ -91,7 +93,13 @@ export class Load {
 		if (this.failure) throw this.failure;
 		await witness.ended(this.project, this.accepted.size, { seconds: 60 });
 		await this.verify(witness);
+	}
+
+	async close() {
+		this.submitting = this.working = false;
+		this.failure ??= new Error("closed");
 		await Promise.all(this.clients.map((client) => client.close()));
+		await Promise.all(this.loops);
 	}
 
 	async archivedCount(witness) {

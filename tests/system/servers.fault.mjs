@@ -18,8 +18,8 @@ before(async () => {
 after(() => stack?.stop());
 
 for (const name of ["redis", "nats", "mariadb"]) {
-	test(`kill -9 of ${name} and its return lose nothing`, { timeout: 240000 }, async () => {
-		const load = await new Load(stack, fresh(name)).start();
+	test(`kill -9 of ${name} and its return lose nothing`, { timeout: 240000 }, async (t) => {
+		const load = await new Load(stack, fresh(name)).start(t);
 		for (let round = 0; round < 2; round++) {
 			await stack[name].kill();
 			await stack[name].start();
@@ -29,8 +29,8 @@ for (const name of ["redis", "nats", "mariadb"]) {
 	});
 }
 
-test("an emptied Redis is rebuilt in the middle of everything", { timeout: 240000 }, async () => {
-	const load = await new Load(stack, fresh("flush")).start();
+test("an emptied Redis is rebuilt in the middle of everything", { timeout: 240000 }, async (t) => {
+	const load = await new Load(stack, fresh("flush")).start(t);
 	for (let round = 0; round < 3; round++) {
 		await witness.redisCli("FLUSHALL");
 		await load.progress(200, 90);
@@ -38,8 +38,9 @@ test("an emptied Redis is rebuilt in the middle of everything", { timeout: 24000
 	await load.finish(witness);
 });
 
-test("holds, pauses, waits and leases outlive an emptied Redis", { timeout: 120000 }, async () => {
+test("holds, pauses, waits and leases outlive an emptied Redis", { timeout: 120000 }, async (t) => {
 	const client = await Client.open(stack.addresses);
+	t.after(() => client.close());
 	const { project, type } = fresh("rebuilt");
 	await client.submitBatch(project, [
 		{ task_id: "running", priority: 10 }, { task_id: "waiting" }, { task_id: "blocked", dependencies: ["running"] },
@@ -61,11 +62,11 @@ test("holds, pauses, waits and leases outlive an emptied Redis", { timeout: 1200
 	assert.equal((await client.take(`${type}2`)).task_id, "paused");
 	const same = await client.ok("submit", { project, task_id: "waiting", task_type: type });
 	assert.equal(same.tasks[0].result, "duplicate");
-	await client.close();
 });
 
-test("without Redis requests are unavailable and history can still be read", { timeout: 120000 }, async () => {
+test("without Redis requests are unavailable and history can still be read", { timeout: 120000 }, async (t) => {
 	const client = await Client.open(stack.addresses);
+	t.after(() => client.close());
 	const { project } = fresh("away");
 	await client.submit(project, { task_id: "a", ack: "archived" });
 	await stack.redis.kill();
@@ -79,19 +80,18 @@ test("without Redis requests are unavailable and history can still be read", { t
 	}
 	const back = await client.stubborn("submit", { project, task_id: "b", task_type: "t" });
 	assert.equal(back.tasks[0].task_id, "b");
-	await client.close();
 });
 
-test("while MySQL is away work goes on, and is written down when it is back", { timeout: 180000 }, async () => {
-	const load = await new Load(stack, fresh("mysql")).start();
+test("while MySQL is away work goes on, and is written down when it is back", { timeout: 180000 }, async (t) => {
+	const load = await new Load(stack, fresh("mysql")).start(t);
 	await stack.mariadb.kill();
 	await load.progress(500);
 	await stack.mariadb.start();
 	await load.finish(witness);
 });
 
-test("servers that hang for a moment are waited for", { timeout: 180000 }, async () => {
-	const load = await new Load(stack, fresh("hang")).start();
+test("servers that hang for a moment are waited for", { timeout: 180000 }, async (t) => {
+	const load = await new Load(stack, fresh("hang")).start(t);
 	for (const server of [stack.redis, stack.nats, stack.mariadb]) {
 		server.child.kill("SIGSTOP");
 		const stopped = Date.now();

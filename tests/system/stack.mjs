@@ -96,7 +96,8 @@ export class Stack {
 			.join("\n");
 	}
 
-	async stop({ keep = false } = {}) {
+	// KEEP_STACK in the environment keeps the folder, for a look at its logs.
+	async stop({ keep = "KEEP_STACK" in process.env } = {}) {
 		const children = Object.values(this.services).flat();
 		await Promise.all(children.map((child) => endProcess(child, "SIGTERM")));
 		await Promise.all([this.nats, this.redis, this.mariadb].map((server) => server.kill("SIGTERM")));
