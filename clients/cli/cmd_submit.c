@@ -178,6 +178,9 @@ static int submit_run(struct cli *cli, const void *values) {
 	struct submission submission = { 0 };
 	struct error err = { 0 };
 	int code = EXIT_DONE;
+	if (submit->project != NULL && !id_is_token(slice_of(submit->project)))
+		return command_usage(&command_submit, "'%.80s' is no project name: 1 to 64 letters, digits, '_' or '-'",
+		                     submit->project);
 	if (gather(cli, submit, &submission, &err) != STATUS_OK || complete(&submission, &err) != STATUS_OK) {
 		fprintf(stderr, "corder: %s\n", err.message);
 		code = EXIT_USAGE;

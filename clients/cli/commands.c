@@ -94,7 +94,7 @@ void commands_help(const struct term *term) {
 	text_add(&out, "\nOne command in full: corder COMMAND --help. All of them, with the exit codes: man corder.\n"
 	               "New here? In one terminal 'corder up', in another:\n\n"
 	               "  corder submit --project demo --type shell --context '{\"command\":\"echo hello\"}'\n"
-	               "  corder work --type shell --exec 'sh -c \"$CORDER_CONTEXT_COMMAND\"' --until-idle\n"
+	               "  corder work --type shell --exec 'eval \"$CORDER_CONTEXT_COMMAND\"' --until-idle\n"
 	               "  corder list --project demo\n");
 	term_write(term, &out);
 	text_release(&out);

@@ -73,7 +73,7 @@ static int run(const struct command *command, int argc, char **argv) {
 			code = command->run(&cli, values);
 	}
 	client_close(&cli);
-	free(cli.arguments.words);
+	arguments_release(&cli.arguments);
 	free(values);
 	return fflush(stdout) == 0 ? code : EXIT_FAILED;
 }

@@ -31,15 +31,24 @@ static const struct option_row *find_row(const struct parse *parse, struct slice
 	return NULL;
 }
 
-static enum status set_list(char **field, const char *value) {
-	struct text joined = { 0 };
-	if (*field != NULL) {
-		text_add(&joined, *field);
-		text_add_char(&joined, ',');
+static void set_list(struct arguments *arguments, char **field, char *value) {
+	if (*field == NULL) {
+		*field = value;
+		return;
 	}
-	text_add(&joined, value);
+	struct text joined = { 0 };
+	text_printf(&joined, "%s,%s", *field, value);
 	*field = text_take(&joined);
-	return STATUS_OK;
+	arguments->joined = memory_resize(arguments->joined, arguments->joined_count + 1, sizeof(char *));
+	arguments->joined[arguments->joined_count++] = *field;
+}
+
+void arguments_release(struct arguments *arguments) {
+	for (size_t i = 0; i < arguments->joined_count; i++)
+		free(arguments->joined[i]);
+	free(arguments->joined);
+	free(arguments->words);
+	*arguments = (struct arguments){ 0 };
 }
 
 static enum status set_number(const struct option_row *row, double *field, const char *value, struct error *err) {
@@ -65,12 +74,13 @@ static enum status set_int(const struct option_row *row, int64_t *field, const c
 	return STATUS_OK;
 }
 
-static enum status set_value(const struct option_row *row, void *values, char *value, struct error *err) {
+static enum status set_value(const struct parse *parse, const struct option_row *row, void *values, char *value,
+                             struct error *err) {
 	char *field = (char *)values + row->offset;
 	switch (row->kind) {
 	case OPTION_FLAG: *(bool *)(void *)field = true; return STATUS_OK;
 	case OPTION_TEXT: *(char **)(void *)field = value; return STATUS_OK;
-	case OPTION_LIST: return set_list((char **)(void *)field, value);
+	case OPTION_LIST: set_list(parse->arguments, (char **)(void *)field, value); return STATUS_OK;
 	case OPTION_INT: return set_int(row, (int64_t *)(void *)field, value, err);
 	case OPTION_NUMBER: return set_number(row, (double *)(void *)field, value, err);
 	}
@@ -104,7 +114,7 @@ static enum status take_value(struct parse *parse, const struct option_row *row,
 			return fail(err, STATUS_REJECT, "--%s needs a value: --%s %s", row->name, row->name, row->value);
 		attached = parse->argv[++parse->at];
 	}
-	return set_value(row, values, attached, err);
+	return set_value(parse, row, values, attached, err);
 }
 
 static enum status parse_long(struct parse *parse, char *word, struct error *err) {
@@ -125,7 +135,7 @@ static enum status parse_letters(struct parse *parse, char *letters, struct erro
 			return fail(err, STATUS_REJECT, "unknown option -%c", *letters);
 		if (row->kind != OPTION_FLAG)
 			return take_value(parse, row, values, letters[1] != 0 ? letters + 1 : NULL, err);
-		set_value(row, values, NULL, err);
+		set_value(parse, row, values, NULL, err);
 	}
 	return STATUS_OK;
 }

@@ -35,6 +35,8 @@ struct arguments {
 	char **tail; /* after "--" */
 	size_t tail_count;
 	bool has_tail;
+	char **joined; /* values of lists that came in several pieces; owned */
+	size_t joined_count;
 };
 
 struct option_table {
@@ -46,6 +48,7 @@ struct option_table {
 /* Reads the words of argv into the tables' values. Each table is looked at in turn. STATUS_REJECT: a wrong option. */
 enum status options_parse(const struct option_table *tables, size_t table_count, int argc, char **argv,
                           struct arguments *arguments, struct error *err);
+void arguments_release(struct arguments *arguments); /* what the options' values borrow goes too, not argv */
 void options_help(const struct option_row *rows, size_t count, struct text *out);
 
 /* The name among `names` that was probably meant, or NULL. */

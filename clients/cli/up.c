@@ -19,7 +19,7 @@ enum { HTTP_PORT_PREFERRED = 8080, START_LIMIT_US = 120000000 };
 
 struct up_values {
 	const char *dir;
-	char *scale; /* owned */
+	const char *scale;
 	int64_t http;
 	bool servers_only, help;
 };
@@ -90,10 +90,9 @@ static enum status read_command_line(struct up *up, int argc, char **argv, struc
 	enum status status = options_parse(&table, 1, argc - 1, argv + 1, &arguments, err);
 	if (status == STATUS_OK && (arguments.count > 0 || arguments.tail_count > 0))
 		status = fail(err, STATUS_REJECT, "takes options only");
-	free(arguments.words);
 	if (status == STATUS_OK)
 		status = read_scale(up, values.scale, err);
-	free(values.scale);
+	arguments_release(&arguments);
 	const char *dir = getenv("CORDER_DIR");
 	up->dir_option = values.dir != NULL ? values.dir : dir != NULL && *dir != 0 ? dir : ".corder";
 	up->http_option = values.http;

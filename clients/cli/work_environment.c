@@ -1,5 +1,4 @@
 /* What a command finds in its environment: the task's names, the connection, and each plain member of its context. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +17,18 @@ static char *entry(const char *name, struct slice value) {
 	return text_take(&out);
 }
 
-/* CORDER_CONTEXT_<NAME>: upper case, everything but letters and digits becomes '_'. */
+/* Upper case; everything but letters and digits becomes '_'. */
+static char variable_char(char c) {
+	if (c >= 'a' && c <= 'z')
+		return (char)(c - 'a' + 'A');
+	return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c : '_';
+}
+
 static char *context_entry(struct slice name, struct slice value) {
 	struct text out = { 0 };
 	text_add(&out, "CORDER_CONTEXT_");
-	for (size_t i = 0; i < name.length; i++) {
-		unsigned char c = (unsigned char)name.bytes[i];
-		text_add_char(&out, isalnum(c) ? (char)toupper(c) : '_');
-	}
+	for (size_t i = 0; i < name.length; i++)
+		text_add_char(&out, variable_char(name.bytes[i]));
 	text_add_char(&out, '=');
 	text_add_slice(&out, value);
 	return text_take(&out);
