@@ -96,7 +96,9 @@ static void who_waited_for_a_task_that_is_skipped_as_it_comes_is_told(void **sta
 	struct scripts *s = *state;
 	ADMIT(s, { .id = "a", .retries = -1 }, { .id = "skip", .needs = "Clater" }, { .id = "any", .needs = "Xlater", .type = "t" });
 	lease_and_settle(s, "a", "failed", "f");
-	ADMIT(s, { .id = "later", .needs = "ca" }, { .id = "after", .needs = "xlater", .type = "t" });
+	ADMIT(s, { .id = "on-skip", .needs = "cskip" }, { .id = "later", .needs = "ca" },
+	      { .id = "after", .needs = "xlater", .type = "t" });
+	assert_status(s, "shop/on-skip", 's', "");
 	assert_status(s, "shop/later", 's', "");
 	assert_status(s, "shop/skip", 's', "");
 	assert_status(s, "shop/any", 'p', "");

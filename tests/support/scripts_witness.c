@@ -220,30 +220,36 @@ static void compare_queues(struct scripts *s, const struct witness *w) {
 	table_close(&keys);
 }
 
-/* For a person: the events of a task, and what it depends on. The name ends at a separator. */
-static void print_story(struct scripts *s, const char *violation) {
-	char name[300], pattern[300];
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(violation, "\x1f"), violation);
-	snprintf(pattern, sizeof(pattern), "\x1f%s\x1f", strchr(name, '/') + 1);
-	struct answer edges = scripts_call(s, s->state, &state_script_read, (const char *[]){ "edges", name, "100" }, 3);
-	for (size_t i = 1; i < edges.reply.count; i++)
-		print_message("%s%s", said_at(&edges.reply, i), i % 3 == 0 ? "; " : " ");
-	answer_release(&edges);
+static void print_events(struct scripts *s, const char *task_id) {
 	struct said entries = scripts_redis(s, "XRANGE {p0}:ob - +");
 	for (size_t i = 0; i < entries.count; i++) {
 		struct slice rest = slice_of(entries.items[i].items[1].items[3].text);
 		while (rest.bytes != NULL) {
-			char *record = slice_copy(slice_cut(&rest, RECORD_RS));
-			bool ours = strstr(record, pattern) != NULL;
-			for (char *c = record; *c != '\0'; c++)
+			struct record record;
+			char *bytes = slice_copy(slice_cut(&rest, RECORD_RS));
+			bool ours = record_parse(slice_of(bytes), &record) && slice_is(record.task_id, task_id);
+			for (char *c = bytes; *c != '\0'; c++)
 				*c = *c == '\x1f' ? '|' : *c;
 			if (ours)
-				print_message("\n%s", record);
-			free(record);
+				print_message("  %s\n", bytes);
+			free(bytes);
 		}
 	}
-	print_message("\n");
 	said_release(&entries);
+}
+
+/* For a person: the events of a task that is stuck, and of what it depends on. The name ends at a separator. */
+static void print_story(struct scripts *s, const char *violation) {
+	char name[300];
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(violation, "\x1f"), violation);
+	struct answer edges = scripts_call(s, s->state, &state_script_read, (const char *[]){ "edges", name, "100" }, 3);
+	print_events(s, strchr(name, '/') + 1);
+	for (size_t i = 1; i < edges.reply.count && *said_at(&edges.reply, i) != '\0'; i += 3) {
+		print_message("%s, which is %s, should be %s\n", said_at(&edges.reply, i), said_at(&edges.reply, i + 1),
+		              said_at(&edges.reply, i + 2));
+		print_events(s, said_at(&edges.reply, i));
+	}
+	answer_release(&edges);
 }
 
 static void audit(struct scripts *s) {

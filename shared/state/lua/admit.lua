@@ -255,10 +255,11 @@ local function link(t, r)
     local n = ids[need.name]
     if type(n) == 'number' then
       local edge = pack(EDGE, t.number, string.byte(need.condition))
-      put(append, prefix .. 'd:' .. number_text(n), edge)
       list[#list + 1] = pack(EDGE, n, string.byte(need.condition))
       local parent = tasks[n]
-      if not FINAL[parent.status] or parent.flags % 4 >= FLAG_RELEASING then
+      local is_open = not FINAL[parent.status] or parent.flags % 4 >= FLAG_RELEASING
+      put(is_open and append or append_untold, prefix .. 'd:' .. number_text(n), edge)
+      if is_open then
         t.left = t.left + 1
       elseif not HOLDS[need.condition][parent.status] and t.policy ~= 2 then
         t.left = t.left + 1
@@ -283,9 +284,8 @@ local function adopt(t, name)
   if not waiting then return end
   awaited[name] = nil
   call('HDEL', prefix .. 'fw', name)
-  -- At once, not in `append`: should the task be skipped in this very call, tell_dependents() must find them.
   for _, edge in ipairs(waiting) do
-    call('APPEND', prefix .. 'd:' .. number_text(t.number), pack(EDGE, edge[1], string.byte(edge[2])))
+    put(append, prefix .. 'd:' .. number_text(t.number), pack(EDGE, edge[1], string.byte(edge[2])))
     local field = number_text(edge[1])
     local old = call('HGET', prefix .. 'e', field) or ''
     call('HSET', prefix .. 'e', field, old .. pack(EDGE, t.number, string.byte(edge[2])))

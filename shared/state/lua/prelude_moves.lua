@@ -262,6 +262,8 @@ end
 
 -- Writes the queues, so that what has become ready can be leased in this same call.
 local function flush_queues()
+  for key, bytes in pairs(append) do call('APPEND', key, table.concat(bytes)) end
+  append = {}
   tell_dependents()
   promote_waiters()
   for key, words in pairs(zrem) do call_many('ZREM', key, words) end
@@ -280,7 +282,7 @@ local function write_states()
   end
   call_many('HSET', prefix .. 't', states)
   for key, words in pairs(hset) do call_many('HSET', key, words) end
-  for key, bytes in pairs(append) do call('APPEND', key, table.concat(bytes)) end
+  for key, bytes in pairs(append_untold) do call('APPEND', key, table.concat(bytes)) end
   for key, words in pairs(pushed) do call_many('RPUSH', key, words) end
   for name, by in pairs(hincr) do
     if by ~= 0 then call('HINCRBY', prefix .. 'c', name, by) end
