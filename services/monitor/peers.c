@@ -145,7 +145,7 @@ void peers_facts(const struct peers *peers, struct health_facts *facts) {
 		const struct peer *peer = value;
 		int64_t violations = json_int(json_member(json_member(data_of(peer), "counters"), "audit_violations"), 0);
 		facts->violations = violations > facts->violations ? violations : facts->violations; /* all look at the same */
-		if (peer->program >= HEALTH_SERVICES) /* a monitor */
+		if (peer->program >= HEALTH_SERVICES)                                                /* a monitor */
 			continue;
 		facts->instances[peer->program]++;
 		facts->unwell[peer->program] += !is_well(peer);

@@ -409,8 +409,7 @@ static void many_clients_at_once_are_all_answered(void **state) {
 static void a_silent_database_holds_up_lists_only_for_a_while(void **state) {
 	struct fixture *f = *state;
 	server_pause(f->mariadb);
-	assert_int_equal(get(f, "/api/v1/tasks"), 503);
-	expect(f->body.bytes, "\"code\":\"unavailable\"");
+	await_http(f, "/api/v1/tasks", 503, "\"code\":\"unavailable\"");
 	assert_int_equal(get(f, "/api/v1/status"), 200);
 	expect(f->body.bytes, "\"pending_count\":");
 	server_resume(f->mariadb);
