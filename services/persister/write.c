@@ -23,7 +23,7 @@ static const struct {
 	                   "" },
 	[SHEET_NEW_TASKS] = { "INSERT INTO tasks(" STATE_COLUMNS ",batch_id,created_at,service_name,max_retries,timeout,"
 	                      "not_before,estimated_duration,flags,backoff,concurrency_key,concurrency_limit,spec_hash,"
-	                      "traceparent,dependencies,execution_context)VALUES",
+	                      "traceparent,dependencies,execution_context,reserve)VALUES",
 	                      "" },
 	[SHEET_KNOWN_TASKS] = { "INSERT INTO tasks(" STATE_COLUMNS ")VALUES",
 	                        "ON DUPLICATE KEY UPDATE status=VALUES(status),version=VALUES(version),"
@@ -38,14 +38,14 @@ static const struct {
 	                        "error_message=IF(VALUES(status)='completed',NULL,IF(VALUES(error_code)IS NULL,"
 	                        "error_message,VALUES(error_message))),"
 	                        "error_code=IF(VALUES(status)='completed',NULL,COALESCE(VALUES(error_code),error_code)),"
-	                        "because=VALUES(because),result=VALUES(result)" },
+	                        "because=VALUES(because),result=VALUES(result),reserve=NULL" },
 	[SHEET_DEPENDENCIES] = { "INSERT INTO task_dependencies(partition_id,number,position,project,task_id,"
 	                         "dependency_id,`condition`,future)VALUES",
 	                         "" },
 	[SHEET_ATTEMPTS] = { "INSERT INTO task_attempts(partition_id,number,attempt,worker,started_at,finished_at,outcome,"
-	                     "error_code,error_message)VALUES",
+	                     "error_code,error_message,reserve)VALUES",
 	                     "ON DUPLICATE KEY UPDATE finished_at=VALUES(finished_at),outcome=VALUES(outcome),"
-	                     "error_code=VALUES(error_code),error_message=VALUES(error_message)" },
+	                     "error_code=VALUES(error_code),error_message=VALUES(error_message),reserve=NULL" },
 };
 
 /* ENUM columns take the place of the word as a number, which is shorter to send and cheaper to read. */
@@ -187,6 +187,15 @@ static void add_specification(struct rows *rows, const struct record *first) {
 	cell_text_or_null(rows, s.execution_context);
 }
 
+/* See the column's comment. A task that runs or has ended has its size already. */
+static void add_reserve(struct rows *rows, char status) {
+	static const char spaces[] = "                                                                        ";
+	if (status == RECORD_RUNNING || record_is_final(status))
+		cell_null(rows);
+	else
+		cell_text(rows, (struct slice){ spaces, sizeof(spaces) - 1 });
+}
+
 static void write_new_tasks(struct rows *rows, const struct changes *changes) {
 	for (size_t i = 0; i < changes->task_count; i++) {
 		const struct task_change *task = &changes->tasks[i];
@@ -194,6 +203,7 @@ static void write_new_tasks(struct rows *rows, const struct changes *changes) {
 			continue;
 		add_state(rows, changes, task);
 		add_specification(rows, &changes->events[task->first].record);
+		add_reserve(rows, changes->events[task->last].record.status);
 		rows_next(rows);
 	}
 }
@@ -248,6 +258,7 @@ static void write_attempts(struct rows *rows, const struct changes *changes) {
 		cell_id_or_null(rows, slice_of(attempt->outcome));
 		cell_id_or_null(rows, attempt->error_code);
 		cell_json_or_null(rows, attempt->error_message);
+		cell_id_or_null(rows, attempt->finished_at_us ? nothing : SLICE("         "));
 		rows_next(rows);
 	}
 }

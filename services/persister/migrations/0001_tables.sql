@@ -58,6 +58,8 @@ CREATE TABLE IF NOT EXISTS tasks (
 		COMMENT 'c completed, f failed, x finished before each id; upper case: may come later',
 	execution_context  LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
 	result             LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+	reserve            VARBINARY(72) NULL
+		COMMENT 'room for what the first lease adds: a row that grows would have to move, which costs as much as writing it',
 	PRIMARY KEY (partition_id, number),
 	UNIQUE KEY task (project, task_id)
 ) ENGINE=InnoDB;
@@ -113,6 +115,7 @@ CREATE TABLE IF NOT EXISTS task_attempts (
 	outcome       ENUM('completed','failed','cancelled','released','timeout','worker_lost') NULL,
 	error_code    VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
 	error_message TEXT CHARACTER SET utf8mb4 NULL,
+	reserve       VARBINARY(9) NULL COMMENT 'room for what the end adds, as in tasks',
 	PRIMARY KEY (partition_id, number, attempt)
 ) ENGINE=InnoDB;
 
