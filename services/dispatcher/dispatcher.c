@@ -114,6 +114,8 @@ void dispatcher_close(struct service *service) {
 	free(dispatcher);
 }
 
+enum { TYPES_TOLD = 1000 }; /* in STATS, which has to fit into a message */
+
 enum status dispatcher_health(struct service *service, struct text *members, struct error *reason) {
 	const struct dispatcher *dispatcher = service_own(service);
 	size_t marks = 0;
@@ -128,5 +130,7 @@ enum status dispatcher_health(struct service *service, struct text *members, str
 	}
 	text_printf(members, ",\"waiting\":%zu,\"requests\":%zu,\"unlogged\":%zu", match_waiting(dispatcher->match),
 	            dispatcher->request_count, marks);
+	text_add(members, ",\"waiting_types\":");
+	match_add_types(dispatcher->match, members, TYPES_TOLD);
 	return status;
 }

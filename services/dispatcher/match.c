@@ -224,6 +224,22 @@ size_t match_waiting(const struct match *match) {
 	return match->waiting;
 }
 
+void match_add_types(const struct match *match, struct text *out, size_t most) {
+	size_t at = 0, count = 0;
+	struct slice name;
+	void *value;
+	text_add_char(out, '{');
+	while (count < most && table_next(match->types, &at, &name, &value)) {
+		const struct match_type *type = value;
+		if (type->in_line + type->in_call == 0)
+			continue;
+		text_add(out, count++ > 0 ? ",\"" : "\"");
+		text_add_slice(out, name);
+		text_printf(out, "\":%zu", type->in_line + type->in_call);
+	}
+	text_add_char(out, '}');
+}
+
 /* One call ----------------------------------------------------------------------------------------------------------- */
 
 void match_begin(struct match *match, int64_t partition) {

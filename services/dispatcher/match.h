@@ -39,6 +39,8 @@ void match_close(struct match **match); /* the waiters are the caller's */
 void match_add(struct match *match, struct match_waiter *waiter, struct slice type);
 void match_remove(struct match *match, struct match_waiter *waiter); /* wherever it is */
 size_t match_waiting(const struct match *match);                     /* in lines and in calls */
+/* Appends {"type": how many wait for it, …}, at most so many types. */
+void match_add_types(const struct match *match, struct text *out, size_t most);
 
 /* A partition's ready queue of this type may hold something. False when nobody here wants it. */
 bool match_wake(struct match *match, struct slice type, int64_t partition);

@@ -34,7 +34,7 @@ const struct setting monitor_setting_rows[] = {
 	  "A question to MySQL that takes longer is given up, and answered `unavailable`." },
 	{ "CORDER_MONITOR_MAX_QUESTIONS", SETTING_INT, FIELD(max_questions), "1000", 1, 100000, "requests",
 	  "So many questions may be under way at once; more are answered `unavailable`." },
-	{ "CORDER_AGE_WEIGHT", SETTING_INT, FIELD(age_weight), "1", 1, 1000000, "points",
+	{ "CORDER_AGE_WEIGHT", SETTING_INT, FIELD(age_weight), "1", 1, 1000, "points",
 	  "What an hour of waiting adds to a task's score; the same for all services." },
 	{ "CORDER_PEERS_INTERVAL_MS", SETTING_INT, FIELD(peers_interval_ms), "2000", 100, 60000, "ms",
 	  "So often the other services are asked how they are." },

@@ -7,6 +7,7 @@
 #include "peers.h"
 #include "reasons.h"
 #include "rows.h"
+#include "snapshot.h"
 #include "subjects/subjects.h"
 
 struct explain {
@@ -28,10 +29,18 @@ static void refuse(struct question *question, enum status status, const struct e
 	question_fail_status(question, status, err);
 }
 
+/* A worker of the type waits, or holds a task of it. */
+static void count_workers(struct monitor *monitor, struct explain *explain) {
+	const struct snapshot_view *snapshot = snapshot_view(monitor->snapshot);
+	struct slice task_type = explain->view.task_type;
+	struct reasons_input *input = &explain->input;
+	input->workers_known = snapshot->has_live && peers_workers(monitor->peers, task_type, &input->workers);
+	input->workers += tally_type_count(&snapshot->tally, task_type, TALLY_RUNNING);
+}
+
 static void answer(struct question *question) {
 	struct explain *explain = question->own;
-	explain->input.workers_known =
-		peers_workers(question->monitor->peers, explain->view.task_type, &explain->input.workers);
+	count_workers(question->monitor, explain);
 	explain->input.hour_weight = (double)question->monitor->settings->age_weight;
 	reasons_add_json(&question->out, &explain->input);
 	release(explain);
@@ -67,7 +76,12 @@ static void ask_edges(struct question *question) {
 	              question);
 }
 
-/* 3: the place in the queue, or who holds the key */
+/* 3: the place in the queue (and the counts, which say whether anybody works on the type), or how busy the key is */
+static void on_counts(void *context, struct monitor *monitor) {
+	(void)monitor;
+	ask_edges(context);
+}
+
 static void on_place(void *context, enum status status, struct live_reply *reply, const struct error *err) {
 	struct question *question = context;
 	struct explain *explain = question->own;
@@ -77,7 +91,7 @@ static void on_place(void *context, enum status status, struct live_reply *reply
 	}
 	explain->input.position = live_text(reply, 0).bytes != NULL ? live_int(reply, 0) + 1 : 0;
 	live_free(&reply);
-	ask_edges(question);
+	snapshot_refresh(question->monitor->snapshot, on_counts, question);
 }
 
 static void on_key(void *context, enum status status, struct live_reply *reply, const struct error *err) {

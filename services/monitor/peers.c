@@ -160,7 +160,7 @@ bool peers_workers(const struct peers *peers, struct slice task_type, int64_t *w
 	char *name = slice_copy(task_type);
 	*workers = 0;
 	while (table_next(peers->by_id, &at, &id, &value)) {
-		struct json_value waiting = json_member(data_of(value), "workers");
+		struct json_value waiting = json_member(data_of(value), "waiting_types");
 		known = known || json_present(waiting);
 		*workers += json_int(json_member(waiting, name), 0);
 	}

@@ -11,7 +11,7 @@ enum status peers_open(struct monitor *monitor, struct peers **peers, struct err
 void peers_close(struct peers **peers);
 /* Fills instances, unwell and violations. */
 void peers_facts(const struct peers *peers, struct health_facts *facts);
-/* How many work requests for the type wait or were there lately; false when no dispatcher says so. */
+/* How many work requests for the type waited when the dispatchers were asked last; false when none has said so. */
 bool peers_workers(const struct peers *peers, struct slice task_type, int64_t *workers);
 /* Appends metrics of the Prometheus text format. */
 void peers_add_metrics(const struct peers *peers, struct text *out);

@@ -154,7 +154,7 @@ static void add_queue(struct writer *writer, const struct reasons_input *input) 
 		return;
 	struct text message = { 0 };
 	if (input->workers_known && input->workers == 0)
-		add_simple(writer, "no_workers", "No worker has asked for its type lately.");
+		add_simple(writer, "no_workers", "No worker waits for its type, and none holds a task of it.");
 	if (input->position == 1)
 		text_add(&message, "It is ready, and next in the queue of its type.");
 	else if (input->position > 1)

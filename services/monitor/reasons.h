@@ -12,7 +12,7 @@ struct reasons_input {
 	int64_t key_running, key_waiting; /* tasks with its concurrency key */
 	int64_t position;                 /* in the ready queue of its type, 1 is next; 0: not in it */
 	bool workers_known;
-	int64_t workers; /* that asked for its type lately, or hold a lease of it */
+	int64_t workers; /* that wait for its type, or hold a task of it */
 	int64_t now_us;
 	double hour_weight;
 };

@@ -79,6 +79,14 @@ struct tally_counts tally_sum(const struct tally *tally, struct slice project) {
 	return sum;
 }
 
+int64_t tally_type_count(const struct tally *tally, struct slice task_type, enum tally_status status) {
+	int64_t sum = 0;
+	for (size_t i = 0; i < tally->row_count; i++)
+		if (slice_equal(task_type, tally->rows[i].task_type))
+			sum += tally->rows[i].counts.of[status];
+	return sum;
+}
+
 bool tally_paused(const struct tally *tally, struct slice project, struct slice task_type) {
 	for (size_t i = 0; i < tally->pause_count; i++) {
 		const struct tally_pause *pause = &tally->pauses[i];

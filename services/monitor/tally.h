@@ -53,6 +53,7 @@ void tally_release(struct tally *tally);
 
 /* An empty project means all. */
 struct tally_counts tally_sum(const struct tally *tally, struct slice project);
+int64_t tally_type_count(const struct tally *tally, struct slice task_type, enum tally_status status);
 bool tally_paused(const struct tally *tally, struct slice project, struct slice task_type);
 
 /* One type's sums over the projects asked for; made by tally_types, in order of names; free() the list. */

@@ -238,6 +238,7 @@ static void http_and_nats_give_one_answer(void **state) {
 	}
 	assert_int_equal(get(f, "/api/v1/tasks/shop/first/explain"), 200);
 	expect(f->body.bytes, "\"position\":1,\"score\":515");
+	await_http(f, "/api/v1/tasks/shop/first/explain", 200, "\"kind\":\"no_workers\"");
 	assert_int_equal(get(f, "/api/v1/executable?task_type=coding&limit=1"), 200);
 	expect(f->body.bytes, "\"task_id\":\"first\"");
 	assert_int_equal(get(f, "/api/v1/executable?project=shop"), 200);
