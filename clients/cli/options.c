@@ -208,7 +208,7 @@ const char *options_nearest(const char *word, const char *const *names, size_t c
 	for (size_t i = 0; i < count; i++)
 		if (strlen(word) >= 3 && strncmp(word, names[i], strlen(word)) == 0)
 			return names[i];
-	size_t best_distance = strlen(word) <= 4 ? 2 : 3;
+	size_t best_distance = strlen(word) <= 3 ? 2 : 3;
 	for (size_t i = 0; i < count; i++) {
 		size_t d = distance(word, names[i]);
 		if (d < best_distance) {
