@@ -61,7 +61,8 @@ CREATE TABLE IF NOT EXISTS tasks (
 	reserve            VARBINARY(72) NULL
 		COMMENT 'room for what the first lease adds: a row that grows would have to move, which costs as much as writing it',
 	PRIMARY KEY (partition_id, number),
-	UNIQUE KEY task (project, task_id)
+	UNIQUE KEY task (project, task_id),
+	KEY batch (project, batch_id) COMMENT 'commands, lists and timelines of a batch; costs 2 us a task'
 ) ENGINE=InnoDB;
 
 -- Everything that happened, in order; never changed.
