@@ -1,0 +1,3 @@
+#!/bin/sh
+# A worker in shell: the command runs once a task, its context on stdin and in the environment; what it prints is the result.
+exec corder work --type hello --exec 'printf "{\"said\": \"hello %s\"}" "${CORDER_CONTEXT_NAME:-world}"'
