@@ -246,7 +246,7 @@ local function lease_all(from)
       list[n + 1], list[n + 2], list[n + 3], list[n + 4], list[n + 5] = fields[at], t.project, t.task_id, t.type, t.batch
       list[n + 6], list[n + 7], list[n + 8], list[n + 9] = number_text(t.priority), number_text(t.attempt), number_text(t.retries), t.lease
       list[n + 10] = number_text(t.due)
-      list[n + 11] = format('%.0f %.0f %.0f %.0f', t.created, t.ready, t.started, t.version)
+      list[n + 11] = format('%d %d %d %d', t.created, t.ready, t.started, t.version)
       list[n + 12], list[n + 13] = payloads[at] or '', t.inputs or ''
     end
     reply[#reply + 1] = list
