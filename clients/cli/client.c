@@ -52,6 +52,8 @@ int client_signal_count(void) {
 
 bool client_turn(struct cli *cli, int64_t wait_us) {
 	loop_turn(cli->loop, wait_us);
+	if (ferror(stdout)) /* nobody reads any more: `corder events | head` */
+		signals_seen = 1;
 	return !client_interrupted();
 }
 

@@ -14,6 +14,8 @@ struct status_options {
 	bool watch;
 };
 
+enum { COUNT_COLUMNS = 23 };
+
 static enum shade health_shade(struct slice health) {
 	return slice_is(health, "ok") ? SHADE_GREEN : slice_is(health, "degraded") ? SHADE_YELLOW : SHADE_RED;
 }
@@ -39,14 +41,15 @@ static void add_health(const struct term *term, struct text *out, struct json_va
 static void add_counts(const struct term *term, struct text *out, struct json_value root) {
 	static const char *const words[] = { "pending", "running", "completed", "failed",
 		                                 "blocked", "retry",   "skipped",   "cancelled" };
+	size_t in_row = !term->live || term->width >= 4 * COUNT_COLUMNS ? 4 : term->width >= 2 * COUNT_COLUMNS ? 2 : 1;
 	for (size_t i = 0; i < COUNT(words); i++) {
 		char name[32];
 		snprintf(name, sizeof name, "%s_count", words[i]);
 		int64_t count = json_int(json_member(root, name), 0);
 		enum shade shade = count > 0 ? term_status_shade(slice_of(words[i])) : SHADE_DIM;
-		term_say(term, out, SHADE_DIM, i % 4 == 0 ? "  %-10s" : "   %-10s", words[i]);
+		term_say(term, out, SHADE_DIM, i % in_row == 0 ? "  %-10s" : "   %-10s", words[i]);
 		term_say(term, out, shade, "%10lld", (long long)count);
-		if (i % 4 == 3)
+		if (i % in_row == in_row - 1)
 			text_add_char(out, '\n');
 	}
 }
