@@ -79,8 +79,12 @@ export class Client {
 		return check(body.ok ? replySchema(subject, request) : "error-reply", body, subject);
 	}
 
-	// A valid request that has to be answered ok.
-	async ok(subject, request, options = {}) {
+	// A valid request that has to be answered ok; a patient client takes "unavailable" for "again".
+	ok(subject, request, options = {}) {
+		return this.patient ? this.stubborn(subject, request, options) : this.okAtOnce(subject, request, options);
+	}
+
+	async okAtOnce(subject, request, options) {
 		check(schemaOfSubject(subject), request, `request to ${subject}`);
 		const reply = await this.ask(subject, request, options);
 		if (!reply.ok) throw new Refused(subject, reply.error);
@@ -99,7 +103,7 @@ export class Client {
 		const deadline = Date.now() + seconds * 1000;
 		for (;;) {
 			try {
-				return await this.ok(subject, request, { timeout });
+				return await this.okAtOnce(subject, request, { timeout });
 			} catch (error) {
 				const unknown = error instanceof Refused ? error.code === "unavailable" : error.code !== "ERR_ASSERTION";
 				if (!unknown || Date.now() > deadline || this.connection.isClosed()) throw error;

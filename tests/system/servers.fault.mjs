@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Client } from "./client.mjs";
 import { Load } from "./load.mjs";
-import { fresh } from "./setup.mjs";
+import { fresh, range } from "./setup.mjs";
 import { Stack } from "./stack.mjs";
 import { until } from "./wait.mjs";
 import { Witness } from "./witness.mjs";
@@ -16,6 +16,14 @@ before(async () => {
 	witness = new Witness(stack.addresses);
 }, { timeout: 120000 });
 after(() => stack?.stop());
+
+// What one test broke may still be coming back when the next begins.
+async function patientClient(t) {
+	const client = await Client.open(stack.addresses);
+	client.patient = true;
+	t.after(() => client.close());
+	return client;
+}
 
 for (const name of ["redis", "nats", "mariadb"]) {
 	test(`kill -9 of ${name} and its return lose nothing`, { timeout: 240000 }, async (t) => {
@@ -39,8 +47,7 @@ test("an emptied Redis is rebuilt in the middle of everything", { timeout: 24000
 });
 
 test("holds, pauses, waits and leases outlive an emptied Redis", { timeout: 120000 }, async (t) => {
-	const client = await Client.open(stack.addresses);
-	t.after(() => client.close());
+	const client = await patientClient(t);
 	const { project, type } = fresh("rebuilt");
 	await client.submitBatch(project, [
 		{ task_id: "running", priority: 10 }, { task_id: "waiting" }, { task_id: "blocked", dependencies: ["running"] },
@@ -65,8 +72,7 @@ test("holds, pauses, waits and leases outlive an emptied Redis", { timeout: 1200
 });
 
 test("without Redis requests are unavailable and history can still be read", { timeout: 120000 }, async (t) => {
-	const client = await Client.open(stack.addresses);
-	t.after(() => client.close());
+	const client = await patientClient(t);
 	const { project } = fresh("away");
 	await client.submit(project, { task_id: "a", ack: "archived" });
 	await stack.redis.kill();
@@ -83,11 +89,23 @@ test("without Redis requests are unavailable and history can still be read", { t
 });
 
 test("while MySQL is away work goes on, and is written down when it is back", { timeout: 180000 }, async (t) => {
-	const load = await new Load(stack, fresh("mysql")).start(t);
+	const client = await patientClient(t);
+	const { project, type } = fresh("mysql");
+	const tasks = range(500).map((n) => ({ task_id: `t${n}`, dependencies: n >= 50 ? [`t${n - 50}`] : [] }));
+	await client.submitBatch(project, tasks);
 	await stack.mariadb.kill();
-	await load.progress(500);
-	await stack.mariadb.start();
-	await load.finish(witness);
+	try {
+		let done = [];
+		for (let ended = 0; ended < 500;) {
+			const reply = await client.stubborn(`work.${type}`, { worker: "w1", max: 50, wait_ms: 1000, done });
+			ended += reply.done.filter(({ ok }) => ok).length;
+			done = reply.tasks.map(({ task_id, lease }) => ({ project, task_id, lease, outcome: "completed" }));
+		}
+	} finally {
+		await stack.mariadb.start();
+	}
+	await witness.ended(project, 500, { seconds: 60 });
+	assert.deepEqual(await witness.problems(project), []);
 });
 
 test("servers that hang for a moment are waited for", { timeout: 180000 }, async (t) => {
@@ -95,8 +113,11 @@ test("servers that hang for a moment are waited for", { timeout: 180000 }, async
 	for (const server of [stack.redis, stack.nats, stack.mariadb]) {
 		server.child.kill("SIGSTOP");
 		const stopped = Date.now();
-		await until("four seconds have passed", () => Date.now() - stopped > 4000, { everyMs: 100 });
-		server.child.kill("SIGCONT");
+		try {
+			await until("four seconds have passed", () => Date.now() - stopped > 4000, { everyMs: 100 });
+		} finally {
+			server.child.kill("SIGCONT");
+		}
 		await load.progress(100, 90);
 	}
 	await load.finish(witness);
