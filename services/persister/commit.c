@@ -1,7 +1,6 @@
 /* The transaction of a batch: position by compare-and-set, rows, COMMIT; in one packet of text when it is small, else a
  * packet of arrays a table. A lost connection says nothing about a COMMIT, so that after one the position is read again;
  * what the database has decides. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,8 +53,7 @@ static void on_committed(void *context, enum status status, unsigned error_numbe
 		partition->persister->counters.conflicts++;
 		partition_passive(partition);
 	} else if (status == STATUS_RETRY) {
-		snprintf(partition->trouble, sizeof(partition->trouble), "%s", err->message);
-		partition_load(partition);
+		partition_retry(partition, err->message);
 	} else {
 		partition_stopped(partition, "the database refuses the rows: %s", err->message);
 	}

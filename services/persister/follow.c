@@ -92,13 +92,13 @@ static void on_info(void *context, enum status status, const struct stream_state
 	partition->asking_info = false;
 	if (partition->state != PARTITION_FOLLOW)
 		return;
-	if (status != STATUS_OK) {
-		snprintf(partition->trouble, sizeof(partition->trouble), "%s: %s", partition->stream,
-		         status == STATUS_REJECT ? "the stream does not exist yet; a scheduler makes it"
-		                                 : "NATS does not answer");
+	partition->stream_trouble = NULL;
+	if (status == STATUS_REJECT)
+		partition->stream_trouble = "its stream does not exist yet; a scheduler makes it";
+	else if (status != STATUS_OK)
+		partition->stream_trouble = "JetStream does not answer";
+	if (status != STATUS_OK)
 		return;
-	}
-	partition_fine(partition);
 	bool lost = state->last_sequence + 1 < partition->next_take || state->first_sequence > partition->next_take;
 	bool missing = partition->missing;
 	partition->head = state->last_sequence;

@@ -116,10 +116,16 @@ void gather(struct partition *partition) {
 		commit_start(partition);
 		return;
 	}
-	if (partition->wants_search)
+	if (partition->state != PARTITION_FOLLOW)
+		return;
+	if (partition->wants_search) {
 		search_start(partition);
-	else if (partition->cursor.stream_seq != partition->position.stream_seq && partition->state == PARTITION_FOLLOW) {
+		return;
+	}
+	if (partition->cursor.stream_seq != partition->position.stream_seq) {
 		partition->position.stream_seq = partition->cursor.stream_seq; /* nothing new in them: nothing to write */
 		follow_release(partition, partition->next_take);
 	}
+	if (partition->next_take > partition->head)
+		partition_fine(partition);
 }

@@ -85,6 +85,12 @@ static void on_loaded(void *context, enum status status, unsigned error_number, 
 	follow_look(partition);
 }
 
+/* Not at once: a database that refuses (read-only, full) is not asked in a circle. */
+void partition_retry(struct partition *partition, const char *why) {
+	snprintf(partition->trouble, sizeof(partition->trouble), "%s", why);
+	enter(partition, PARTITION_LOAD);
+}
+
 void partition_load(struct partition *partition) {
 	enter(partition, PARTITION_LOAD);
 	if (partition->loading || partition->persister->stopping || !db_connected(partition->persister->db))

@@ -150,8 +150,11 @@ enum status persister_health(const struct persister *persister, struct error *re
 		return fail(reason, STATUS_RETRY, "the database is away");
 	if (!persister->migrated)
 		return fail(reason, STATUS_RETRY, "%s", *persister->trouble ? persister->trouble : "the tables are being made");
-	for (int64_t i = 0; i < persister->options.partitions; i++)
-		if (persister->partitions[i].trouble[0])
-			return fail(reason, STATUS_RETRY, "partition %lld: %s", (long long)i, persister->partitions[i].trouble);
+	for (int64_t i = 0; i < persister->options.partitions; i++) {
+		const struct partition *partition = &persister->partitions[i];
+		const char *trouble = partition->trouble[0] ? partition->trouble : partition->stream_trouble;
+		if (trouble)
+			return fail(reason, STATUS_RETRY, "partition %lld: %s", (long long)i, trouble);
+	}
 	return STATUS_OK;
 }

@@ -80,7 +80,8 @@ struct partition {
 	enum partition_state state;
 	bool loading;
 	int64_t state_since_us;
-	char trouble[320]; /* why health is not ok, or "" */
+	char trouble[320];          /* why nothing is written, or ""; until something is, or all is */
+	const char *stream_trouble; /* why nothing is read, or NULL */
 
 	struct position position; /* what the database has, as far as we know */
 	struct position cursor;   /* what was gathered beyond it */
@@ -170,7 +171,8 @@ void commit_release(struct commit *commit);
 bool commit_is_data_error(unsigned error_number);
 
 /* partition.c */
-void partition_load(struct partition *partition); /* reads its position */
+void partition_load(struct partition *partition);                   /* reads its position */
+void partition_retry(struct partition *partition, const char *why); /* the next tick reads it */
 void partition_passive(struct partition *partition);
 void partition_stopped(struct partition *partition, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void partition_fine(struct partition *partition);

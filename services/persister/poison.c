@@ -1,6 +1,5 @@
 /* An event that the tables do not take must stand in nobody's way: the transaction is tried with prefixes of the batch,
  * halving, until the first culprit is known. It goes to poison_events with the reason, and the rest is written. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,8 +74,7 @@ static void on_probed(void *context, enum status status, unsigned error_number, 
 		*known = memory_copy(err->message, strlen(err->message)); /* in the end the culprit's own */
 	} else {
 		commit_end(partition);
-		snprintf(partition->trouble, sizeof(partition->trouble), "%s", err->message);
-		partition_load(partition);
+		partition_retry(partition, err->message);
 		return;
 	}
 	probe(partition);
