@@ -16,9 +16,9 @@ struct events_options {
 	bool no_follow;
 };
 
-enum { PARTITIONS_MOST = 1024, TURN_US = 1000000 };
+enum { PARTITIONS_MOST = 1024, TURN_US = 1000000, OVERLAP_US = 5000000 };
 
-/* While the stream is replayed, live events wait in `held`; those that the replay has told are dropped then. */
+/* While the stream is replayed, and from a lost connection until it is replayed again, live events wait in `held`; those that the replay has told are dropped then. */
 struct events {
 	struct cli *cli;
 	const struct events_options *options;
@@ -28,6 +28,9 @@ struct events {
 	bool replaying, full;
 	int64_t told_seq[PARTITIONS_MOST]; /* the last one told, a partition */
 	int64_t printed;
+	int64_t last_at_us; /* of the newest event told */
+	bool reconnected;
+	size_t dropped; /* messages that the connection had lost, when last looked at */
 };
 
 static bool is_wanted(const struct slice wanted, struct json_value event, const char *member) {
@@ -58,6 +61,8 @@ static bool tell(void *context, struct slice body) {
 		return true;
 	struct json_value event = json_root(events->json);
 	int64_t partition = json_int(json_member(event, "partition"), 0), seq = json_int(json_member(event, "seq"), 0);
+	int64_t at_us = field_time(json_member(event, "at"));
+	events->last_at_us = at_us > events->last_at_us ? at_us : events->last_at_us;
 	if (partition >= 0 && partition < PARTITIONS_MOST) {
 		if (seq <= events->told_seq[partition])
 			return true;
@@ -73,6 +78,8 @@ static bool tell(void *context, struct slice body) {
 
 static void on_event(void *context, const struct bus_message *message) {
 	struct events *events = context;
+	if (events->options->since != NULL && bus_dropped(events->cli->bus) != events->dropped)
+		events->replaying = true; /* some before this one were lost: the replay brings them, this one waits */
 	if (!events->replaying) {
 		tell(events, message->body);
 		return;
@@ -151,19 +158,42 @@ static int wait_connected(struct cli *cli) {
 	return EXIT_UNREACHABLE;
 }
 
+static void on_change(void *context, bool connected) {
+	struct events *events = context;
+	events->reconnected |= connected;
+	events->replaying |= connected && events->options->since != NULL;
+}
+
+static bool may_have_missed(struct events *events) {
+	size_t dropped = bus_dropped(events->cli->bus);
+	bool missed = events->reconnected || dropped != events->dropped;
+	events->reconnected = false;
+	events->dropped = dropped;
+	return missed;
+}
+
+static int replay_from(struct events *events, enum replay_from from, int64_t place) {
+	events->replaying = true;
+	int code = replay(events->cli, from, place, tell, events);
+	tell_held(events);
+	return code;
+}
+
 static int follow(struct events *events, enum replay_from from, int64_t place) {
 	const struct events_options *options = events->options;
 	int code = wait_connected(events->cli);
 	events->replaying = options->since != NULL;
 	if (code == EXIT_DONE && !options->no_follow)
 		code = subscribe(events);
+	bus_on_change(events->cli->bus, on_change, events);
 	if (code == EXIT_DONE && options->since != NULL)
-		code = replay(events->cli, from, place, tell, events);
-	tell_held(events);
+		code = replay_from(events, from, place);
 	while (code == EXIT_DONE && !options->no_follow && !events->full) {
 		fflush(stdout);
 		if (!client_turn(events->cli, TURN_US))
 			code = EXIT_INTERRUPTED;
+		else if (may_have_missed(events) && options->since != NULL) /* each is told once all the same */
+			code = replay_from(events, REPLAY_TIME, events->last_at_us - OVERLAP_US);
 	}
 	return code;
 }

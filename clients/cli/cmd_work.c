@@ -205,7 +205,8 @@ static int work_run(struct cli *cli, const void *values) {
 		return command_usage(&command_work, "--worker takes 1 to 64 letters, digits, '_' or '-'");
 	set_command(&worker, options, &cli->arguments);
 	if (!can_be_found(worker.command[0]))
-		return command_usage(&command_work, "%.200s: there is no such program", worker.command[0]);
+		return command_usage(&command_work, "%.200s: there is no such program, or it may not be run (chmod +x)",
+		                     worker.command[0]);
 	int code = client_open(cli);
 	if (code == EXIT_DONE && !make_folder(&worker)) {
 		fprintf(stderr, "corder: cannot make a folder %s; set TMPDIR to one that may be written\n", worker.folder);

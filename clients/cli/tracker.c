@@ -24,6 +24,7 @@ struct tracker {
 	struct json *json;
 	size_t counts[TRACKED_STATUSES];
 	bool rejected, reconnected;
+	size_t dropped; /* messages that the connection had lost, when last looked at */
 	int64_t last_event_us, quiet_us;
 };
 
@@ -227,6 +228,10 @@ void tracker_add(struct tracker *tracker, struct slice task_id, struct slice sta
 int tracker_turn(struct tracker *tracker, int64_t wait_us) {
 	if (!client_turn(tracker->cli, wait_us))
 		return EXIT_INTERRUPTED;
+	if (bus_dropped(tracker->cli->bus) != tracker->dropped) {
+		tracker->dropped = bus_dropped(tracker->cli->bus);
+		tracker->reconnected = true;
+	}
 	bool quiet = clock_mono_us() - tracker->last_event_us > tracker->quiet_us;
 	if (!quiet && !tracker->reconnected)
 		return EXIT_DONE;
