@@ -79,4 +79,8 @@ char scripts_status(struct scripts *scripts, const char *name, char *waits);
  * agree with its fold, and the auditor finds nothing. */
 void scripts_witness(struct scripts *scripts);
 
+/* Rebuilds what partition 0 has in partition 1, as after a loss, from the names "shop/t-0" … "shop/t-<count - 1>" (all of
+ * which are there); sweeps both and compares each task that time does not move. Returns partition 1's state. */
+struct state *scripts_rebuild(struct scripts *scripts, int count);
+
 #endif
