@@ -1,6 +1,6 @@
 // Runs the system tests: starts one stack with two instances of every service, lets every *.test.mjs file use it, then
 // the *.fault.mjs files, which break stacks of their own. `node run.mjs work settle` runs the files with these words in
-// their names; PARTITIONS=3 in the environment gives the shared stack three. Ends with the counts of node's test runner.
+// their names; PARTITIONS=3 in the environment gives every stack three. Ends with the counts of node's test runner.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
@@ -22,8 +22,7 @@ async function runFiles(list, concurrency, env = process.env) {
 
 async function runShared(list) {
 	if (list.length === 0) return 0;
-	const settings = process.env.PARTITIONS ? { CORDER_PARTITIONS: process.env.PARTITIONS } : {};
-	const stack = await new Stack({ instances: 2, settings }).start();
+	const stack = await new Stack({ instances: 2 }).start();
 	const env = { ...process.env, CORDER_TEST_STACK: JSON.stringify(stack.addresses) };
 	const failed = await runFiles(list, 2, env);
 	const fallen = stack.fallen();

@@ -17,7 +17,8 @@ export const serviceNames = ["ingest", "scheduler", "dispatcher", "persister", "
 export class Stack {
 	constructor({ instances = 1, settings = {} } = {}) {
 		this.folder = mkdtempSync(join(tmpdir(), "corder-system-"));
-		this.settings = settings;
+		const { PARTITIONS } = process.env;
+		this.settings = PARTITIONS ? { CORDER_PARTITIONS: PARTITIONS, ...settings } : settings;
 		this.instances = instances;
 		this.nats = new NatsServer(this.folder);
 		this.redis = new RedisServer(this.folder);
