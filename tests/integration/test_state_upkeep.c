@@ -1,0 +1,329 @@
+/* What keeps the state machine going: marks and trims, confirmations, eviction and what comes back after it, loading,
+ * counts and reads. On a real Redis. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/scripts.h"
+#include "tests/support/test.h"
+
+#define ADMIT(s, ...)                                                                                                  \
+	scripts_admit(s, "shop", "admit", (const struct new_task[]){ __VA_ARGS__ },                                        \
+	              sizeof((const struct new_task[]){ __VA_ARGS__ }) / sizeof(struct new_task))
+
+static int set_up(void **state) {
+	*state = scripts_open();
+	return 0;
+}
+
+static int tear_down(void **state) {
+	struct scripts *s = *state;
+	scripts_close(&s);
+	return 0;
+}
+
+/* Of the last entry. */
+static void last_entry(struct scripts *s, char *seq, char *id) {
+	struct said a = scripts_redis(s, "HGET {p0}:m seq"), b = scripts_redis(s, "HGET {p0}:m id");
+	strcpy(seq, a.text);
+	strcpy(id, b.text);
+	said_release(&a);
+	said_release(&b);
+}
+
+static void say(struct scripts *s, struct kv_script *script, const char *const *words, size_t count, size_t item,
+                const char *expected) {
+	struct answer answer = scripts_call(s, s->state, script, words, count);
+	assert_int_equal(answer.status, STATUS_OK);
+	assert_string_equal(said_at(&answer.reply, item), expected);
+	answer_release(&answer);
+}
+
+static void mark(struct scripts *s, const char *seq, const char *id, const char *trim, const char *trim_id,
+                 const char *expected) {
+	say(s, &state_script_mark, (const char *[]){ seq, id, trim, trim_id }, 4, 1, expected);
+}
+
+static void complete(struct scripts *s, const char *id, const char *result) {
+	char ids[64], lease[128], name[80];
+	assert_int_equal(scripts_lease(s, "coding", 1, ids, lease), 1);
+	assert_string_equal(ids, id);
+	snprintf(name, sizeof(name), "shop/%s", id);
+	assert_string_equal(scripts_settle(s, name, lease, "completed", result), "c");
+}
+
+static size_t outbox(struct scripts *s) {
+	struct said length = scripts_redis(s, "XLEN {p0}:ob");
+	size_t count = (size_t)atoi(length.text);
+	said_release(&length);
+	return count;
+}
+
+static void a_reply_names_the_entry_it_depends_on_until_that_is_marked(void **state) {
+	struct scripts *s = *state;
+	char seq[24], id[32];
+	ADMIT(s, { .id = "a" });
+	last_entry(s, seq, id);
+	struct answer answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "counts" }, 1);
+	assert_string_equal(answer.head.wait, id);
+	assert_int_equal(answer.head.seq, atoi(seq));
+	assert_string_equal(answer.head.epoch, "epoch-1");
+	answer_release(&answer);
+	mark(s, seq, id, "", "", "ok");
+	answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "counts" }, 1);
+	assert_string_equal(answer.head.wait, "");
+	answer_release(&answer);
+}
+
+static void a_mark_of_another_entry_says_that_redis_has_diverged(void **state) {
+	struct scripts *s = *state;
+	char seq[24], id[32];
+	ADMIT(s, { .id = "a" });
+	last_entry(s, seq, id);
+	mark(s, seq, "somebody-elses-entry-xxxx", "", "", "stale");
+	mark(s, "99", id, "", "", "stale");
+	mark(s, "", "", seq, id, "stale"); /* not marked, and yet in the database */
+	mark(s, seq, id, seq, "somebody-elses-entry-xxxx", "stale");
+	assert_int_equal(outbox(s), 1);
+	mark(s, "", "", seq, id, "ok");
+	assert_int_equal(outbox(s), 0);
+	mark(s, seq, id, seq, id, "ok");
+}
+
+static void a_confirmation_says_ok_wait_or_lost(void **state) {
+	struct scripts *s = *state;
+	char seq[24], id[32];
+	ADMIT(s, { .id = "a" });
+	last_entry(s, seq, id);
+	say(s, &state_script_confirm, (const char *[]){ seq, id }, 2, 1, "wait");
+	say(s, &state_script_confirm, (const char *[]){ "9", id, seq, "another" }, 4, 2, "lost");
+	mark(s, seq, id, "", "", "ok");
+	say(s, &state_script_confirm, (const char *[]){ "9", id, seq, id }, 4, 2, "ok");
+}
+
+static void evict(struct scripts *s, const char *expected) {
+	say(s, &state_script_evict, (const char *[]){ "0", "100" }, 2, 1, expected);
+}
+
+static void archive(struct scripts *s) {
+	char seq[24], id[32];
+	last_entry(s, seq, id);
+	mark(s, seq, id, seq, id, "ok");
+}
+
+static void an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it(void **state) {
+	struct scripts *s = *state;
+	ADMIT(s, { .id = "a" }, { .id = "b", .needs = "ca" }, { .id = "c", .type = "t" });
+	complete(s, "a", "1");
+	evict(s, "0");
+	archive(s);
+	evict(s, "0"); /* b still wants its result */
+	complete(s, "b", "2");
+	evict(s, "1"); /* a: b's end is not yet in the database, a's is */
+	archive(s);
+	evict(s, "1");
+	assert_int_equal(scripts_status(s, "shop/a", NULL), '-');
+	assert_int_equal(scripts_status(s, "shop/b", NULL), '-');
+	assert_int_equal(scripts_status(s, "shop/c", NULL), 'p');
+	static const char *const hashes[] = { "t", "x", "id" };
+	for (size_t i = 0; i < 3; i++) {
+		struct said length = scripts_redis(s, "HLEN {p0}:%s", hashes[i]);
+		assert_string_equal(length.text, "1");
+		said_release(&length);
+	}
+	struct said keys = scripts_redis(s, "KEYS {p0}:d:*");
+	assert_int_equal(keys.count, 0);
+	said_release(&keys);
+	evict(s, "0");
+}
+
+/* Admits one task with what the database said of those that are not here. */
+static struct answer admit_after(struct scripts *s, const char *looked, const struct new_task *task,
+                                 const char *ghost) {
+	char *record = new_task_record(task);
+	const char *words[] = { "shop", "b-2", "admit", "", looked, "1", ghost != NULL ? "1" : "0", record, ghost };
+	struct answer answer = scripts_call(s, s->state, &state_script_admit, words, ghost != NULL ? 9 : 8);
+	free(record);
+	return answer;
+}
+
+static void assert_admitted(struct scripts *s, const char *looked, const struct new_task *task, const char *ghost,
+                            const char *expected) {
+	struct answer answer = admit_after(s, looked, task, ghost);
+	assert_string_equal(said_at(&answer.reply, 1), expected);
+	answer_release(&answer);
+}
+
+static void what_has_left_is_asked_of_the_database_and_comes_back(void **state) {
+	struct scripts *s = *state;
+	const struct new_task a = { .id = "a" }, other = { .id = "a", .context = "{\"x\":1}" };
+	const struct new_task b = { .id = "b", .needs = "ca" }, c = { .id = "c", .needs = "cnone" };
+	ADMIT(s, a);
+	complete(s, "a", "[7]");
+	archive(s);
+	evict(s, "1");
+	char *record = new_task_record(&a), ghost[256];
+	struct task_fields {
+		struct slice f[12];
+	} fields;
+	struct slice rest = slice_of(record);
+	for (size_t i = 0; i < 12; i++)
+		fields.f[i] = slice_cut(&rest, RECORD_US);
+	snprintf(ghost, sizeof(ghost),
+	         "1\x1f"
+	         "a\x1f"
+	         "coding\x1f"
+	         "b-1\x1f"
+	         "c\x1f"
+	         "3\x1f%.*s\x1f"
+	         "5\x1f"
+	         "6\x1f"
+	         "3\x1f"
+	         "1\x1f[7]",
+	         (int)fields.f[10].length, fields.f[10].bytes);
+	free(record);
+	/* asked once for each state of what has left */
+	assert_admitted(s, "", &a, NULL,
+	                "lookup\x1f"
+	                "1\x1f\x1d"
+	                "a");
+	assert_admitted(s, "0", &a, NULL,
+	                "lookup\x1f"
+	                "1\x1f\x1d"
+	                "a");
+	assert_admitted(s, "1", &a, ghost,
+	                "ok\x1f\x1f\x1d"
+	                "dc");
+	struct answer conflict = admit_after(s, "1", &other, ghost);
+	assert_memory_equal(said_at(&conflict.reply, 1), "conflict", 8);
+	answer_release(&conflict);
+	assert_admitted(s, "", &b, NULL,
+	                "lookup\x1f"
+	                "1\x1f\x1d"
+	                "b\x1e"
+	                "a");
+	struct answer unknown = admit_after(s, "1", &c, NULL);
+	assert_memory_equal(said_at(&unknown.reply, 1), "unknown_dependency", 18);
+	answer_release(&unknown);
+	/* an ended dependency is met at once, and its result is an input */
+	assert_admitted(s, "1", &b, ghost,
+	                "ok\x1f\x1f\x1d"
+	                "ap");
+	struct answer work = scripts_call(s, s->state, &state_script_work,
+	                                  (const char *[]){ "0", "0", "1", "60",
+	                                                    "coding\x1fw\x1f"
+	                                                    "1\x1f"
+	                                                    "30000000\x1f" },
+	                                  5);
+	assert_string_equal(said_in(&work.reply, 1, 3), "b");
+	assert_string_equal(said_in(&work.reply, 1, 13), "a\x1f[7]");
+	answer_release(&work);
+	assert_admitted(s, "", &a, NULL,
+	                "ok\x1f\x1f\x1d"
+	                "dc");
+}
+
+static void an_empty_redis_says_so_to_every_verb(void **state) {
+	struct scripts *s = *state;
+	struct kv_script *const scripts[] = { &state_script_admit,   &state_script_work,  &state_script_sweep,
+		                                  &state_script_command, &state_script_mark,  &state_script_confirm,
+		                                  &state_script_evict,   &state_script_audit, &state_script_read };
+	struct said gone = scripts_redis(s, "FLUSHALL");
+	said_release(&gone);
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++) {
+		struct answer answer = scripts_call(s, s->state, scripts[i], (const char *[]){ "0", "0", "0", "0" }, 4);
+		assert_int_equal(answer.status, STATUS_RETRY);
+		assert_string_equal(answer.err.code, "notready");
+		answer_release(&answer);
+	}
+	struct said size = scripts_redis(s, "DBSIZE");
+	assert_string_equal(size.text, "");
+	said_release(&size);
+}
+
+static void load(struct scripts *s, const char *const *words, size_t count, const char *expected) {
+	say(s, &state_script_load, words, count, 1, expected);
+}
+
+static void one_builder_at_a_time_holds_the_token(void **state) {
+	struct scripts *s = *state;
+	load(s, (const char *[]){ "one", "begin", "20000", "another-epoch" }, 4, "stale");
+	load(s, (const char *[]){ "one", "begin", "20000", "epoch-1" }, 4, "ok");
+	struct answer answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "counts" }, 1);
+	assert_string_equal(answer.err.code, "notready");
+	answer_release(&answer);
+	load(s, (const char *[]){ "two", "begin", "20000", "epoch-1" }, 4, "stale");
+	load(s, (const char *[]){ "two", "wipe" }, 2, "stale");
+	load(s, (const char *[]){ "two", "finish", "epoch-2", "7", "e", "0" }, 6, "stale");
+	load(s, (const char *[]){ "one", "wipe" }, 2, "ok");
+	load(s, (const char *[]){ "one", "pauses", "coding/" }, 3, "ok");
+	load(s, (const char *[]){ "one", "finish", "epoch-2", "7", "entry-7", "3" }, 6, "ok");
+	load(s, (const char *[]){ "one", "wipe" }, 2, "stale");
+	answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "pauses" }, 1);
+	assert_string_equal(answer.head.epoch, "epoch-2");
+	assert_int_equal(answer.head.seq, 7);
+	assert_string_equal(answer.head.wait, "");
+	assert_string_equal(said_at(&answer.reply, 1), "coding/");
+	answer_release(&answer);
+	answer = admit_after(s, "", &(struct new_task){ .id = "a" }, NULL);
+	assert_string_equal(said_at(&answer.reply, 1), "lookup\x1f"
+	                                               "3\x1f\x1d"
+	                                               "a");
+	answer_release(&answer);
+}
+
+static void a_wipe_takes_everything_of_its_partition_and_nothing_else(void **state) {
+	struct scripts *s = *state;
+	struct said set = scripts_redis(s, "SET {p1}:kept yes");
+	said_release(&set);
+	ADMIT(s, { .id = "a" }, { .id = "b", .needs = "ca,Xlater", .key = "k" });
+	load(s, (const char *[]){ "one", "begin", "20000", "epoch-1" }, 4, "ok");
+	load(s, (const char *[]){ "one", "wipe" }, 2, "ok");
+	struct said keys = scripts_redis(s, "KEYS *");
+	assert_int_equal(keys.count, 2);
+	said_release(&keys);
+}
+
+static void reads_say_counts_queues_places_and_reasons(void **state) {
+	struct scripts *s = *state;
+	ADMIT(s, { .id = "a", .priority = 9 }, { .id = "b", .key = "k" }, { .id = "c", .key = "k", .needs = "xa" });
+	struct answer answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "queues" }, 1);
+	assert_string_equal(said_at(&answer.reply, 1), "coding");
+	assert_string_equal(said_at(&answer.reply, 2), "2");
+	answer_release(&answer);
+	answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "ready", "coding", "5" }, 3);
+	assert_int_equal(answer.reply.count, 3);
+	assert_string_equal(said_in(&answer.reply, 1, 2), "a");
+	assert_string_equal(said_in(&answer.reply, 2, 2), "b");
+	answer_release(&answer);
+	say(s, &state_script_read, (const char *[]){ "place", "shop/b" }, 2, 1, "1");
+	complete(s, "a", "1");
+	assert_int_equal(scripts_lease(s, "coding", 1, NULL, NULL), 1);
+	assert_int_equal(scripts_lease(s, "coding", 1, NULL, NULL), 0);
+	answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "key", "shop/k" }, 2);
+	assert_string_equal(said_at(&answer.reply, 1), "1");
+	assert_string_equal(said_at(&answer.reply, 2), "1");
+	answer_release(&answer);
+	answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "edges", "shop/c", "10" }, 3);
+	assert_string_equal(said_at(&answer.reply, 1), "a");
+	assert_string_equal(said_at(&answer.reply, 2), "c");
+	assert_string_equal(said_at(&answer.reply, 3), "x");
+	answer_release(&answer);
+	scripts_witness(s);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_reply_names_the_entry_it_depends_on_until_that_is_marked),
+		TEST(a_mark_of_another_entry_says_that_redis_has_diverged),
+		TEST(a_confirmation_says_ok_wait_or_lost),
+		TEST(an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it),
+		TEST(what_has_left_is_asked_of_the_database_and_comes_back),
+		TEST(an_empty_redis_says_so_to_every_verb),
+		TEST(one_builder_at_a_time_holds_the_token),
+		TEST(a_wipe_takes_everything_of_its_partition_and_nothing_else),
+		TEST(reads_say_counts_queues_places_and_reasons),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
