@@ -89,8 +89,10 @@ static void take_tasks(struct worker *worker, struct slice body) {
 		return;
 	if (done != NULL && done > at)
 		end = done;
-	struct slice id, lease;
-	while ((at = find_text(at, end, "\"task_id\":\"", &id)) != NULL && (at = find_text(at, end, "\"lease\":\"", &lease)) != NULL) {
+	struct slice project, id, lease;
+	/* Each task begins with its project; the objects inside it do not. */
+	while ((at = find_text(at, end, "{\"project\":\"", &project)) != NULL &&
+	       (at = find_text(at, end, "\"task_id\":\"", &id)) != NULL && (at = find_text(at, end, "\"lease\":\"", &lease)) != NULL) {
 		text_add(&worker->done, worker->done_count > 0 ? ",{" : "{");
 		text_printf(&worker->done, "\"project\":\"%s\",\"task_id\":\"%.*s\",\"lease\":\"%.*s\",\"outcome\":\"completed\",\"result\":{}}",
 		            worker->crowd->bench->project, (int)id.length, id.bytes, (int)lease.length, lease.bytes);
