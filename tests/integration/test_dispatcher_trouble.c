@@ -94,7 +94,7 @@ static void archived_waits_for_the_database(void **state) {
 	ADMIT(d, { .id = "a" }, { .id = "b" });
 	struct asked *work = ask_now(d, "work.coding", "{'worker':'w-1','max':2}");
 	static const char settle[] = "{'worker':'w-1','ack':'archived','done':[{'project':'shop','task_id':'%s','lease':'%"
-	                             "s','outcome':'completed'}]}";
+								 "s','outcome':'completed'}]}";
 	struct asked *settled = ask(d, "settle.coding", settle, "a", text_in(work, "tasks/0/lease"));
 	turn_for(d, 200);
 	assert_false(settled->done);

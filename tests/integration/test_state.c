@@ -94,7 +94,8 @@ static void an_unknown_dependency_is_refused_unless_it_may_come_later(void **sta
 
 static void who_waited_for_a_task_that_is_skipped_as_it_comes_is_told(void **state) {
 	struct scripts *s = *state;
-	ADMIT(s, { .id = "a", .retries = -1 }, { .id = "skip", .needs = "Clater" }, { .id = "any", .needs = "Xlater", .type = "t" });
+	ADMIT(s, { .id = "a", .retries = -1 }, { .id = "skip", .needs = "Clater" },
+	      { .id = "any", .needs = "Xlater", .type = "t" });
 	lease_and_settle(s, "a", "failed", "f");
 	ADMIT(s, { .id = "on-skip", .needs = "cskip" }, { .id = "later", .needs = "ca" },
 	      { .id = "after", .needs = "xlater", .type = "t" });
