@@ -19,8 +19,13 @@ local settle_count, renew_count, request_count = tonumber(ARGV[3]), tonumber(ARG
 local request_ttl = ARGV[6]
 local reply = { '' }
 
+-- Where tasks have left Redis, one that is not here may well exist: then it has ended, and its lease with it.
+local function absent()
+  return evicted > 0 and 'stale_lease' or 'not_found'
+end
+
 local function settle_one(t, lease, outcome, retryable, message, result)
-  if not t then return 'not_found' end
+  if not t then return absent() end
   if t.lease ~= lease or lease == '' then return 'stale_lease' end
   if t.status ~= 'r' then return t.status end -- said before: the same answer
   if outcome == 'completed' and t.flags % 2 ~= FLAG_CANCEL then
@@ -72,7 +77,7 @@ local function settle_all(from)
 end
 
 local function renew_one(t, lease, lease_us)
-  if not t then return 'not_found' end
+  if not t then return absent() end
   if t.status ~= 'r' or t.lease ~= lease then return 'stale_lease' end
   local till = now + lease_us
   if t.timeout > 0 then till = math.min(till, t.started + t.timeout) end
