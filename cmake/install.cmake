@@ -1,5 +1,6 @@
 # What `cmake --install` puts where: the programs, the manual page, completions, service units.
 get_property(programs GLOBAL PROPERTY CORDER_PROGRAMS)
+add_custom_target(programs DEPENDS ${programs} COMMENT "The programs, without the tests")
 if(programs)
 	install(TARGETS ${programs} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()
