@@ -8,34 +8,37 @@
 
 static void a_life_of_a_task_becomes_its_rows(void **state) {
 	(void)state;
-	open_writer(0);
-	int64_t build = history_submit(&t.history, "build", "");
-	history_submit(&t.history, "test", "cbuild,Xlater");
-	append_history();
-	await_all();
-	expect("SELECT task_id,status,waits_for,dependencies,version,timeout,estimated_duration,max_retries FROM tasks",
-	       "build|pending||1|1.5|2.5|3;test|blocked|dependency|cbuild,Xlater|1|1.5|2.5|3");
-	expect("SELECT task_id,position,dependency_id,`condition`,future FROM task_dependencies",
-	       "test|0|build|completed|0;test|1|later|finished|1");
-	history_lease(&t.history, build, "build", 1);
-	append_history();
-	await_all();
-	expect("SELECT status,attempt,worker,lease,lease_until,started_at,finished_at,cancel_requested FROM tasks WHERE "
-	       "number=1",
-	       "running|1|worker-1|lease-1|2026-11-23 17:02:32.000000|2026-11-23 17:02:02.003000|0");
-	expect("SELECT attempt,worker,started_at,outcome FROM task_attempts", "1|worker-1|2026-11-23 17:02:02.003000");
-	history_complete(&t.history, build, "build", 1);
-	append_history();
-	await_all();
-	expect(
+	persisting_open_writer(0);
+	int64_t build = history_submit(&stage.history, "build", "");
+	history_submit(&stage.history, "test", "cbuild,Xlater");
+	persisting_append_history();
+	persisting_await_all();
+	persisting_expect(
+		"SELECT task_id,status,waits_for,dependencies,version,timeout,estimated_duration,max_retries FROM tasks",
+		"build|pending||1|1.5|2.5|3;test|blocked|dependency|cbuild,Xlater|1|1.5|2.5|3");
+	persisting_expect("SELECT task_id,position,dependency_id,`condition`,future FROM task_dependencies",
+	                  "test|0|build|completed|0;test|1|later|finished|1");
+	history_lease(&stage.history, build, "build", 1);
+	persisting_append_history();
+	persisting_await_all();
+	persisting_expect(
+		"SELECT status,attempt,worker,lease,lease_until,started_at,finished_at,cancel_requested FROM tasks WHERE "
+		"number=1",
+		"running|1|worker-1|lease-1|2026-11-23 17:02:32.000000|2026-11-23 17:02:02.003000|0");
+	persisting_expect("SELECT attempt,worker,started_at,outcome FROM task_attempts",
+	                  "1|worker-1|2026-11-23 17:02:02.003000");
+	history_complete(&stage.history, build, "build", 1);
+	persisting_append_history();
+	persisting_await_all();
+	persisting_expect(
 		"SELECT status,result,lease,worker,started_at,finished_at,actual_duration,execution_context FROM tasks WHERE "
 		"number=1",
 		"completed|{\"ok\":true}|worker-1|2026-11-23 17:02:02.003000|2026-11-23 17:02:02.004000|0.001|{\"n\":1}");
-	expect("SELECT attempt,worker,finished_at,outcome FROM task_attempts",
-	       "1|worker-1|2026-11-23 17:02:02.004000|completed");
-	expect("SELECT event_id,status,previous,detail FROM task_events WHERE seq=4",
-	       "ENTRY0000000000000000003-0|completed|running|{\"ok\":true}");
-	expect("SELECT seq,entry_id FROM log_position", "4|ENTRY0000000000000000003");
+	persisting_expect("SELECT attempt,worker,finished_at,outcome FROM task_attempts",
+	                  "1|worker-1|2026-11-23 17:02:02.004000|completed");
+	persisting_expect("SELECT event_id,status,previous,detail FROM task_events WHERE seq=4",
+	                  "ENTRY0000000000000000003-0|completed|running|{\"ok\":true}");
+	persisting_expect("SELECT seq,entry_id FROM log_position", "4|ENTRY0000000000000000003");
 }
 
 static struct record build_record(char status, char previous, int64_t version, int64_t attempt) {
@@ -53,132 +56,134 @@ static struct record build_record(char status, char previous, int64_t version, i
 
 static void a_failed_try_a_retry_and_a_cancel_are_told_apart(void **state) {
 	(void)state;
-	open_writer(0);
-	history_submit(&t.history, "build", "");
-	history_lease(&t.history, 1, "build", 1);
-	append_history();
-	await_all();
+	persisting_open_writer(0);
+	history_submit(&stage.history, "build", "");
+	history_lease(&stage.history, 1, "build", 1);
+	persisting_append_history();
+	persisting_await_all();
 	struct record failed = build_record('t', 'r', 3, 1);
 	failed.error_code = SLICE("task_error");
 	failed.error_message = SLICE("a \\\"quote\\\"\\n\\u00e9 \\ud83d\\ude00 'x'");
 	failed.retry_count = 1;
 	failed.due_at_us = HISTORY_START_US + 9000000;
-	history_add(&t.history, failed);
-	append_history();
-	await_all();
-	expect("SELECT status,retry_count,due_at,error_code,error_message FROM tasks",
-	       "retry|1|2026-11-23 17:02:11.000000|task_error|a \"quote\"\n\xc3\xa9 \xf0\x9f\x98\x80 'x'");
-	history_add(&t.history, build_record('p', 't', 4, 1));
+	history_add(&stage.history, failed);
+	persisting_append_history();
+	persisting_await_all();
+	persisting_expect("SELECT status,retry_count,due_at,error_code,error_message FROM tasks",
+	                  "retry|1|2026-11-23 17:02:11.000000|task_error|a \"quote\"\n\xc3\xa9 \xf0\x9f\x98\x80 'x'");
+	history_add(&stage.history, build_record('p', 't', 4, 1));
 	struct record again = build_record('r', 'p', 5, 2);
 	again.worker = SLICE("worker-2");
 	again.lease = SLICE("lease-2");
 	again.lease_until_us = HISTORY_START_US + 60000000;
-	history_add(&t.history, again);
-	append_history();
-	await_all();
+	history_add(&stage.history, again);
+	persisting_append_history();
+	persisting_await_all();
 	struct record cancel = build_record('r', 'r', 6, 2);
 	cancel.lease = SLICE("lease-2");
 	cancel.reason = SLICE("cancel requested");
-	history_add(&t.history, cancel);
-	append_history();
-	await_all();
-	expect("SELECT status,worker,lease,lease_until,cancel_requested,error_code FROM tasks",
-	       "running|worker-2|lease-2|2026-11-23 17:03:02.000000|1|task_error");
-	history_add(&t.history, build_record('x', 'r', 7, 2));
-	append_history();
-	await_all();
-	expect("SELECT status,worker,lease,lease_until,cancel_requested FROM tasks", "cancelled|worker-2|0");
-	expect("SELECT attempt,outcome,error_code FROM task_attempts", "1|failed|task_error;2|cancelled");
+	history_add(&stage.history, cancel);
+	persisting_append_history();
+	persisting_await_all();
+	persisting_expect("SELECT status,worker,lease,lease_until,cancel_requested,error_code FROM tasks",
+	                  "running|worker-2|lease-2|2026-11-23 17:03:02.000000|1|task_error");
+	history_add(&stage.history, build_record('x', 'r', 7, 2));
+	persisting_append_history();
+	persisting_await_all();
+	persisting_expect("SELECT status,worker,lease,lease_until,cancel_requested FROM tasks", "cancelled|worker-2|0");
+	persisting_expect("SELECT attempt,outcome,error_code FROM task_attempts", "1|failed|task_error;2|cancelled");
 }
 
 static void what_is_about_no_task_has_its_tables_too(void **state) {
 	(void)state;
-	open_writer(0);
-	history_add(&t.history,
+	persisting_open_writer(0);
+	history_add(&stage.history,
 	            (struct record){
 					.status = 'q', .project = SLICE("demo"), .task_type = SLICE("coding"), .reason = SLICE("paused") });
-	history_add(&t.history, (struct record){ .status = 'q', .task_type = SLICE("review"), .reason = SLICE("paused") });
-	history_add(&t.history, (struct record){ .status = 'g',
-	                                         .project = SLICE("demo"),
-	                                         .batch_id = SLICE("big"),
-	                                         .extra = SLICE("token\x1f"
-	                                                        "4\x1f"
-	                                                        "1000\x1f") });
-	history_add(&t.history, (struct record){ .status = 'j',
-	                                         .project = SLICE("demo"),
-	                                         .error_code = SLICE("bad_json"),
-	                                         .error_message = SLICE("no"),
-	                                         .extra = SLICE("/tasks/0") });
-	append_history();
-	await_all();
-	expect("SELECT task_type,project FROM queue_pauses ORDER BY task_type", "coding|demo;review|");
-	expect("SELECT token,batch_id,slices,tasks,state FROM batches", "token|big|4|1000|admitting");
-	expect("SELECT status,error_code,error_message,detail,version FROM task_events WHERE seq=4",
-	       "rejected|bad_json|no|/tasks/0");
-	history_add(&t.history, (struct record){ .status = 'q', .task_type = SLICE("review"), .reason = SLICE("resumed") });
-	history_add(&t.history,
+	history_add(&stage.history,
+	            (struct record){ .status = 'q', .task_type = SLICE("review"), .reason = SLICE("paused") });
+	history_add(&stage.history, (struct record){ .status = 'g',
+	                                             .project = SLICE("demo"),
+	                                             .batch_id = SLICE("big"),
+	                                             .extra = SLICE("token\x1f"
+	                                                            "4\x1f"
+	                                                            "1000\x1f") });
+	history_add(&stage.history, (struct record){ .status = 'j',
+	                                             .project = SLICE("demo"),
+	                                             .error_code = SLICE("bad_json"),
+	                                             .error_message = SLICE("no"),
+	                                             .extra = SLICE("/tasks/0") });
+	persisting_append_history();
+	persisting_await_all();
+	persisting_expect("SELECT task_type,project FROM queue_pauses ORDER BY task_type", "coding|demo;review|");
+	persisting_expect("SELECT token,batch_id,slices,tasks,state FROM batches", "token|big|4|1000|admitting");
+	persisting_expect("SELECT status,error_code,error_message,detail,version FROM task_events WHERE seq=4",
+	                  "rejected|bad_json|no|/tasks/0");
+	history_add(&stage.history,
+	            (struct record){ .status = 'q', .task_type = SLICE("review"), .reason = SLICE("resumed") });
+	history_add(&stage.history,
 	            (struct record){
 					.status = 'h', .project = SLICE("demo"), .batch_id = SLICE("big"), .extra = SLICE("token") });
-	append_history();
-	await_all();
-	expect("SELECT task_type,project FROM queue_pauses ORDER BY task_type", "coding|demo");
-	expect("SELECT state,seq FROM batches", "admitted|6");
+	persisting_append_history();
+	persisting_await_all();
+	persisting_expect("SELECT task_type,project FROM queue_pauses ORDER BY task_type", "coding|demo");
+	persisting_expect("SELECT state,seq FROM batches", "admitted|6");
 }
 
 static void duplicate_blocks_and_lost_marks_change_nothing(void **state) {
 	(void)state;
 	struct text copy = { 0 };
-	open_writer(0);
+	persisting_open_writer(0);
 	for (int i = 0; i < 20; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "a%d", i);
 		for (int step = 0; step < 2; step++) {
 			char id[32];
 			snprintf(id, sizeof(id), "%s-%d", name, step);
-			history_submit(&t.history, id, "");
-			history_end_entry(&t.history);
+			history_submit(&stage.history, id, "");
+			history_end_entry(&stage.history);
 		}
 		text_clear(&copy);
-		text_append(&copy, t.history.block.bytes, t.history.block.length);
-		append((struct slice){ copy.bytes, copy.length }, false);
+		text_append(&copy, stage.history.block.bytes, stage.history.block.length);
+		persisting_append((struct slice){ copy.bytes, copy.length }, false);
 		if (i % 3 == 0)
-			append((struct slice){ copy.bytes, copy.length }, i % 2 == 0);
-		history_clear_block(&t.history);
+			persisting_append((struct slice){ copy.bytes, copy.length }, i % 2 == 0);
+		history_clear_block(&stage.history);
 	}
-	await_all();
+	persisting_await_all();
 	text_release(&copy);
 }
 
 static void a_restarted_persister_goes_on_where_the_last_one_was(void **state) {
 	(void)state;
-	open_writer(0);
-	append_lives("one", 50);
-	await_all();
-	close_writer(0);
-	append_lives("two", 50);
-	open_writer(0);
-	await_all();
-	append_lives("three", 50);
-	await_all();
+	persisting_open_writer(0);
+	persisting_append_lives("one", 50);
+	persisting_await_all();
+	persisting_close_writer(0);
+	persisting_append_lives("two", 50);
+	persisting_open_writer(0);
+	persisting_await_all();
+	persisting_append_lives("three", 50);
+	persisting_await_all();
 }
 
 /* The stream is deleted and made anew; the relay says where the database is, and goes on. */
 static void old_tasks_are_deleted_in_small_steps(void **state) {
 	(void)state;
-	open_writer(0);
-	t.writers[0].persister->options.retention_days = 1;
-	t.writers[0].persister->options.retention_step_rows = 7;
-	append_lives("old", 50);
-	history_submit(&t.history, "waits", "cold-1");
-	append_history();
-	await_all();
-	ask("UPDATE tasks SET finished_at='2020-01-01' WHERE task_id<>'old-3' AND finished_at IS NOT NULL");
-	await_answer("SELECT COUNT(*) FROM tasks", "2");
-	expect("SELECT COUNT(*) FROM task_events", "4");
-	expect("SELECT COUNT(*) FROM task_attempts", "1");
-	expect("SELECT COUNT(*) FROM task_dependencies", "1");
-	append_lives("new", 10);
-	await_position(t.history.seq);
+	persisting_open_writer(0);
+	stage.writers[0].persister->options.retention_days = 1;
+	stage.writers[0].persister->options.retention_step_rows = 7;
+	persisting_append_lives("old", 50);
+	history_submit(&stage.history, "waits", "cold-1");
+	persisting_append_history();
+	persisting_await_all();
+	persisting_ask("UPDATE tasks SET finished_at='2020-01-01' WHERE task_id<>'old-3' AND finished_at IS NOT NULL");
+	persisting_await_answer("SELECT COUNT(*) FROM tasks", "2");
+	persisting_expect("SELECT COUNT(*) FROM task_events", "4");
+	persisting_expect("SELECT COUNT(*) FROM task_attempts", "1");
+	persisting_expect("SELECT COUNT(*) FROM task_dependencies", "1");
+	persisting_append_lives("new", 10);
+	persisting_await_position(stage.history.seq);
 }
 
 /* Both write through one connection: their transactions of several packets must not mix. */
@@ -187,16 +192,16 @@ static void a_large_backlog_is_written_in_large_transactions(void **state) {
 	for (int i = 0; i < 40; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "l%d", i);
-		append_lives(name, 100);
+		persisting_append_lives(name, 100);
 	}
-	open_writer(0);
-	await_all();
-	assert_true(t.writers[0].persister->counters.transactions < 20);
-	expect("SELECT COUNT(*) FROM tasks WHERE status='completed'", "4000");
+	persisting_open_writer(0);
+	persisting_await_all();
+	assert_true(stage.writers[0].persister->counters.transactions < 20);
+	persisting_expect("SELECT COUNT(*) FROM tasks WHERE status='completed'", "4000");
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, persisting_set_up, persisting_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_life_of_a_task_becomes_its_rows),
 		TEST(a_failed_try_a_retry_and_a_cancel_are_told_apart),
@@ -206,5 +211,5 @@ int main(void) {
 		TEST(old_tasks_are_deleted_in_small_steps),
 		TEST(a_large_backlog_is_written_in_large_transactions),
 	};
-	return cmocka_run_group_tests(tests, start_servers, stop_servers);
+	return cmocka_run_group_tests(tests, persisting_start_servers, persisting_stop_servers);
 }

@@ -9,88 +9,89 @@
 static void several_instances_write_everything_once(void **state) {
 	(void)state;
 	for (size_t i = 0; i < WRITERS_MOST; i++)
-		open_writer(i);
+		persisting_open_writer(i);
 	for (int round = 0; round < 60; round++) {
 		char name[16];
 		snprintf(name, sizeof(name), "r%d", round);
-		append_lives(name, 20);
+		persisting_append_lives(name, 20);
 		if (round == 30)
-			close_writer(0); /* whoever wrote: another takes over */
+			persisting_close_writer(0); /* whoever wrote: another takes over */
 	}
-	await_all();
+	persisting_await_all();
 	uint64_t events = 0;
 	for (size_t i = 1; i < WRITERS_MOST; i++)
-		events += t.writers[i].persister->counters.events;
+		events += stage.writers[i].persister->counters.events;
 	assert_true(events > 0);
 }
 
 static void killed_processes_lose_nothing_and_write_nothing_twice(void **state) {
 	(void)state;
-	pid_t pids[2] = { start_process(CORDER_BIN_DIR "/corder-persister"),
-		              start_process(CORDER_BIN_DIR "/corder-persister") };
+	pid_t pids[2] = { persisting_start_process(CORDER_BIN_DIR "/corder-persister"),
+		              persisting_start_process(CORDER_BIN_DIR "/corder-persister") };
 	for (int round = 0; round < 40; round++) {
 		char name[16];
 		snprintf(name, sizeof(name), "k%d", round);
-		append_lives(name, 30);
+		persisting_append_lives(name, 30);
 		if (round % 4 == 3) {
-			kill_process(pids[round / 4 % 2]);
-			pids[round / 4 % 2] = start_process(CORDER_BIN_DIR "/corder-persister");
+			persisting_kill_process(pids[round / 4 % 2]);
+			pids[round / 4 % 2] = persisting_start_process(CORDER_BIN_DIR "/corder-persister");
 		}
 	}
-	await_all();
-	kill_process(pids[0]);
-	kill_process(pids[1]);
+	persisting_await_all();
+	persisting_kill_process(pids[0]);
+	persisting_kill_process(pids[1]);
 }
 
 static void a_killed_connection_is_made_again(void **state) {
 	(void)state;
-	open_writer(0);
-	append_lives("first", 10);
-	await_all();
+	persisting_open_writer(0);
+	persisting_append_lives("first", 10);
+	persisting_await_all();
 	for (int round = 0; round < 10; round++) {
 		char name[16];
 		snprintf(name, sizeof(name), "c%d", round);
-		ask("SELECT GROUP_CONCAT(CONCAT('KILL ', id) SEPARATOR ';') INTO @kill FROM information_schema.processlist "
-		    "WHERE "
-		    "id<>CONNECTION_ID() AND db='corder'; EXECUTE IMMEDIATE COALESCE(@kill,'DO 0')");
-		append_lives(name, 100);
+		persisting_ask(
+			"SELECT GROUP_CONCAT(CONCAT('KILL ', id) SEPARATOR ';') INTO @kill FROM information_schema.processlist "
+			"WHERE "
+			"id<>CONNECTION_ID() AND db='corder'; EXECUTE IMMEDIATE COALESCE(@kill,'DO 0')");
+		persisting_append_lives(name, 100);
 	}
-	await_all();
+	persisting_await_all();
 }
 
 static void a_restarted_database_is_waited_for(void **state) {
 	(void)state;
 	struct error reason = { 0 };
-	open_writer(0);
-	append_lives("before", 20);
-	await_all();
-	append_lives("during", 500);
-	server_kill(t.mariadb);
-	await_health(STATUS_RETRY, &reason);
-	append_lives("while", 20);
-	server_restart(t.mariadb);
-	await_all();
-	await_health(STATUS_OK, &reason);
+	persisting_open_writer(0);
+	persisting_append_lives("before", 20);
+	persisting_await_all();
+	persisting_append_lives("during", 500);
+	server_kill(stage.mariadb);
+	persisting_await_health(STATUS_RETRY, &reason);
+	persisting_append_lives("while", 20);
+	server_restart(stage.mariadb);
+	persisting_await_all();
+	persisting_await_health(STATUS_OK, &reason);
 }
 
 static void a_restarted_nats_server_is_waited_for(void **state) {
 	(void)state;
-	open_writer(0);
-	append_lives("before", 20);
-	server_restart(t.nats);
+	persisting_open_writer(0);
+	persisting_append_lives("before", 20);
+	server_restart(stage.nats);
 	int64_t limit = clock_mono_us() + LIMIT_US;
-	make_stream();
-	while (!bus_connected(t.bus) && clock_mono_us() < limit)
-		loop_turn(t.loop, 5000);
-	append_lives("after", 20);
-	await_all();
+	persisting_make_stream();
+	while (!bus_connected(stage.bus) && clock_mono_us() < limit)
+		loop_turn(stage.loop, 5000);
+	persisting_append_lives("after", 20);
+	persisting_await_all();
 }
 
 static void poison_is_set_aside_and_stands_in_nobodys_way(void **state) {
 	(void)state;
-	open_writer(0);
-	append_lives("good", 30);
-	int64_t number = history_submit(&t.history, "bad", "");
+	persisting_open_writer(0);
+	persisting_append_lives("good", 30);
+	int64_t number = history_submit(&stage.history, "bad", "");
 	struct record bad = { .status = 'r',
 		                  .previous = 'p',
 		                  .number = number,
@@ -101,105 +102,106 @@ static void poison_is_set_aside_and_stands_in_nobodys_way(void **state) {
 		                  .attempt = 1,
 		                  .worker = SLICE("a worker whose name is far too long for its column: "
 		                                  "0123456789012345678901234567890123456789") };
-	int64_t seq = history_add(&t.history, bad);
-	history_submit(&t.history, "not utf-8 \xff\xfe", "");
-	history_end_entry(&t.history);
-	append_lives("more", 30);
-	await_position(t.history.seq);
-	expect("SELECT COUNT(*) FROM poison_events", "2");
+	int64_t seq = history_add(&stage.history, bad);
+	history_submit(&stage.history, "not utf-8 \xff\xfe", "");
+	history_end_entry(&stage.history);
+	persisting_append_lives("more", 30);
+	persisting_await_position(stage.history.seq);
+	persisting_expect("SELECT COUNT(*) FROM poison_events", "2");
 	char sql[160], answer[64];
 	snprintf(sql, sizeof(sql), "SELECT seq, reason LIKE '%%worker%%' FROM poison_events WHERE seq=%lld",
 	         (long long)seq);
 	snprintf(answer, sizeof(answer), "%lld|1", (long long)seq);
-	expect(sql, answer);
+	persisting_expect(sql, answer);
 	int64_t limit = clock_mono_us() + LIMIT_US;
-	while (t.writers[0].persister->counters.poison < 2 && clock_mono_us() < limit)
-		loop_turn(t.loop, 5000);
-	assert_int_equal(t.writers[0].persister->counters.poison, 2);
-	expect("SELECT COUNT(*) FROM tasks WHERE status='completed'", "60");
-	expect("SELECT status FROM tasks WHERE task_id='bad'", "pending");
-	append_lives("after", 10);
-	await_position(t.history.seq);
+	while (stage.writers[0].persister->counters.poison < 2 && clock_mono_us() < limit)
+		loop_turn(stage.loop, 5000);
+	assert_int_equal(stage.writers[0].persister->counters.poison, 2);
+	persisting_expect("SELECT COUNT(*) FROM tasks WHERE status='completed'", "60");
+	persisting_expect("SELECT status FROM tasks WHERE task_id='bad'", "pending");
+	persisting_append_lives("after", 10);
+	persisting_await_position(stage.history.seq);
 }
 
 static void a_gap_or_a_foreign_history_is_never_skipped(void **state) {
 	(void)state;
 	struct error reason = { 0 };
-	open_writer(0);
-	append_lives("a", 10);
-	await_all();
-	int64_t written = t.history.seq;
-	struct history kept = t.history;
-	struct history lost = t.history; /* an entry that never gets into the log */
+	persisting_open_writer(0);
+	persisting_append_lives("a", 10);
+	persisting_await_all();
+	int64_t written = stage.history.seq;
+	struct history kept = stage.history;
+	struct history lost = stage.history; /* an entry that never gets into the log */
 	lost.records = lost.block = (struct text){ 0 };
 	history_submit(&lost, "lost", "");
 	history_end_entry(&lost);
-	t.history.seq = lost.seq;
-	memcpy(t.history.entry_id, lost.entry_id, sizeof(lost.entry_id));
-	t.history.entries = lost.entries;
-	append_lives("b", 10);
-	await_health(STATUS_RETRY, &reason);
+	stage.history.seq = lost.seq;
+	memcpy(stage.history.entry_id, lost.entry_id, sizeof(lost.entry_id));
+	stage.history.entries = lost.entries;
+	persisting_append_lives("b", 10);
+	persisting_await_health(STATUS_RETRY, &reason);
 	assert_non_null(strstr(reason.message, "events are missing"));
-	kept.records = t.history.records;
-	kept.block = t.history.block;
-	t.history = kept;
-	await_position(written);
+	kept.records = stage.history.records;
+	kept.block = stage.history.block;
+	stage.history = kept;
+	persisting_await_position(written);
 	history_release(&lost);
 }
 
 static void a_log_that_was_made_anew_is_followed(void **state) {
 	(void)state;
 	struct text block = { 0 };
-	open_writer(0);
+	persisting_open_writer(0);
 	for (int i = 0; i < 5; i++)
-		append_lives((const char *[]){ "a", "b", "c", "d", "e" }[i], 10);
-	await_all();
-	delete_stream();
-	make_stream();
-	struct record_entry entry = {
-		.id = slice_of(t.history.entry_id), .first_seq = t.history.seq, .last_seq = t.history.seq, .epoch = SLICE("e2")
-	};
-	struct record record = { .seq = t.history.seq, .status = 'm', .extra = slice_of(t.history.entry_id) };
+		persisting_append_lives((const char *[]){ "a", "b", "c", "d", "e" }[i], 10);
+	persisting_await_all();
+	persisting_delete_stream();
+	persisting_make_stream();
+	struct record_entry entry = { .id = slice_of(stage.history.entry_id),
+		                          .first_seq = stage.history.seq,
+		                          .last_seq = stage.history.seq,
+		                          .epoch = SLICE("e2") };
+	struct record record = { .seq = stage.history.seq, .status = 'm', .extra = slice_of(stage.history.entry_id) };
 	record_add_entry_header(&block, &entry);
 	record_add(&block, &record);
-	append((struct slice){ block.bytes, block.length }, true);
+	persisting_append((struct slice){ block.bytes, block.length }, true);
 	for (int i = 0; i < 9; i++)
-		append_lives((const char *[]){ "f", "g", "h", "i", "j", "k", "l", "m", "n" }[i], 10);
-	await_all();
+		persisting_append_lives((const char *[]){ "f", "g", "h", "i", "j", "k", "l", "m", "n" }[i], 10);
+	persisting_await_all();
 	text_release(&block);
 }
 
 static void a_purged_log_is_followed_from_where_it_begins(void **state) {
 	(void)state;
-	open_writer(0);
-	append_lives("a", 10);
-	append_lives("b", 10);
-	await_all();
-	close_writer(0);
-	ask("UPDATE log_position SET stream_seq=0"); /* a hint that is far too old */
-	append_lives("c", 10);
-	stream_purge(t.bus, "CORDER_LOG_0", NULL, t.stream_seq, done, NULL);
-	await_call();
-	open_writer(0);
-	await_all();
+	persisting_open_writer(0);
+	persisting_append_lives("a", 10);
+	persisting_append_lives("b", 10);
+	persisting_await_all();
+	persisting_close_writer(0);
+	persisting_ask("UPDATE log_position SET stream_seq=0"); /* a hint that is far too old */
+	persisting_append_lives("c", 10);
+	stream_purge(stage.bus, "CORDER_LOG_0", NULL, stage.stream_seq, persisting_done, NULL);
+	persisting_await_call();
+	persisting_open_writer(0);
+	persisting_await_all();
 }
 
 static void a_read_only_database_is_waited_for(void **state) {
 	(void)state;
 	struct error reason = { 0 };
 	char url[128];
-	ask("CREATE USER IF NOT EXISTS plain@'%'; GRANT ALL ON corder.* TO plain@'%'");
-	snprintf(url, sizeof(url), "mysql://plain@127.0.0.1:%d/corder", server_port(t.mariadb));
-	open_writer_at(0, url, 1);
-	append_lives("before", 100);
-	await_all();
-	ask("SET GLOBAL read_only = 1");
-	append_lives("during", 100);
-	await_health(STATUS_RETRY, &reason);
+	persisting_ask("CREATE USER IF NOT EXISTS plain@'%'; GRANT ALL ON corder.* TO plain@'%'");
+	snprintf(url, sizeof(url), "mysql://plain@127.0.0.1:%d/corder", server_port(stage.mariadb));
+	persisting_open_writer_at(0, url, 1);
+	persisting_append_lives("before", 100);
+	persisting_await_all();
+	persisting_ask("SET GLOBAL read_only = 1");
+	persisting_append_lives("during", 100);
+	persisting_await_health(STATUS_RETRY, &reason);
 	assert_non_null(strstr(reason.message, "read-only"));
-	ask("SET GLOBAL read_only = 0");
-	await_all();
-	await_health(STATUS_OK, &reason);
+	persisting_ask("SET GLOBAL read_only = 0");
+	persisting_await_all();
+	persisting_await_health(STATUS_OK, &reason);
 }
 
 static void partitions_take_turns(void **state) {
@@ -209,12 +211,12 @@ static void partitions_take_turns(void **state) {
 		                            .subject_count = 1,
 		                            .discard_new = true,
 		                            .max_bytes = -1 };
-	bus_request(t.bus, "$JS.API.STREAM.DELETE.CORDER_LOG_1", NULL, 0, SLICE(""), 5000, on_deleted, NULL);
-	await_call();
-	stream_ensure(t.bus, &config, done, NULL);
-	await_call();
+	bus_request(stage.bus, "$JS.API.STREAM.DELETE.CORDER_LOG_1", NULL, 0, SLICE(""), 5000, persisting_on_deleted, NULL);
+	persisting_await_call();
+	stream_ensure(stage.bus, &config, persisting_done, NULL);
+	persisting_await_call();
 	struct history other = { 0 };
-	open_writer_at(0, server_url(t.mariadb), 2);
+	persisting_open_writer_at(0, server_url(stage.mariadb), 2);
 	for (int round = 0; round < 30; round++) {
 		char id[32];
 		for (int i = 0; i < 100; i++) {
@@ -222,22 +224,22 @@ static void partitions_take_turns(void **state) {
 			history_submit(&other, id, "");
 		}
 		history_end_entry(&other);
-		stream_append(t.bus, "corder.v1.internal.log.1", STREAM_ANY_SEQUENCE,
-		              (struct slice){ other.block.bytes, other.block.length }, 5000, appended, NULL);
-		await_call();
+		stream_append(stage.bus, "corder.v1.internal.log.1", STREAM_ANY_SEQUENCE,
+		              (struct slice){ other.block.bytes, other.block.length }, 5000, persisting_appended, NULL);
+		persisting_await_call();
 		history_clear_block(&other);
 		snprintf(id, sizeof(id), "mine-%d", round);
-		append_lives(id, 40);
+		persisting_append_lives(id, 40);
 	}
-	await_answer("SELECT SUM(seq) FROM log_position", "6600");
-	expect("SELECT partition_id,COUNT(*) FROM task_events GROUP BY partition_id", "0|3600;1|3000");
-	expect("SELECT partition_id,COUNT(*) FROM tasks GROUP BY partition_id", "0|1200;1|3000");
-	assert_int_equal(t.writers[0].persister->counters.conflicts, 0);
+	persisting_await_answer("SELECT SUM(seq) FROM log_position", "6600");
+	persisting_expect("SELECT partition_id,COUNT(*) FROM task_events GROUP BY partition_id", "0|3600;1|3000");
+	persisting_expect("SELECT partition_id,COUNT(*) FROM tasks GROUP BY partition_id", "0|1200;1|3000");
+	assert_int_equal(stage.writers[0].persister->counters.conflicts, 0);
 	history_release(&other);
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, persisting_set_up, persisting_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(several_instances_write_everything_once),
 		TEST(killed_processes_lose_nothing_and_write_nothing_twice),
@@ -251,5 +253,5 @@ int main(void) {
 		TEST(a_read_only_database_is_waited_for),
 		TEST(partitions_take_turns),
 	};
-	return cmocka_run_group_tests(tests, start_servers, stop_servers);
+	return cmocka_run_group_tests(tests, persisting_start_servers, persisting_stop_servers);
 }

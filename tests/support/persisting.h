@@ -1,5 +1,5 @@
 /* A log, a database and persisters that write the one into the other, for the tests of the persister: real servers, started
- * once a program; a fresh stream and database a test. Everything lives in `t`. */
+ * once a program; a fresh stream and database a test. Everything lives in `stage`. */
 #ifndef CORDER_TESTS_PERSISTING_H
 #define CORDER_TESTS_PERSISTING_H
 
@@ -32,37 +32,37 @@ struct persisting {
 	struct text answer; /* values of the last question, parted by '|' and ';' */
 };
 
-extern struct persisting t;
+extern struct persisting stage;
 
-int start_servers(void **state);
-int stop_servers(void **state);
-int set_up(void **state);
-int tear_down(void **state);
+int persisting_start_servers(void **state);
+int persisting_stop_servers(void **state);
+int persisting_set_up(void **state);
+int persisting_tear_down(void **state);
 
 /* The log. Handlers for calls that await_call waits for. */
-void done(void *context, enum status status, const struct error *err);
-void appended(void *context, enum status status, uint64_t sequence);
-void on_deleted(void *context, enum status status, const struct bus_message *message);
-void await_call(void);
-void make_stream(void);
-void delete_stream(void);
-void append(struct slice block, bool mark);
-void append_history(void);                      /* ends the entry and appends what was made since */
-void append_lives(const char *name, int count); /* that many tasks from submit to completed, in one block */
+void persisting_done(void *context, enum status status, const struct error *err);
+void persisting_appended(void *context, enum status status, uint64_t sequence);
+void persisting_on_deleted(void *context, enum status status, const struct bus_message *message);
+void persisting_await_call(void);
+void persisting_make_stream(void);
+void persisting_delete_stream(void);
+void persisting_append(struct slice block, bool mark);
+void persisting_append_history(void);                      /* ends the entry and appends what was made since */
+void persisting_append_lives(const char *name, int count); /* that many tasks from submit to completed, in one block */
 
 /* The database, as a witness sees it: values parted by '|', rows by ';'. */
-const char *ask(const char *sql);
-void expect(const char *sql, const char *answer);
-void await_answer(const char *sql, const char *answer);
-void await_position(int64_t seq);
-void await_all(void); /* all of the log stands in the tables once, and tasks equals the fold of the events */
+const char *persisting_ask(const char *sql);
+void persisting_expect(const char *sql, const char *answer);
+void persisting_await_answer(const char *sql, const char *answer);
+void persisting_await_position(int64_t seq);
+void persisting_await_all(void); /* all of the log stands in the tables once, and tasks equals the fold of the events */
 
 /* Instances in this process, and processes. */
-void open_writer(size_t index);
-void open_writer_at(size_t index, const char *database_url, int64_t partitions);
-void close_writer(size_t index);
-void await_health(enum status wanted, struct error *reason);
-pid_t start_process(const char *program);
-void kill_process(pid_t pid);
+void persisting_open_writer(size_t index);
+void persisting_open_writer_at(size_t index, const char *database_url, int64_t partitions);
+void persisting_close_writer(size_t index);
+void persisting_await_health(enum status wanted, struct error *reason);
+pid_t persisting_start_process(const char *program);
+void persisting_kill_process(pid_t pid);
 
 #endif
