@@ -1,5 +1,5 @@
 /* explain: why a task is not running. Asks Redis, one thing after the other, for what bears on the task's status. */
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "edges.h"
 #include "history.h"
@@ -7,13 +7,15 @@
 #include "peers.h"
 #include "reasons.h"
 #include "rows.h"
+#include "shared/base/memory.h"
 #include "snapshot.h"
 #include "subjects/subjects.h"
 
 struct explain {
 	struct task_request request;
 	size_t partition;
-	struct live_reply *reply;
+	struct live_reply *reply, *key;
+	struct slice *holders; /* borrow key */
 	struct view view;
 	struct text scratch;
 	struct reasons_input input;
@@ -21,6 +23,8 @@ struct explain {
 
 static void release(struct explain *explain) {
 	live_free(&explain->reply);
+	live_free(&explain->key);
+	free(explain->holders);
 	text_release(&explain->scratch);
 }
 
@@ -103,7 +107,12 @@ static void on_key(void *context, enum status status, struct live_reply *reply, 
 	}
 	explain->input.key_running = live_int(reply, 0);
 	explain->input.key_waiting = live_int(reply, 1);
-	live_free(&reply);
+	explain->key = reply;
+	explain->holders = memory_array(reply->count + 1, sizeof(*explain->holders));
+	for (size_t i = 2; i < reply->count; i++)
+		explain->holders[i - 2] = live_text(reply, i);
+	explain->input.holders = explain->holders;
+	explain->input.holder_count = reply->count > 2 ? reply->count - 2 : 0;
 	ask_edges(question);
 }
 

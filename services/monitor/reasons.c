@@ -136,7 +136,13 @@ static void add_key(struct writer *writer, const struct reasons_input *input) {
 	text_printf(&message, " is taken: %lld run with it, %lld may, %lld wait for it.", (long long)input->key_running,
 	            (long long)input->view->specification.concurrency_limit, (long long)input->key_waiting);
 	begin(writer, "key", &message);
-	text_add_char(writer->out, '}');
+	text_add(writer->out, ",\"holders\":[");
+	for (size_t i = 0; i < input->holder_count; i++) {
+		if (i > 0)
+			text_add_char(writer->out, ',');
+		text_add_json(writer->out, input->holders[i]);
+	}
+	text_add(writer->out, "]}");
 	text_release(&message);
 }
 

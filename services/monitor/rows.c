@@ -123,10 +123,10 @@ static void add_filters(struct text *sql, const struct list_request *request) {
 		add_equals(sql, "batch_id", request->batch_id);
 	if (request->task_type.length > 0)
 		add_equals(sql, "task_type", request->task_type);
-	if (request->by_service_name)
-		add_equals(sql, "service_name",
-		           (struct slice){ request->service_name.length > 0 ? request->service_name.bytes : "",
-		                           request->service_name.length });
+	if (request->by_service_name) { /* exactly this one: no case folded, no space ignored */
+		text_add(sql, " AND t.service_name=BINARY ");
+		db_quote(sql, request->service_name.length > 0 ? request->service_name : (struct slice){ "", 0 });
+	}
 	if (request->status != 0)
 		add_equals(sql, "status", slice_of(record_status_word(request->status)));
 }

@@ -321,6 +321,8 @@ static void a_quote_in_a_filter_is_only_text(void **state) {
 	       "\"ok\":true");
 	assert_int_equal(get(f, "/api/v1/tasks?service_name=it%27s%20%22x%5C%20%C3%A9"), 200);
 	expect(f->body.bytes, "\"task_id\":\"q\"");
+	assert_int_equal(get(f, "/api/v1/tasks?service_name=IT%27s%20%22x%5C%20%C3%A9"), 200);
+	expect(f->body.bytes, "\"tasks\":[],");
 	assert_int_equal(get(f, "/api/v1/tasks?service_name=it%27%20OR%201=1%20--%20"), 200);
 	expect(f->body.bytes, "\"tasks\":[],");
 }
@@ -347,6 +349,21 @@ static void rates_and_tries_are_told(void **state) {
 	await_http(f, "/api/v1/status?project=rate&window_s=10", 200, "\"throughput\":0.1");
 	expect(f->body.bytes, "\"completed_count\":1");
 	assert_null(strstr(f->body.bytes, "\"average_wait_time\":null"));
+}
+
+static void who_holds_a_key_is_named(void **state) {
+	struct fixture *f = *state;
+	expect(ask(f, "submit",
+	           "{\"project\":\"keyed\",\"batch_id\":\"k\",\"tasks\":["
+	           "{\"task_id\":\"k1\",\"task_type\":\"keying\",\"concurrency_key\":\"repo/x\"},"
+	           "{\"task_id\":\"k2\",\"task_type\":\"keying\",\"concurrency_key\":\"repo/x\"}]}"),
+	       "\"ok\":true");
+	expect(ask(f, "work.keying", "{\"worker\":\"w1\",\"max\":1,\"wait_ms\":5000}"), "\"task_id\":\"k1\"");
+	ask(f, "work.keying", "{\"worker\":\"w2\",\"max\":1,\"wait_ms\":0}");
+	await_reply(
+		f, "explain", "{\"project\":\"keyed\",\"task_id\":\"k2\"}",
+		"\"kind\":\"key\",\"message\":\"Its concurrency key repo/x is taken: 1 run with it, 1 may, 1 wait for it.\","
+		"\"holders\":[\"k1\"]");
 }
 
 /* The text format: HELP and TYPE before the samples of a family, each family once, counters named _total. */
@@ -476,6 +493,7 @@ int main(void) {
 		cmocka_unit_test(bad_questions_get_their_code_and_path),
 		cmocka_unit_test(a_quote_in_a_filter_is_only_text),
 		cmocka_unit_test(rates_and_tries_are_told),
+		cmocka_unit_test(who_holds_a_key_is_named),
 		cmocka_unit_test(the_metrics_are_in_form),
 		cmocka_unit_test(many_clients_at_once_are_all_answered),
 		cmocka_unit_test(a_silent_database_holds_up_lists_only_for_a_while),

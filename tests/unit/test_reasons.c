@@ -108,7 +108,8 @@ static void a_ready_task_tells_its_place_and_score(void **state) {
 
 static void a_try_a_backoff_a_key_and_an_end_are_told(void **state) {
 	(void)state;
-	struct reasons_input input = { .key_running = 1, .key_waiting = 2 };
+	const struct slice holder = SLICE("t-0");
+	struct reasons_input input = { .key_running = 1, .key_waiting = 2, .holders = &holder, .holder_count = 1 };
 	struct view view = task(RECORD_RUNNING);
 	view.worker = SLICE("w1");
 	view.lease_until_us = now_us + 1000000;
@@ -127,9 +128,8 @@ static void a_try_a_backoff_a_key_and_an_end_are_told(void **state) {
 	view.waits = SLICE("k");
 	view.specification.concurrency_key = SLICE("repo");
 	text = explain(&input, &view);
-	ASSERT_HAS(
-		text,
-		"\"kind\":\"key\",\"message\":\"Its concurrency key repo is taken: 1 run with it, 1 may, 2 wait for it.\"");
+	ASSERT_HAS(text, "\"kind\":\"key\",\"message\":\"Its concurrency key repo is taken: 1 run with it, 1 may, 2 wait "
+	                 "for it.\",\"holders\":[\"t-0\"]");
 	free(text);
 	view = task(RECORD_SKIPPED);
 	view.because = SLICE("a");

@@ -7,11 +7,14 @@
 --                                   now, best first, without their specifications; looks at some thousand at most
 --   queues                          reply: task_type, depth, oldest ready_us, alternating threes (types with ready work)
 --   place   name                    reply: how many ready tasks of its type stand before it, or nil
---   key     project/key             reply: how many run with it, how many wait for it
+--   key     project/key             reply: how many run with it, how many wait for it, then the task_ids of those that
+--                                   run, as far as they are among the next LOOKED_AT that something is due for
 --   edges   name limit              reply: per dependency task_id, status letter, condition; then "", then the same of dependents
 --   lags                            reply: seq, mark, trim, due-and-late count, oldest lease overdue us, rel length, memory bytes
 --   pauses                          reply: "task_type/project" each
 -- Returns  head, then the reply's items
+
+local LOOKED_AT = 1000
 
 local what = ARGV[3]
 local reply = { '' }
@@ -119,6 +122,10 @@ end
 
 function READ.key()
   reply[2], reply[3] = number_text(key_running(ARGV[4])), number_text(call('ZCARD', prefix .. 'kw:' .. ARGV[4]))
+  for _, n in ipairs(members_of(call('ZRANGE', prefix .. 'due', 0, LOOKED_AT - 1), 1)) do
+    local t = tasks[n]
+    if t and t.status == 'r' and t.key ~= '' and key_name(t) == ARGV[4] then reply[#reply + 1] = t.task_id end
+  end
 end
 
 function READ.edges()
