@@ -19,7 +19,17 @@ static volatile sig_atomic_t signals_seen;
 static volatile sig_atomic_t signal_last;
 static struct loop *loop_to_wake; /* for the signal handler alone */
 
-enum { TRY_MS = 5000, LONG_TRY_MS = 60000, LONG_PATIENCE_S = 120, PAUSE_LEAST_MS = 50, PAUSE_MOST_MS = 1000 };
+enum {
+	TIMEOUT_S = 10,
+	NO_SERVER_S = 3,
+	ABSENT_US = 1000000,
+	TURN_US = 20000,
+	TRY_MS = 5000,
+	LONG_TRY_MS = 60000,
+	LONG_PATIENCE_S = 120,
+	PAUSE_LEAST_MS = 50,
+	PAUSE_MOST_MS = 1000
+};
 
 static void on_signal(int number) {
 	int before = errno;
@@ -152,20 +162,39 @@ static const char *service_of(const char *relative) {
 	return "monitor";
 }
 
+static int tell_no_server(const struct cli *cli) {
+	fprintf(
+		stderr,
+		"corder: no NATS server answers at %s.\nStart a stack here with 'corder up', or name the server: --nats URL, "
+		"NATS_URL, or --dir DIR of a running stack.\n",
+		cli->url);
+	return EXIT_UNREACHABLE;
+}
+
+int client_connect(struct cli *cli) {
+	int code = client_open(cli);
+	double wait_s = cli->common.timeout_s > 0 ? cli->common.timeout_s : NO_SERVER_S;
+	int64_t until_us = clock_mono_us() + (int64_t)(wait_s * 1e6);
+	while (code == EXIT_DONE && !bus_connected(cli->bus)) {
+		if (!client_turn(cli, TURN_US))
+			code = EXIT_INTERRUPTED;
+		else if (clock_mono_us() >= until_us)
+			code = tell_no_server(cli);
+	}
+	cli->was_connected |= code == EXIT_DONE;
+	return code;
+}
+
 static int tell_unreachable(struct cli *cli, const char *relative, const struct answer *answer, double waited_s) {
 	if (client_interrupted())
 		return EXIT_INTERRUPTED;
 	if (!bus_connected(cli->bus))
-		fprintf(
-			stderr,
-			"corder: no NATS server answers at %s.\nStart a stack here with 'corder up', or name the server: --nats "
-			"URL, NATS_URL, or --dir DIR of a running stack.\n",
-			cli->url);
-	else if (answer->json != NULL)
+		return tell_no_server(cli);
+	if (answer->json != NULL)
 		client_tell_refusal(cli, answer->root);
 	else
 		fprintf(stderr,
-		        "corder: nobody answered %s." SUBJECT_VERSION ".%s within %.3g s: is the %s service running?\n"
+		        "corder: nobody answered %s." SUBJECT_VERSION ".%s within %.1f s: is the %s service running?\n"
 		        "'corder services' lists what runs at %s.\n",
 		        cli->prefix, relative, waited_s, service_of(relative), cli->url);
 	return EXIT_UNREACHABLE;
@@ -180,10 +209,51 @@ static void pause_before_repeat(struct cli *cli, int64_t *pause_ms, int64_t unti
 		;
 }
 
+double client_timeout_s(const struct cli *cli, double patience_s) {
+	if (cli->common.timeout_s > 0)
+		return cli->common.timeout_s;
+	return patience_s > TIMEOUT_S ? patience_s : TIMEOUT_S;
+}
+
 static void read_answer(struct answer *answer) {
 	json_close(&answer->json);
 	answer->json = json_read((struct slice){ answer->body.bytes, answer->body.length }, NULL);
 	answer->root = answer->json != NULL ? json_root(answer->json) : (struct json_value){ 0 };
+}
+
+/* How long to go on. While somebody has the request and takes his time, until_us; while nobody is there at all, a
+ * shorter time, that the user does not wait long to hear of a server that is not running. */
+struct patience {
+	bool given; /* by --timeout: then it counts for both */
+	int64_t started_us, until_us;
+	int64_t absent_us; /* since when nobody was there; 0: somebody is */
+};
+
+static bool is_patient(struct cli *cli, const struct patience *patience) {
+	int64_t now_us = clock_mono_us();
+	if (client_interrupted() || now_us >= patience->until_us)
+		return false;
+	int64_t most_s = cli->was_connected ? TIMEOUT_S : NO_SERVER_S;
+	return patience->given || patience->absent_us == 0 || now_us - patience->absent_us < most_s * 1000000;
+}
+
+/* One try; an exit code when it decides, -1 when not. */
+static int try_and_read(struct cli *cli, const char *subject, struct slice body, int64_t try_ms,
+                        struct patience *patience, struct answer *answer) {
+	int64_t began_us = clock_mono_us(), left_ms = (patience->until_us - began_us) / 1000 + 1;
+	enum status status = try_once(cli, subject, body, left_ms < try_ms ? left_ms : try_ms, &answer->body);
+	cli->was_connected |= bus_connected(cli->bus);
+	bool at_once = clock_mono_us() - began_us < ABSENT_US;
+	if (status != STATUS_OK && at_once)
+		patience->absent_us = patience->absent_us > 0 ? patience->absent_us : began_us;
+	else
+		patience->absent_us = 0;
+	if (status != STATUS_OK)
+		return -1;
+	read_answer(answer);
+	if (answer->json == NULL || is_unavailable(answer->root))
+		return -1;
+	return json_bool(json_member(answer->root, "ok"), false) ? EXIT_DONE : EXIT_REFUSED;
 }
 
 int client_ask_quiet(struct cli *cli, const char *relative, struct slice body, double patience_s,
@@ -192,28 +262,18 @@ int client_ask_quiet(struct cli *cli, const char *relative, struct slice body, d
 	int code = client_open(cli);
 	if (code != EXIT_DONE)
 		return code;
-	double limit_s = patience_s > cli->common.timeout_s ? patience_s : cli->common.timeout_s;
-	int64_t until_us = clock_mono_us() + (int64_t)(limit_s * 1e6);
-	int64_t pause_ms = PAUSE_LEAST_MS;
+	struct patience patience = { .given = cli->common.timeout_s > 0, .started_us = clock_mono_us() };
+	patience.until_us = patience.started_us + (int64_t)(client_timeout_s(cli, patience_s) * 1e6);
+	int64_t pause_ms = PAUSE_LEAST_MS, try_ms = patience_s >= LONG_PATIENCE_S ? LONG_TRY_MS : TRY_MS;
 	char *subject = client_subject(cli, relative);
-	code = EXIT_UNREACHABLE;
-	for (;;) {
-		int64_t left_ms = (until_us - clock_mono_us()) / 1000;
-		if (left_ms <= 0 || client_interrupted())
-			break;
-		int64_t try_ms = patience_s >= LONG_PATIENCE_S ? LONG_TRY_MS : TRY_MS;
-		enum status status = try_once(cli, subject, body, left_ms < try_ms ? left_ms : try_ms, &answer->body);
-		if (status == STATUS_OK) {
-			read_answer(answer);
-			if (answer->json != NULL && !is_unavailable(answer->root)) {
-				code = json_bool(json_member(answer->root, "ok"), false) ? EXIT_DONE : EXIT_REFUSED;
-				break;
-			}
-		}
-		pause_before_repeat(cli, &pause_ms, until_us);
+	code = try_and_read(cli, subject, body, try_ms, &patience, answer);
+	while (code < 0 && is_patient(cli, &patience)) {
+		pause_before_repeat(cli, &pause_ms, patience.until_us);
+		code = try_and_read(cli, subject, body, try_ms, &patience, answer);
 	}
 	free(subject);
-	return code == EXIT_UNREACHABLE ? tell_unreachable(cli, relative, answer, limit_s) : code;
+	double waited_s = (double)(clock_mono_us() - patience.started_us) / 1e6;
+	return code < 0 ? tell_unreachable(cli, relative, answer, waited_s) : code;
 }
 
 int client_ask(struct cli *cli, const char *relative, struct slice body, double patience_s, struct answer *answer) {

@@ -15,14 +15,19 @@ struct answer {
 
 /* Connects when that has not been done; EXIT_DONE, or the exit code after saying why on stderr. */
 int client_open(struct cli *cli);
+/* The same, and waits a moment for the connection itself. */
+int client_connect(struct cli *cli);
 void client_close(struct cli *cli);
 
 /* A full subject, owned by the caller: "<prefix>.v1.<relative>". */
 char *client_subject(const struct cli *cli, const char *relative);
 
+/* How long to go on: --timeout when it was given, else patience_s or the default, whichever is longer. */
+double client_timeout_s(const struct cli *cli, double patience_s);
+
 /* Sends body to <prefix>.v1.<relative> until an ok answer comes (EXIT_DONE), a refusal (EXIT_REFUSED) or the time is up
- * (EXIT_UNREACHABLE). All but the first are told on stderr (and the refusal on stdout with --json). patience_s: at least
- * so long, when more than --timeout. */
+ * (EXIT_UNREACHABLE). All but the first are told on stderr (and the refusal on stdout with --json). patience_s: see
+ * client_timeout_s. */
 int client_ask(struct cli *cli, const char *relative, struct slice body, double patience_s, struct answer *answer);
 /* The same, but says nothing about a refusal: the caller looks at answer->root. */
 int client_ask_quiet(struct cli *cli, const char *relative, struct slice body, double patience_s,

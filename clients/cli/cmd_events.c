@@ -144,20 +144,6 @@ static int subscribe(struct events *events) {
 	return status == STATUS_OK ? EXIT_DONE : EXIT_USAGE;
 }
 
-static int wait_connected(struct cli *cli) {
-	int64_t until_us = clock_mono_us() + (int64_t)(cli->common.timeout_s * 1e6);
-	while (!bus_connected(cli->bus) && clock_mono_us() < until_us)
-		if (!client_turn(cli, TURN_US / 20))
-			return EXIT_INTERRUPTED;
-	if (bus_connected(cli->bus))
-		return EXIT_DONE;
-	fprintf(stderr,
-	        "corder: no NATS server answers at %s. Start a stack here with 'corder up', or name the server: --nats "
-	        "URL, NATS_URL, or --dir DIR of a running stack.\n",
-	        cli->url);
-	return EXIT_UNREACHABLE;
-}
-
 static void on_change(void *context, bool connected) {
 	struct events *events = context;
 	events->reconnected |= connected;
@@ -181,7 +167,7 @@ static int replay_from(struct events *events, enum replay_from from, int64_t pla
 
 static int follow(struct events *events, enum replay_from from, int64_t place) {
 	const struct events_options *options = events->options;
-	int code = wait_connected(events->cli);
+	int code = client_connect(events->cli);
 	events->replaying = options->since != NULL;
 	if (code == EXIT_DONE && !options->no_follow)
 		code = subscribe(events);

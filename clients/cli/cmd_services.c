@@ -78,19 +78,11 @@ static int gather(struct services *services, const struct services_options *opti
 	snprintf(inbox, sizeof inbox, "_INBOX.corder-services.%s", id);
 	snprintf(subject, sizeof subject, "$SRV.STATS%s%s", options->name != NULL ? ".corder-" : "",
 	         options->name != NULL ? options->name : "");
-	int64_t until_us = clock_mono_us() + (int64_t)(cli->common.timeout_s * 1e6);
-	while (!bus_connected(cli->bus) && clock_mono_us() < until_us)
-		if (!client_turn(cli, TURN_US))
-			return EXIT_INTERRUPTED;
-	enum status status =
-		bus_connected(cli->bus) ? bus_subscribe(cli->bus, inbox, NULL, on_answer, services, &err) : STATUS_RETRY;
+	enum status status = bus_subscribe(cli->bus, inbox, NULL, on_answer, services, &err);
 	if (status == STATUS_OK)
 		status = bus_publish_with(cli->bus, subject, inbox, NULL, 0, (struct slice){ 0 });
 	if (status != STATUS_OK) {
-		fprintf(stderr,
-		        "corder: no NATS server answers at %s. Start a stack here with 'corder up', or name the server: --nats "
-		        "URL, NATS_URL, or --dir DIR of a running stack.\n",
-		        cli->url);
+		fprintf(stderr, "corder: cannot ask at %s: %s\n", cli->url, err.message);
 		return EXIT_UNREACHABLE;
 	}
 	int64_t now_us = services->last_us = clock_mono_us();
@@ -228,7 +220,7 @@ static int services_run(struct cli *cli, const void *values) {
 	if (cli->arguments.count > 0 || (options->name != NULL && !id_is_token(slice_of(options->name))))
 		return command_usage(&command_services,
 		                     "--name takes a service: ingest, scheduler, dispatcher, persister or monitor");
-	int code = client_open(cli);
+	int code = client_connect(cli);
 	if (code != EXIT_DONE)
 		return code;
 	struct services *services = memory_new(sizeof *services);

@@ -207,7 +207,8 @@ static int work_run(struct cli *cli, const void *values) {
 	if (!can_be_found(worker.command[0]))
 		return command_usage(&command_work, "%.200s: there is no such program, or it may not be run (chmod +x)",
 		                     worker.command[0]);
-	int code = client_open(cli);
+	/* A worker that runs on waits for its server too; one that is to end would wait for ever. */
+	int code = options->once || options->until_idle ? client_connect(cli) : client_open(cli);
 	if (code == EXIT_DONE && !make_folder(&worker)) {
 		fprintf(stderr, "corder: cannot make a folder %s; set TMPDIR to one that may be written\n", worker.folder);
 		code = EXIT_USAGE;

@@ -27,7 +27,7 @@ enum {
 struct common {
 	const char *nats, *dir, *color;
 	bool json, help;
-	double timeout_s;
+	double timeout_s; /* 0: not given; see client_timeout_s */
 };
 
 struct cli {
@@ -35,10 +35,11 @@ struct cli {
 	struct term out, err; /* of stdout and stderr */
 	struct arguments arguments;
 	struct loop *loop;
-	struct bus *bus; /* NULL until client_open */
-	char *full_url;  /* of the server */
-	char *url;       /* the same without a password, for messages */
-	char *prefix;    /* CORDER_PREFIX */
+	struct bus *bus;    /* NULL until client_open */
+	bool was_connected; /* at least once */
+	char *full_url;     /* of the server */
+	char *url;          /* the same without a password, for messages */
+	char *prefix;       /* CORDER_PREFIX */
 };
 
 struct command {

@@ -49,7 +49,7 @@ static int find_command_word(int argc, char **argv) {
 }
 
 static int run(const struct command *command, int argc, char **argv) {
-	struct cli cli = { .common = { .timeout_s = 10 } };
+	struct cli cli = { 0 };
 	struct error err = { 0 };
 	void *values = memory_new(command->values_bytes > 0 ? command->values_bytes : 1);
 	if (command->defaults != NULL)

@@ -93,7 +93,7 @@ static void on_info(void *context, enum status status, const struct stream_state
 }
 
 static int read_state(struct replay *replay, struct stream_state *state) {
-	int64_t until_us = clock_mono_us() + (int64_t)(replay->cli->common.timeout_s * 1e6);
+	int64_t until_us = clock_mono_us() + (int64_t)(client_timeout_s(replay->cli, 0) * 1e6);
 	enum status last = STATUS_RETRY;
 	while (clock_mono_us() < until_us && last == STATUS_RETRY) {
 		struct info *info = memory_new(sizeof *info);

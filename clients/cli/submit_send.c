@@ -59,14 +59,14 @@ static void on_appended(void *context, enum status status, uint64_t sequence) {
 
 /* Publishes into the stream; the same body twice is harmless, so no answer is followed by another try. */
 static int enqueue(struct cli *cli, const struct submission *submission, const struct text *body) {
-	int code = client_open(cli);
+	int code = client_connect(cli);
 	if (code != EXIT_DONE)
 		return code;
 	struct text relative = { 0 };
 	text_printf(&relative, "enqueue.%s", submission->project);
 	char *subject = client_subject(cli, relative.bytes);
 	code = EXIT_UNREACHABLE;
-	int64_t until_us = loop_now(cli->loop) + (int64_t)(cli->common.timeout_s * 1e6);
+	int64_t until_us = loop_now(cli->loop) + (int64_t)(client_timeout_s(cli, 0) * 1e6);
 	while (code == EXIT_UNREACHABLE && loop_now(cli->loop) < until_us && !client_interrupted()) {
 		static struct append append; /* outlives this call when the answer comes too late */
 		append = (struct append){ 0 };

@@ -71,8 +71,9 @@ struct worker {
 	bool stopping;
 	int64_t busy_us, stop_at_us; /* last time a task was in hand; when to end what still runs */
 	size_t completed, failed, other;
-	bool once_taken; /* --once: its task is in hand or done */
-	int refusal;     /* an exit code that ends the worker, or 0 */
+	bool told_unanswered; /* that nobody answers; until somebody does */
+	bool once_taken;      /* --once: its task is in hand or done */
+	int refusal;          /* an exit code that ends the worker, or 0 */
 	struct loop_timer *tick;
 };
 

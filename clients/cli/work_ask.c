@@ -38,6 +38,11 @@ static void repeat_later(struct slot *slot) {
 		return;
 	}
 	slot->repeat = loop_timer_start(worker->cli->loop, clock_mono_us() + slot->pause_ms * 1000, repeat, slot);
+	if (slot->pause_ms == PAUSE_MOST_MS && !worker->told_unanswered) {
+		worker->told_unanswered = true;
+		work_log_note(worker, "nobody answers %s at %s (%s); trying on", slot->subject, worker->cli->url,
+		              bus_connected(worker->cli->bus) ? "is the dispatcher running?" : "no connection");
+	}
 	slot->pause_ms = slot->pause_ms * 2 < PAUSE_MOST_MS ? slot->pause_ms * 2 : PAUSE_MOST_MS;
 }
 
@@ -130,6 +135,9 @@ static void on_answer(void *context, enum status status, const struct bus_messag
 		worker_stop(worker);
 		return;
 	}
+	if (worker->told_unanswered)
+		work_log_note(worker, "answered again");
+	worker->told_unanswered = false;
 	take_verdict(slot, root);
 	struct json_value task = json_first(json_member(root, "tasks"));
 	if (slot->state == SLOT_ASKING && json_present(task))
