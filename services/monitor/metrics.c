@@ -36,12 +36,14 @@ static void add_number(struct text *out, const char *name, const char *type, con
 
 static const char status_letters[TALLY_STATUSES] = { 'b', 'p', 'r', 't', 'c', 'f', 'x', 's' };
 
+enum { TYPES_MAX = 1000 }; /* the first ones by name get series of their own */
+
 static void add_tasks(struct text *out, const struct snapshot_view *view) {
 	struct tally_type *types;
 	size_t count = tally_types(&view->tally, SLICE(""), &types);
 	metrics_head(out, "corder_tasks", "gauge",
 	             "Tasks by type and status; the final statuses count all that ever ended so.");
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && i < TYPES_MAX; i++)
 		for (size_t j = 0; j < TALLY_STATUSES; j++) {
 			text_add(out, "corder_tasks{");
 			metrics_label(out, "task_type", types[i].task_type);
@@ -54,14 +56,14 @@ static void add_tasks(struct text *out, const struct snapshot_view *view) {
 
 static void add_queues(struct text *out, const struct snapshot_view *view) {
 	metrics_head(out, "corder_ready_tasks", "gauge", "Tasks in the ready queue of a type.");
-	for (size_t i = 0; i < view->queue_count; i++) {
+	for (size_t i = 0; i < view->queue_count && i < TYPES_MAX; i++) {
 		text_add(out, "corder_ready_tasks{");
 		metrics_label(out, "task_type", slice_of(view->queues[i].task_type));
 		text_printf(out, "} %lld\n", (long long)view->queues[i].depth);
 	}
 	metrics_head(out, "corder_oldest_ready_seconds", "gauge",
 	             "How long the longest waiting ready task of a type waits.");
-	for (size_t i = 0; i < view->queue_count; i++) {
+	for (size_t i = 0; i < view->queue_count && i < TYPES_MAX; i++) {
 		double age_s = (double)(view->now_us - view->queues[i].oldest_us) / 1e6;
 		text_add(out, "corder_oldest_ready_seconds{");
 		metrics_label(out, "task_type", slice_of(view->queues[i].task_type));

@@ -196,10 +196,10 @@ static void add_healthy(struct text *out, const struct peer *peer, struct slice 
 static void add_counters(struct text *out, const struct peer *peer, struct slice id) {
 	struct json_value counters = json_member(data_of(peer), "counters");
 	for (struct json_value item = json_first(counters); json_present(item); item = json_next(item)) {
-		text_add(out, "corder_service_counter_total");
+		text_add(out, "corder_service_activity_total");
 		add_labels(out, peer, id);
 		text_add_char(out, ',');
-		metrics_label(out, "counter", json_name(item));
+		metrics_label(out, "activity", json_name(item));
 		text_printf(out, "} %lld\n", (long long)json_int(item, 0));
 	}
 }
@@ -234,7 +234,7 @@ void peers_add_metrics(const struct peers *peers, struct text *out) {
 		add_peer *add;
 	} families[] = {
 		{ "corder_service_healthy", "gauge", "1 when this process says that all is well.", add_healthy },
-		{ "corder_service_counter_total", "counter", "The processes' own counters, by name.", add_counters },
+		{ "corder_service_activity_total", "counter", "What the processes count of their own work, by name.", add_counters },
 		{ "corder_service_requests_total", "counter", "Requests by endpoint.", add_requests },
 		{ "corder_service_request_errors_total", "counter", "Requests refused, by endpoint.", add_errors },
 		{ "corder_service_request_seconds_total", "counter", "Time from request to reply, by endpoint.",
