@@ -42,6 +42,8 @@ static void add_body(struct text *body, const struct change *change, struct slic
 	text_add_char(body, '}');
 }
 
+enum { CHANGED_SHOWN = 20 };
+
 static void add_verdict(const struct term *term, struct text *out, struct slice project, struct json_value task) {
 	struct slice status = json_text(json_member(task, "status"));
 	bool ok = json_bool(json_member(task, "ok"), false);
@@ -65,20 +67,24 @@ static void add_verdict(const struct term *term, struct text *out, struct slice 
 	text_add_char(out, '\n');
 }
 
+/* Every task that was not changed, and the first of those that were. */
 static int print_verdicts(struct cli *cli, struct slice project, struct json_value root) {
 	struct json_value tasks = json_member(root, "tasks");
 	struct text out = { 0 };
 	int code = EXIT_DONE;
-	size_t count = json_count(tasks);
+	int64_t changed = 0;
 	for (struct json_value task = json_first(tasks); json_present(task); task = json_next(task)) {
-		if (!json_bool(json_member(task, "ok"), false))
+		bool ok = json_bool(json_member(task, "ok"), false);
+		changed += ok;
+		if (!ok)
 			code = EXIT_REFUSED;
-		add_verdict(&cli->out, &out, project, task);
+		if (!ok || changed <= CHANGED_SHOWN)
+			add_verdict(&cli->out, &out, project, task);
 	}
-	int64_t total = json_int(json_member(root, "total"), (int64_t)count);
-	if (total > (int64_t)count)
-		text_printf(&out, "… and %lld more\n", (long long)total - (long long)count);
-	if (count == 0)
+	changed = json_int(json_member(root, "total"), changed);
+	if (changed > CHANGED_SHOWN)
+		text_printf(&out, "… and %lld more\n", (long long)changed - CHANGED_SHOWN);
+	if (json_count(tasks) == 0)
 		text_add(&out, "No task of the batch is in a status that this changes.\n");
 	if (!cli->common.json)
 		term_write(&cli->out, &out);
