@@ -114,6 +114,7 @@ void marks_note(struct marks *marks, struct slice body) {
 	struct slice rest = body;
 	struct slice line = slice_cut(&rest, '\n');
 	struct slice epoch = slice_cut(&line, ' ');
+	state_heard(marks->state, epoch, line.bytes != NULL ? slice_int(slice_cut(&line, ' '), 0) : 0);
 	while (rest.bytes != NULL) {
 		struct slice id = slice_cut(&rest, '\n');
 		if (id.length == 0)

@@ -15,11 +15,15 @@ struct state {
 	int64_t partition;
 	char prefix[16];
 	char weight[24], load_weight[32];
+	char heard_epoch[STATE_EPOCH_BYTES];
+	int64_t heard_seq;
 };
 
 struct pending_call {
 	state_handler *handler;
 	void *context;
+	int64_t heard_seq; /* what the log was known to hold when the call was made, in this epoch */
+	char heard_epoch[STATE_EPOCH_BYTES];
 };
 
 struct state *state_open(struct kv *kv, int64_t partition, int64_t us_per_point) {
@@ -76,6 +80,27 @@ static bool parse_head(struct slice bytes, struct state_head *head) {
 	return true;
 }
 
+void state_heard(struct state *state, struct slice epoch, int64_t seq) {
+	if (slice_is(epoch, state->heard_epoch)) {
+		if (seq > state->heard_seq)
+			state->heard_seq = seq;
+		return;
+	}
+	copy_slice(state->heard_epoch, sizeof(state->heard_epoch), epoch);
+	state->heard_seq = seq;
+}
+
+static bool is_behind(const struct pending_call *call, const struct state_head *head) {
+	return head->seq < call->heard_seq && strcmp(head->epoch, call->heard_epoch) == 0;
+}
+
+static void not_ready(struct pending_call *call, const char *why) {
+	struct error problem = { 0 };
+	fail(&problem, STATUS_RETRY, "%s", why);
+	snprintf(problem.code, sizeof(problem.code), "notready");
+	call->handler(call->context, STATUS_RETRY, NULL, NULL, &problem);
+}
+
 static void on_reply(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
 	struct pending_call *call = context;
 	struct state_head head = { 0 };
@@ -85,14 +110,15 @@ static void on_reply(void *context, enum status status, const struct kv_reply *r
 		snprintf(problem.code, sizeof(problem.code), "%s", status == STATUS_RETRY ? "unavailable" : "internal");
 		call->handler(call->context, status, NULL, NULL, &problem);
 	} else if (slice_is(kv_text(kv_at(reply, 0)), "notready") && kv_count(reply) == 1) {
-		fail(&problem, STATUS_RETRY, "Redis holds no state yet: it is being rebuilt");
-		snprintf(problem.code, sizeof(problem.code), "notready");
-		call->handler(call->context, STATUS_RETRY, NULL, NULL, &problem);
+		not_ready(call, "Redis holds no state yet: it is being rebuilt");
 	} else {
 		/* load.lua alone says notready and a verdict: it works where there is no head. */
 		bool has_head = parse_head(kv_text(kv_at(reply, 0)), &head);
 		must(has_head || slice_is(kv_text(kv_at(reply, 0)), "notready"));
-		call->handler(call->context, STATUS_OK, &head, reply, NULL);
+		if (has_head && is_behind(call, &head))
+			not_ready(call, "Redis is behind the log: it will be rebuilt");
+		else
+			call->handler(call->context, STATUS_OK, &head, reply, NULL);
 	}
 	free(call);
 }
@@ -113,7 +139,8 @@ void state_call(struct state *state, struct kv_script *script, const struct slic
 	if (count > 0)
 		memcpy(all + 2, arguments, count * sizeof(*all));
 	struct pending_call *call = memory_new(sizeof(*call));
-	*call = (struct pending_call){ handler, context };
+	*call = (struct pending_call){ .handler = handler, .context = context, .heard_seq = state->heard_seq };
+	memcpy(call->heard_epoch, state->heard_epoch, sizeof(call->heard_epoch));
 	struct slice key = slice_of(state->prefix);
 	kv_script(state->kv, script, &key, 1, all, count + 2, on_reply, call);
 	free(all);

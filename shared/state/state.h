@@ -44,6 +44,10 @@ const char *state_prefix(const struct state *state); /* "{p0}:" */
 void state_call(struct state *state, struct kv_script *script, const struct slice *arguments, size_t count,
                 state_handler *handler, void *context);
 
+/* What a mark said: the log has come to seq in this epoch. A reply to a call made after that, whose head says less, comes
+ * from a Redis that lost its tail: it is answered STATUS_RETRY, "notready", since nothing it says can be trusted. */
+void state_heard(struct state *state, struct slice epoch, int64_t seq);
+
 /* The partition a project lives in. */
 int64_t state_partition_of(struct slice project, int64_t partitions);
 
