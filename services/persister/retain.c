@@ -71,6 +71,28 @@ static void delete_tasks(struct partition *partition, const char *numbers) {
 	text_release(&sql);
 }
 
+static void on_range_done(void *context, enum status status, unsigned error_number, const struct error *err,
+                          const struct db_result *result) {
+	struct partition *partition = context;
+	(void)status; /* the next walk tries again */
+	(void)error_number;
+	(void)err;
+	(void)result;
+	walk_on(partition, partition->retained_number + NUMBERS_A_STEP);
+}
+
+/* Numbers are seqs: the old events of the same range that are about no task go with it. */
+static void delete_refusals(struct partition *partition) {
+	struct text sql = { 0 };
+	text_printf(&sql,
+	            "DELETE FROM task_events WHERE partition_id=%lld AND seq>%lld AND seq<=%lld AND number IS NULL AND at<",
+	            (long long)partition->id, (long long)partition->retained_number,
+	            (long long)partition->retained_number + NUMBERS_A_STEP);
+	sql_time(&sql, clock_wall_us() - partition->persister->options.retention_days * DAY_US);
+	db_query(partition->persister->db, (struct slice){ sql.bytes, sql.length }, on_range_done, partition);
+	text_release(&sql);
+}
+
 static void on_found(void *context, enum status status, unsigned error_number, const struct error *err,
                      const struct db_result *result) {
 	struct partition *partition = context;
@@ -82,7 +104,7 @@ static void on_found(void *context, enum status status, unsigned error_number, c
 		return;
 	}
 	if (rows == 0) {
-		walk_on(partition, partition->retained_number + NUMBERS_A_STEP);
+		delete_refusals(partition);
 		return;
 	}
 	struct text numbers = { 0 };
