@@ -132,6 +132,10 @@ static int follow(struct watch *watch) {
 	int code = tracker_load(watch->tracker);
 	while (code == EXIT_DONE) {
 		bool done = watch->options->until_done && (is_done(watch) || tracker_rejected(watch->tracker));
+		if (done && !tracker_rejected(watch->tracker)) {
+			code = tracker_complete(watch->tracker);
+			done = code == EXIT_DONE && is_done(watch);
+		}
 		show(watch, done);
 		if (done)
 			break;

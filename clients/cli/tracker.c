@@ -13,7 +13,13 @@
 const char *const tracked_words[TRACKED_STATUSES] = { "blocked",   "pending", "running",   "retry",
 	                                                  "completed", "failed",  "cancelled", "skipped" };
 
-enum { QUIET_LEAST_US = 5000000, QUIET_MOST_US = 60000000 };
+enum {
+	QUIET_LEAST_US = 5000000,
+	QUIET_MOST_US = 60000000,
+	SECOND_LOOK_US = 1000000,
+	COMPLETE_US = 30000000,
+	PAUSE_US = 100000
+};
 
 struct tracker {
 	struct cli *cli;
@@ -25,7 +31,11 @@ struct tracker {
 	size_t counts[TRACKED_STATUSES];
 	bool rejected, reconnected;
 	size_t dropped; /* messages that the connection had lost, when last looked at */
-	int64_t last_event_us, quiet_us;
+	int64_t last_event_us, quiet_us, loaded_us;
+	size_t loads;
+	char *last_id; /* of the task of the last event; NULL: no event yet */
+	int64_t last_version;
+	bool caught_up; /* the list, as last read, holds that event */
 };
 
 static bool status_of(struct slice word, enum tracked *status) {
@@ -93,6 +103,8 @@ static void on_event(void *context, const struct bus_message *message) {
 			tracker->changed(tracker->context, NULL, event);
 		return;
 	}
+	replace(&tracker->last_id, json_text(json_member(event, "task_id")));
+	tracker->last_version = json_int(json_member(event, "version"), 0);
 	struct tracked_task *task = take(tracker, event, time_of(json_member(event, "at")));
 	if (task != NULL && tracker->changed != NULL)
 		tracker->changed(tracker->context, task, event);
@@ -173,6 +185,7 @@ void tracker_close(struct tracker **tracker) {
 	json_close(&old->json);
 	free(old->project);
 	free(old->batch_id);
+	free(old->last_id);
 	free(old);
 	*tracker = NULL;
 }
@@ -194,7 +207,8 @@ static void add_list_body(const struct tracker *tracker, struct slice after, str
 int tracker_load(struct tracker *tracker) {
 	char *after = NULL;
 	int code;
-	tracker->reconnected = false;
+	tracker->reconnected = tracker->caught_up = false;
+	tracker->loads++;
 	do {
 		struct text body = { 0 };
 		struct answer answer;
@@ -203,6 +217,8 @@ int tracker_load(struct tracker *tracker) {
 		struct json_value tasks = json_member(answer.root, "tasks");
 		for (struct json_value task = json_first(tasks); json_present(task); task = json_next(task)) {
 			struct json_value since = json_member(task, "started_at");
+			if (tracker->last_id != NULL && slice_is(json_text(json_member(task, "task_id")), tracker->last_id))
+				tracker->caught_up = json_int(json_member(task, "version"), 0) >= tracker->last_version;
 			take(tracker, task, time_of(json_given(since) ? since : json_member(task, "updated_at")));
 		}
 		replace(&after, json_text(json_member(answer.root, "next")));
@@ -210,7 +226,22 @@ int tracker_load(struct tracker *tracker) {
 		text_release(&body);
 	} while (code == EXIT_DONE && after != NULL);
 	free(after);
-	tracker->last_event_us = clock_mono_us();
+	tracker->last_event_us = tracker->loaded_us = clock_mono_us();
+	return code;
+}
+
+int tracker_complete(struct tracker *tracker) {
+	int64_t until_us = clock_mono_us() + COMPLETE_US;
+	int code = EXIT_DONE;
+	for (size_t before = SIZE_MAX; code == EXIT_DONE && clock_mono_us() < until_us;) {
+		code = tracker_load(tracker);
+		bool same = tracker->last_id == NULL && tracker_total(tracker) == before;
+		if (code != EXIT_DONE || same || tracker->caught_up || tracker_open_count(tracker) > 0)
+			break;
+		before = tracker_total(tracker);
+		if (!client_turn(tracker->cli, PAUSE_US))
+			code = EXIT_INTERRUPTED;
+	}
 	return code;
 }
 
@@ -233,6 +264,8 @@ int tracker_turn(struct tracker *tracker, int64_t wait_us) {
 		tracker->reconnected = true;
 	}
 	bool quiet = clock_mono_us() - tracker->last_event_us > tracker->quiet_us;
+	if (tracker->loads == 1 && clock_mono_us() - tracker->loaded_us > SECOND_LOOK_US)
+		tracker->reconnected = true; /* the first look may have come before MySQL had all of it */
 	if (!quiet && !tracker->reconnected)
 		return EXIT_DONE;
 	int64_t longer_us = tracker->quiet_us * 2;

@@ -43,6 +43,10 @@ void tracker_add(struct tracker *tracker, struct slice task_id, struct slice sta
  * code: EXIT_DONE, or EXIT_INTERRUPTED. */
 int tracker_turn(struct tracker *tracker, int64_t wait_us);
 
+/* Call when nothing seems open any more. The list is read from MySQL, which follows the events: reads it until it holds
+ * the last event seen (or, without any, until it stays the same), so that no task of the batch is missing. An exit code. */
+int tracker_complete(struct tracker *tracker);
+
 const size_t *tracker_counts(const struct tracker *tracker); /* indexed by enum tracked */
 size_t tracker_total(const struct tracker *tracker);
 size_t tracker_open_count(const struct tracker *tracker); /* not ended yet */

@@ -267,6 +267,18 @@ test("watch --until-done tells plain lines when piped, and shows progress nobody
 	assert.match(watch.out, /2 completed\n$/);
 });
 
+test("watch --until-done counts every task of a batch that was submitted a moment ago", async () => {
+	const { project, type } = fresh();
+	const tasks = range(40).map((n) => ({ task_id: `t${n}`, task_type: n % 2 ? type : `${type}2`, execution_context: shell("true") }));
+	const worker = corder.start(["work", "-t", `${type},${type}2`, "-c", "4", "--exec", evaluate]);
+	assert.equal((await corder.run("submit", file("watched.json", { project, batch_id: "w", tasks }))).code, 0);
+	const watch = await corder.run("watch", "-p", project, "-b", "w", "--until-done", "--json");
+	assert.equal(watch.code, 0, watch.err);
+	assert.equal(JSON.parse(lines(watch.out).at(-1)).counts.completed, 40);
+	worker.child.kill("SIGTERM");
+	await worker.ended;
+});
+
 test("hold, approve, reject, pause, resume, update, retry and explain do what they say", async () => {
 	const { project, type } = fresh();
 	await submitShell(project, type, "held", "true", "--hold");
