@@ -29,7 +29,9 @@ int main(void) {
 		cJSON_AddItemReferenceToObject(ask, "done", done);
 		char *body = cJSON_PrintUnformatted(ask);
 		natsStatus status = natsConnection_RequestString(&reply, nc, "corder.v1.work.hello", body, 20000);
-		cJSON *said = status == NATS_OK ? cJSON_ParseWithLength(natsMsg_GetData(reply), (size_t)natsMsg_GetDataLength(reply)) : NULL;
+		cJSON *said = status == NATS_OK
+		                  ? cJSON_ParseWithLength(natsMsg_GetData(reply), (size_t)natsMsg_GetDataLength(reply))
+		                  : NULL;
 		if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(said, "ok"))) { /* else the same settles go again */
 			cJSON_Delete(done);
 			done = cJSON_CreateArray();

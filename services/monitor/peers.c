@@ -234,7 +234,8 @@ void peers_add_metrics(const struct peers *peers, struct text *out) {
 		add_peer *add;
 	} families[] = {
 		{ "corder_service_healthy", "gauge", "1 when this process says that all is well.", add_healthy },
-		{ "corder_service_activity_total", "counter", "What the processes count of their own work, by name.", add_counters },
+		{ "corder_service_activity_total", "counter", "What the processes count of their own work, by name.",
+		  add_counters },
 		{ "corder_service_requests_total", "counter", "Requests by endpoint.", add_requests },
 		{ "corder_service_request_errors_total", "counter", "Requests refused, by endpoint.", add_errors },
 		{ "corder_service_request_seconds_total", "counter", "Time from request to reply, by endpoint.",

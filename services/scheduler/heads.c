@@ -28,7 +28,8 @@ void heads_note(struct partition *partition, const struct state_head *head) {
 	while (woken.bytes != NULL && woken.length > 0) {
 		struct slice type = slice_cut(&woken, ' ');
 		bus_publish(partition->scheduler->bus,
-		            service_full_subject(partition->scheduler->service, "internal.ready.%.*s", (int)type.length, type.bytes),
+		            service_full_subject(partition->scheduler->service, "internal.ready.%.*s", (int)type.length,
+		                                 type.bytes),
 		            slice_of(body));
 	}
 	if (head->seq > partition->head_seq)
@@ -50,7 +51,8 @@ static void in_log(void *context, enum status status) {
 	free(waiter);
 }
 
-void heads_wait(struct partition *partition, const struct state_head *head, bool archived, heads_done *done, void *context) {
+void heads_wait(struct partition *partition, const struct state_head *head, bool archived, heads_done *done,
+                void *context) {
 	struct log_waiter *waiter = memory_new(sizeof(*waiter));
 	*waiter = (struct log_waiter){ partition, head->seq, archived, done, context };
 	marks_wait(partition->marks, head, in_log, waiter);

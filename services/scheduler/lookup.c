@@ -66,15 +66,17 @@ static void on_found(void *context, enum status status, unsigned number, const s
 	free(lookup);
 }
 
-void lookup_ended(struct partition *partition, struct submission *submission, struct slice task_ids, const char *looked) {
+void lookup_ended(struct partition *partition, struct submission *submission, struct slice task_ids,
+                  const char *looked) {
 	struct lookup *lookup = memory_new(sizeof(*lookup));
 	*lookup = (struct lookup){ .partition = partition, .submission = submission };
 	snprintf(lookup->looked, sizeof(lookup->looked), "%s", looked);
 	text_clear(&submission->ghosts);
 	submission->ghost_count = 0;
 	struct text sql = { 0 };
-	text_add(&sql, "SELECT number, task_id, task_type, batch_id, status, version, spec_hash, " US_OF("created_at") ", " US_OF(
-					   "finished_at") ", last_seq, attempt, IF(status='completed', result, NULL) FROM tasks WHERE project=");
+	text_add(&sql,
+	         "SELECT number, task_id, task_type, batch_id, status, version, spec_hash, " US_OF("created_at") ", " US_OF(
+				 "finished_at") ", last_seq, attempt, IF(status='completed', result, NULL) FROM tasks WHERE project=");
 	db_quote(&sql, submission->project);
 	text_add(&sql, " AND task_id IN (");
 	for (bool first = true; task_ids.bytes != NULL; first = false) {

@@ -193,8 +193,8 @@ static void start_run(struct service *service, struct service_request *request, 
 	scheduler->busy++;
 	(*scheduler->commands)++;
 	run->partition = scheduler->partitions[0];
-	if (command_request_parse(run->json, service_body(request), command, &scheduler->settings->limits, &run->asked, &err) !=
-	    STATUS_OK) {
+	if (command_request_parse(run->json, service_body(request), command, &scheduler->settings->limits, &run->asked,
+	                          &err) != STATUS_OK) {
 		service_fail(request, &err, "");
 		end_run(run);
 		return;

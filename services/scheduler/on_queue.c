@@ -11,7 +11,7 @@
 struct queue_run {
 	struct scheduler *scheduler;
 	struct service_request *request;
-	bool plain; /* answered "ok" or an error's text, not JSON */
+	bool plain;   /* answered "ok" or an error's text, not JSON */
 	int64_t left; /* partitions that have not answered */
 	struct error err;
 };

@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "relay_inside.h"
-#include "wiring.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/task/record.h"
+#include "wiring.h"
 
 enum { FILL_BLOCKS = 1000 }; /* blocks looked at backwards for one gap */
 
@@ -29,15 +29,20 @@ static void publish_one(struct partition *partition, const struct record_entry *
 	snprintf(trace, sizeof(trace), "%.*s", (int)record->traceparent.length, record->traceparent.bytes);
 	clock_format(record->at_us, at);
 	struct bus_header headers[] = {
-		{ HEADER_MESSAGE_ID, id },     { HEADER_CE_ID, id },     { HEADER_CE_SPECVERSION, "1.0" }, { HEADER_CE_TYPE, type },
-		{ HEADER_CE_SOURCE, source }, { HEADER_CE_TIME, at }, { HEADER_CONTENT_TYPE, "application/json" },
+		{ HEADER_MESSAGE_ID, id },
+		{ HEADER_CE_ID, id },
+		{ HEADER_CE_SPECVERSION, "1.0" },
+		{ HEADER_CE_TYPE, type },
+		{ HEADER_CE_SOURCE, source },
+		{ HEADER_CE_TIME, at },
+		{ HEADER_CONTENT_TYPE, "application/json" },
 		{ HEADER_TRACEPARENT, trace }, /* last: left out when there is none */
 	};
 	size_t header_count = sizeof(headers) / sizeof(*headers) - (trace[0] == '\0');
-	const char *subject = service_full_subject(
-		scheduler->service, "event.%.*s.%.*s.%s", (int)record->project.length, record->project.bytes,
-		(int)(record->task_type.length > 0 ? record->task_type.length : 1),
-		record->task_type.length > 0 ? record->task_type.bytes : "_", word);
+	const char *subject =
+		service_full_subject(scheduler->service, "event.%.*s.%.*s.%s", (int)record->project.length,
+	                         record->project.bytes, (int)(record->task_type.length > 0 ? record->task_type.length : 1),
+	                         record->task_type.length > 0 ? record->task_type.bytes : "_", word);
 	bus_publish_with(scheduler->bus, subject, NULL, headers, header_count, (struct slice){ body->bytes, body->length });
 }
 
@@ -65,7 +70,7 @@ void publish_events(struct partition *partition, struct slice block) {
 struct fill {
 	struct partition *partition;
 	char log_stream[96], events_stream[96];
-	uint64_t at; /* the message looked at */
+	uint64_t at;      /* the message looked at */
 	int64_t last_seq; /* the newest event of this partition in CORDER_EVENTS */
 	int looked;
 	struct text *blocks; /* newest first */
@@ -74,7 +79,8 @@ struct fill {
 
 static void fill_end(struct fill *fill) {
 	for (size_t i = fill->block_count; i > 0; i--)
-		publish_after(fill->partition, (struct slice){ fill->blocks[i - 1].bytes, fill->blocks[i - 1].length }, fill->last_seq);
+		publish_after(fill->partition, (struct slice){ fill->blocks[i - 1].bytes, fill->blocks[i - 1].length },
+		              fill->last_seq);
 	if (fill->block_count > 0)
 		log_info("filled a gap in the event stream", "blocks", log_int((long long)fill->block_count), NULL);
 	for (size_t i = 0; i < fill->block_count; i++)

@@ -20,7 +20,18 @@
 
 enum { PAGE_TASKS = 200, TOKEN_MS = 20000, POLL_MS = 100 };
 
-enum rebuild_phase { PHASE_POSITION, PHASE_BEGIN, PHASE_WIPE, PHASE_LIVE, PHASE_ENDED, PHASE_EDGES, PHASE_COUNTS, PHASE_PAUSES, PHASE_GRAPHS, PHASE_FINISH };
+enum rebuild_phase {
+	PHASE_POSITION,
+	PHASE_BEGIN,
+	PHASE_WIPE,
+	PHASE_LIVE,
+	PHASE_ENDED,
+	PHASE_EDGES,
+	PHASE_COUNTS,
+	PHASE_PAUSES,
+	PHASE_GRAPHS,
+	PHASE_FINISH
+};
 
 struct rebuild {
 	struct partition *partition;
@@ -39,14 +50,25 @@ static void step(struct rebuild *rebuild);
 
 #define US_OF(column) "IFNULL(CAST(UNIX_TIMESTAMP(" column ")*1000000 AS SIGNED),0)"
 #define LIVE "('blocked','pending','running','retry')"
-#define COLUMNS                                                                                                          \
-	"t.number, t.project, t.task_id, t.task_type, t.batch_id, t.status, t.priority, IFNULL(t.cancel_requested,0), "      \
-	"t.waits_for, t.retry_count, t.version, t.attempt, " US_OF("t.created_at") ", " US_OF("t.ready_at") ", " US_OF(      \
-		"t.due_at") ", " US_OF("IFNULL(t.finished_at,t.started_at)") ", t.last_seq, IFNULL(t.worker,''), "               \
-	"IFNULL(t.lease,''), IFNULL(t.because,''), t.spec_hash, t.flags, t.max_retries, "                                    \
-	"IFNULL(CAST(t.timeout*1000000 AS SIGNED),0), " US_OF("t.not_before") ", t.backoff, IFNULL(t.concurrency_key,''), "  \
-	"t.concurrency_limit, t.service_name, IFNULL(t.estimated_duration,''), IFNULL(t.traceparent,''), "                   \
-	"IFNULL(t.dependencies,''), IFNULL(t.execution_context,'{}'), IFNULL(t.result,'')"
+#define COLUMNS                                                                                                        \
+	"t.number, t.project, t.task_id, t.task_type, t.batch_id, t.status, t.priority, IFNULL(t.cancel_requested,0), "    \
+	"t.waits_for, t.retry_count, t.version, t.attempt, " US_OF("t.created_at") ", " US_OF("t.ready_at") ", " US_OF(    \
+		"t.due_at") ", " US_OF("IFNULL(t.finished_at,t.started_at)") ", t.last_seq, IFNULL(t.worker,''), "             \
+																	 "IFNULL(t.lease,''), IFNULL(t.because,''), "      \
+	                                                                 "t.spec_hash, t.flags, t.max_retries, "           \
+																	 "IFNULL(CAST(t.timeout*1000000 AS "               \
+	                                                                 "SIGNED),0), " US_OF(                             \
+																		 "t.not_before") ", t.backoff, "               \
+	                                                                                     "IFNULL(t.concurrency_key,''" \
+	                                                                                     "), "                         \
+																						 "t.concurrency_limit, "       \
+	                                                                                     "t.service_name, "            \
+	                                                                                     "IFNULL(t.estimated_"         \
+	                                                                                     "duration,''), "              \
+	                                                                                     "IFNULL(t.traceparent,''), "  \
+																						 "IFNULL(t.dependencies,''), " \
+	                                                                                     "IFNULL(t.execution_context," \
+	                                                                                     "'{}'), IFNULL(t.result,'')"
 
 static void end(struct rebuild *rebuild) {
 	struct partition *partition = rebuild->partition;
@@ -82,7 +104,8 @@ static void on_timer(void *context) {
 }
 
 static void step_later(struct rebuild *rebuild, int64_t delay_ms) {
-	rebuild->timer = loop_timer_start(rebuild->partition->scheduler->loop, clock_mono_us() + delay_ms * 1000, on_timer, rebuild);
+	rebuild->timer =
+		loop_timer_start(rebuild->partition->scheduler->loop, clock_mono_us() + delay_ms * 1000, on_timer, rebuild);
 }
 
 static void next_phase(struct rebuild *rebuild) {
@@ -278,7 +301,8 @@ static void on_position(void *context, enum status status, unsigned number, cons
 
 /* ------------------------------------------------------------------------------------------------------------ phases */
 
-static void ask(struct rebuild *rebuild, db_handler *handler, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void ask(struct rebuild *rebuild, db_handler *handler, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static void ask(struct rebuild *rebuild, db_handler *handler, const char *format, ...) {
 	char *sql = NULL;
@@ -294,7 +318,8 @@ static void finish(struct rebuild *rebuild) {
 	char epoch[ID_BYTES], seq[24];
 	id_make(epoch);
 	snprintf(seq, sizeof(seq), "%" PRId64, rebuild->seq);
-	struct slice more[] = { slice_of(epoch), slice_of(seq), slice_of(rebuild->entry_id), rebuild->seq > 0 ? SLICE("1") : SLICE("0") };
+	struct slice more[] = { slice_of(epoch), slice_of(seq), slice_of(rebuild->entry_id),
+		                    rebuild->seq > 0 ? SLICE("1") : SLICE("0") };
 	load(rebuild, "finish", more, 4);
 }
 
@@ -310,42 +335,48 @@ static void step(struct rebuild *rebuild) {
 	long long p = rebuild->partition->index, after = rebuild->after;
 	switch (rebuild->phase) {
 	case PHASE_POSITION:
-		ask(rebuild, on_position, "SELECT 1 FROM poison_events LIMIT 0; SELECT seq, entry_id FROM log_position WHERE partition_id=%lld", p);
+		ask(rebuild, on_position,
+		    "SELECT 1 FROM poison_events LIMIT 0; SELECT seq, entry_id FROM log_position WHERE partition_id=%lld", p);
 		break;
-	case PHASE_BEGIN:
-		begin(rebuild);
-		break;
-	case PHASE_WIPE:
-		load(rebuild, "wipe", NULL, 0);
-		break;
+	case PHASE_BEGIN: begin(rebuild); break;
+	case PHASE_WIPE: load(rebuild, "wipe", NULL, 0); break;
 	case PHASE_LIVE:
-		ask(rebuild, on_tasks, "SELECT " COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status IN " LIVE
-		    " ORDER BY t.number LIMIT %d", p, after, PAGE_TASKS);
+		ask(rebuild, on_tasks,
+		    "SELECT " COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status IN " LIVE
+		    " ORDER BY t.number LIMIT %d",
+		    p, after, PAGE_TASKS);
 		break;
 	case PHASE_ENDED:
-		ask(rebuild, on_tasks, "SELECT " COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status NOT IN " LIVE
-		    " AND EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks c ON c.partition_id=d.partition_id AND c.number=d.number"
-		    " WHERE d.project=t.project AND d.dependency_id=t.task_id AND c.status IN " LIVE ") ORDER BY t.number LIMIT %d",
+		ask(rebuild, on_tasks,
+		    "SELECT " COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status NOT IN " LIVE
+		    " AND EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks c ON c.partition_id=d.partition_id AND "
+		    "c.number=d.number"
+		    " WHERE d.project=t.project AND d.dependency_id=t.task_id AND c.status IN " LIVE
+		    ") ORDER BY t.number LIMIT %d",
 		    p, after, PAGE_TASKS);
 		break;
 	case PHASE_EDGES:
-		ask(rebuild, on_edges, "SELECT t.number, t.dependencies FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status IN "
-		    LIVE " AND t.dependencies<>'' ORDER BY t.number LIMIT %d", p, after, PAGE_TASKS);
+		ask(rebuild, on_edges,
+		    "SELECT t.number, t.dependencies FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status "
+		    "IN " LIVE " AND t.dependencies<>'' ORDER BY t.number LIMIT %d",
+		    p, after, PAGE_TASKS);
 		break;
 	case PHASE_COUNTS: /* the letters of record.h, in the order of the column's words */
-		ask(rebuild, on_pairs, "SELECT CONCAT(project,'/',task_type,'/',ELT(status+0,'b','p','r','t','c','f','x','s')), COUNT(*)"
-		    " FROM tasks WHERE partition_id=%lld GROUP BY project, task_type, status", p);
+		ask(rebuild, on_pairs,
+		    "SELECT CONCAT(project,'/',task_type,'/',ELT(status+0,'b','p','r','t','c','f','x','s')), COUNT(*)"
+		    " FROM tasks WHERE partition_id=%lld GROUP BY project, task_type, status",
+		    p);
 		break;
 	case PHASE_PAUSES:
 		ask(rebuild, on_pairs, "SELECT CONCAT(task_type,'/',project) FROM queue_pauses WHERE partition_id=%lld", p);
 		break;
 	case PHASE_GRAPHS:
-		ask(rebuild, on_pairs, "SELECT token, CONCAT_WS(CHAR(31),project,batch_id,slices,tasks) FROM batches"
-		    " WHERE partition_id=%lld AND state='admitting'", p);
+		ask(rebuild, on_pairs,
+		    "SELECT token, CONCAT_WS(CHAR(31),project,batch_id,slices,tasks) FROM batches"
+		    " WHERE partition_id=%lld AND state='admitting'",
+		    p);
 		break;
-	case PHASE_FINISH:
-		finish(rebuild);
-		break;
+	case PHASE_FINISH: finish(rebuild); break;
 	}
 }
 

@@ -61,8 +61,10 @@ static void lead_tick(void *context) {
 	snprintf(key, sizeof(key), "%srl", state_prefix(relay->partition->state));
 	snprintf(epoch_key, sizeof(epoch_key), "%sm", state_prefix(relay->partition->state));
 	snprintf(ttl, sizeof(ttl), "%d", LEAD_MS);
-	struct slice words[] = { SLICE("SET"), slice_of(key), slice_of(relay->service_id),
-		                     relay->leads ? SLICE("XX") : SLICE("NX"), SLICE("PX"), slice_of(ttl) };
+	struct slice words[] = {
+		SLICE("SET"), slice_of(key), slice_of(relay->service_id), relay->leads ? SLICE("XX") : SLICE("NX"),
+		SLICE("PX"),  slice_of(ttl)
+	};
 	struct kv *kv = state_kv(relay->partition->state);
 	kv_command(kv, words, 6, 0, on_lead, relay);
 	if (relay->phase == RELAY_SENDING) {

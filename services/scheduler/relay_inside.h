@@ -20,7 +20,7 @@ struct relay_block {
 	struct relay *relay;
 	struct relay_block *next;
 	struct text body;
-	uint64_t expected;   /* the stream's last sequence before it */
+	uint64_t expected; /* the stream's last sequence before it */
 	int64_t last_seq;
 	char last_id[64];
 	int generation;
@@ -32,16 +32,16 @@ struct relay {
 	struct partition *partition;
 	struct kv *kv; /* its own connection: it waits in XREAD */
 	enum relay_phase phase;
-	int generation;      /* rises with each look: answers of an older one are dropped */
-	bool reading;        /* an XREAD is under way */
+	int generation; /* rises with each look: answers of an older one are dropped */
+	bool reading;   /* an XREAD is under way */
 	bool leads;
-	bool marking;        /* a mark call is under way */
+	bool marking; /* a mark call is under way */
 	char stream[96], subject[160], epoch[STATE_EPOCH_BYTES];
 	char service_id[64];
 	uint64_t log_sequence; /* of the stream's last message, as we know it, with what is under way */
 	int64_t sent_seq;      /* last event handed to the stream */
 	char sent_id[64];
-	int64_t acked_seq;     /* last event known to be in the log */
+	int64_t acked_seq; /* last event known to be in the log */
 	char acked_id[64];
 	uint64_t acked_sequence;
 	int64_t marked_seq, trimmed_seq;

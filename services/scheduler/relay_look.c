@@ -18,7 +18,7 @@
 struct look {
 	struct relay *relay;
 	int generation;
-	uint64_t sequence;   /* of the log's last message */
+	uint64_t sequence; /* of the log's last message */
 	int64_t log_seq;
 	char log_id[64];
 	char epoch[STATE_EPOCH_BYTES];
@@ -92,8 +92,8 @@ static void say_continue(struct look *look) {
 	         "database_seq", log_int(look->trim), NULL);
 	record_add_entry_header(&block, &entry);
 	record_add(&block, &record);
-	stream_append(relay->partition->scheduler->bus, relay->subject, look->sequence, (struct slice){ block.bytes, block.length },
-	              2000, on_continued, look);
+	stream_append(relay->partition->scheduler->bus, relay->subject, look->sequence,
+	              (struct slice){ block.bytes, block.length }, 2000, on_continued, look);
 	text_release(&block);
 }
 
@@ -156,8 +156,8 @@ static void on_meta(void *context, enum status status, const struct kv_reply *re
 static void ask_redis(struct look *look) {
 	char key[32];
 	snprintf(key, sizeof(key), "%sm", state_prefix(look->relay->partition->state));
-	struct slice words[] = { SLICE("HMGET"), slice_of(key), SLICE("epoch"), SLICE("seq"), SLICE("trim"), SLICE("trimid"),
-		                     SLICE("format") };
+	struct slice words[] = { SLICE("HMGET"), slice_of(key),   SLICE("epoch"), SLICE("seq"),
+		                     SLICE("trim"),  SLICE("trimid"), SLICE("format") };
 	kv_command(state_kv(look->relay->partition->state), words, 7, 0, on_meta, look);
 }
 
@@ -194,7 +194,8 @@ static void on_info(void *context, enum status status, const struct stream_state
 	if (state->last_sequence == 0)
 		ask_redis(look);
 	else
-		stream_get(look->relay->partition->scheduler->bus, look->relay->stream, state->last_sequence, on_last_block, look);
+		stream_get(look->relay->partition->scheduler->bus, look->relay->stream, state->last_sequence, on_last_block,
+		           look);
 }
 
 static void on_ensured(void *context, enum status status, const struct error *err) {
@@ -202,8 +203,8 @@ static void on_ensured(void *context, enum status status, const struct error *er
 	if (is_stale(look))
 		return;
 	if (status != STATUS_OK) {
-		log_warn("cannot make or reach the log's stream: is JetStream on?", "stream", look->relay->stream, "why", err->message,
-		         NULL);
+		log_warn("cannot make or reach the log's stream: is JetStream on?", "stream", look->relay->stream, "why",
+		         err->message, NULL);
 		relay_look_later(look->relay, 1000);
 		free(look);
 		return;

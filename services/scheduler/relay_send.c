@@ -75,8 +75,8 @@ void relay_tell(struct relay *relay, struct slice block, uint64_t sequence) {
 		text_add_slice(&mark, entry.id);
 	}
 	struct slice body = { mark.bytes, mark.length };
-	bus_publish(scheduler->bus, service_full_subject(scheduler->service, "internal.mark.%lld", (long long)partition->index),
-	            body);
+	bus_publish(scheduler->bus,
+	            service_full_subject(scheduler->service, "internal.mark.%lld", (long long)partition->index), body);
 	marks_note(partition->marks, body);
 	text_release(&mark);
 	publish_events(partition, block);
@@ -202,8 +202,8 @@ void relay_send(struct relay *relay) {
 	snprintf(after, sizeof(after), "%" PRId64 "-0", relay->sent_seq);
 	snprintf(most, sizeof(most), "%d", RELAY_READ_ENTRIES);
 	snprintf(wait, sizeof(wait), "%d", RELAY_READ_MS);
-	struct slice words[] = { SLICE("XREAD"), SLICE("COUNT"), slice_of(most), SLICE("BLOCK"), slice_of(wait),
-		                     SLICE("STREAMS"), slice_of(key), slice_of(after) };
+	struct slice words[] = { SLICE("XREAD"), SLICE("COUNT"),   slice_of(most), SLICE("BLOCK"),
+		                     slice_of(wait), SLICE("STREAMS"), slice_of(key),  slice_of(after) };
 	relay->reading = true;
 	kv_command(relay->kv, words, 8, RELAY_READ_MS + 5000, on_read, relay);
 }

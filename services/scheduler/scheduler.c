@@ -12,16 +12,25 @@
 #define FIELD(name) offsetof(struct scheduler_settings, name)
 
 const struct setting scheduler_setting_rows[] = {
-	{ "CORDER_AGE_WEIGHT", SETTING_INT, FIELD(age_weight), "1", 1, 1000, "points", "What an hour of waiting adds to a task's score." },
-	{ "CORDER_PATIENCE_MS", SETTING_INT, FIELD(patience_ms), "5000", 100, 60000, "ms", "How long a request may wait for the log before it is answered unavailable." },
-	{ "CORDER_SWEEP_MS", SETTING_INT, FIELD(sweep_ms), "100", 1, 10000, "ms", "At least so often the scheduler asks what is due." },
-	{ "CORDER_KEEP_ENDED_S", SETTING_INT, FIELD(keep_ended_s), "600", 15, 31536000, "s", "How long an ended task stays in Redis; MySQL keeps it." },
-	{ "CORDER_LEASE_MS", SETTING_INT, FIELD(lease_ms), "30000", 100, 86400000, "ms", "How long a lease lasts without renewal." },
-	{ "CORDER_AUDIT_MS", SETTING_INT, FIELD(audit_ms), "1000", 10, 3600000, "ms", "How often a slice of the tasks is audited." },
-	{ "CORDER_MAX_LOG_LAG_EVENTS", SETTING_INT, FIELD(max_lag_events), "2000000", 1000, 1000000000, "events", "Events not yet in MySQL; above it new submissions are refused." },
-	{ "CORDER_EVENTS_MAX_AGE", SETTING_INT, FIELD(events_max_age_s), "604800", 0, 315360000, "s", "How long the stream CORDER_EVENTS keeps events; 0 makes no stream." },
+	{ "CORDER_AGE_WEIGHT", SETTING_INT, FIELD(age_weight), "1", 1, 1000, "points",
+	  "What an hour of waiting adds to a task's score." },
+	{ "CORDER_PATIENCE_MS", SETTING_INT, FIELD(patience_ms), "5000", 100, 60000, "ms",
+	  "How long a request may wait for the log before it is answered unavailable." },
+	{ "CORDER_SWEEP_MS", SETTING_INT, FIELD(sweep_ms), "100", 1, 10000, "ms",
+	  "At least so often the scheduler asks what is due." },
+	{ "CORDER_KEEP_ENDED_S", SETTING_INT, FIELD(keep_ended_s), "600", 15, 31536000, "s",
+	  "How long an ended task stays in Redis; MySQL keeps it." },
+	{ "CORDER_LEASE_MS", SETTING_INT, FIELD(lease_ms), "30000", 100, 86400000, "ms",
+	  "How long a lease lasts without renewal." },
+	{ "CORDER_AUDIT_MS", SETTING_INT, FIELD(audit_ms), "1000", 10, 3600000, "ms",
+	  "How often a slice of the tasks is audited." },
+	{ "CORDER_MAX_LOG_LAG_EVENTS", SETTING_INT, FIELD(max_lag_events), "2000000", 1000, 1000000000, "events",
+	  "Events not yet in MySQL; above it new submissions are refused." },
+	{ "CORDER_EVENTS_MAX_AGE", SETTING_INT, FIELD(events_max_age_s), "604800", 0, 315360000, "s",
+	  "How long the stream CORDER_EVENTS keeps events; 0 makes no stream." },
 	{ "CORDER_STREAM_REPLICAS", SETTING_INT, FIELD(stream_replicas), "1", 1, 5, "", "Replicas of each stream." },
-	{ "CORDER_LOG_MAX_BYTES", SETTING_INT, FIELD(log_max_bytes), "-1", -1, INT64_MAX, "bytes", "The most a partition's log may hold; -1 has no limit." },
+	{ "CORDER_LOG_MAX_BYTES", SETTING_INT, FIELD(log_max_bytes), "-1", -1, INT64_MAX, "bytes",
+	  "The most a partition's log may hold; -1 has no limit." },
 };
 const size_t scheduler_setting_count = sizeof(scheduler_setting_rows) / sizeof(*scheduler_setting_rows);
 
@@ -112,9 +121,11 @@ static void open_counters(struct scheduler *scheduler) {
 
 static enum status subscribe(struct scheduler *scheduler, struct error *err) {
 	struct service *service = scheduler->service;
-	enum status status = bus_subscribe(scheduler->bus, service_full_subject(service, "internal.mark.*"), NULL, on_mark, scheduler, err);
+	enum status status =
+		bus_subscribe(scheduler->bus, service_full_subject(service, "internal.mark.*"), NULL, on_mark, scheduler, err);
 	if (status == STATUS_OK)
-		status = bus_subscribe(scheduler->bus, service_full_subject(service, "internal.persisted.*"), NULL, on_persisted, scheduler, err);
+		status = bus_subscribe(scheduler->bus, service_full_subject(service, "internal.persisted.*"), NULL,
+		                       on_persisted, scheduler, err);
 	if (status == STATUS_OK)
 		status = service_serve(service, routes, sizeof(routes) / sizeof(*routes), err);
 	return status;
@@ -180,15 +191,17 @@ enum status scheduler_health(struct service *service, struct text *members, stru
 	text_add(members, ",\"partitions\":[");
 	for (int64_t i = 0; i < scheduler->partition_count; i++) {
 		struct partition *partition = scheduler->partitions[i];
-		text_printf(members, "%s{\"partition\":%" PRId64 ",\"leads\":%s,\"head_seq\":%" PRId64 ",\"persisted_seq\":%" PRId64
+		text_printf(members,
+		            "%s{\"partition\":%" PRId64 ",\"leads\":%s,\"head_seq\":%" PRId64 ",\"persisted_seq\":%" PRId64
 		            ",\"waiting_for_log\":%zu,\"rebuilding\":%s,\"audit_violations\":%" PRId64 "}",
 		            i > 0 ? "," : "", i, relay_leads(partition->relay) ? "true" : "false", partition->head_seq,
-		            partition->persisted_seq, marks_waiting(partition->marks), partition->rebuild != NULL ? "true" : "false",
-		            partition->last_violations);
+		            partition->persisted_seq, marks_waiting(partition->marks),
+		            partition->rebuild != NULL ? "true" : "false", partition->last_violations);
 		if (partition->rebuild != NULL)
 			status = fail(reason, STATUS_RETRY, "partition %" PRId64 " is being rebuilt from the database", i);
 		else if (partition->last_violations > 0)
-			status = fail(reason, STATUS_RETRY, "the audit found %" PRId64 " tasks without a cause to move on", partition->last_violations);
+			status = fail(reason, STATUS_RETRY, "the audit found %" PRId64 " tasks without a cause to move on",
+			              partition->last_violations);
 	}
 	text_add_char(members, ']');
 	return status;

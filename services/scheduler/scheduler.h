@@ -11,14 +11,14 @@
 
 struct scheduler_settings {
 	struct service_settings common;
-	int64_t age_weight;        /* points an hour of waiting is worth */
-	int64_t patience_ms;       /* how long a request may wait for the log */
-	int64_t sweep_ms;          /* at least so often time is asked */
-	int64_t keep_ended_s;      /* how long an ended task stays in Redis */
-	int64_t lease_ms;          /* the fresh deadline of a running task after a rebuild */
-	int64_t audit_ms;          /* a slice of the audit each */
-	int64_t max_lag_events;    /* in the log and not yet in the database: more and submissions are refused */
-	int64_t events_max_age_s;  /* CORDER_EVENTS; 0: no stream */
+	int64_t age_weight;       /* points an hour of waiting is worth */
+	int64_t patience_ms;      /* how long a request may wait for the log */
+	int64_t sweep_ms;         /* at least so often time is asked */
+	int64_t keep_ended_s;     /* how long an ended task stays in Redis */
+	int64_t lease_ms;         /* the fresh deadline of a running task after a rebuild */
+	int64_t audit_ms;         /* a slice of the audit each */
+	int64_t max_lag_events;   /* in the log and not yet in the database: more and submissions are refused */
+	int64_t events_max_age_s; /* CORDER_EVENTS; 0: no stream */
 	int64_t stream_replicas;
 	int64_t log_max_bytes;
 	struct task_limits limits;
@@ -76,7 +76,8 @@ void tick_sweep_soon(struct partition *partition); /* something is due, or was l
 void heads_note(struct partition *partition, const struct state_head *head); /* wake-ups, sweep, newest seq */
 typedef void heads_done(void *context, enum status status);
 /* Calls done when the entry is in the log, or (archived) in the database. */
-void heads_wait(struct partition *partition, const struct state_head *head, bool archived, heads_done *done, void *context);
+void heads_wait(struct partition *partition, const struct state_head *head, bool archived, heads_done *done,
+                void *context);
 void heads_persisted(struct partition *partition, struct slice body); /* a message of the persister */
 /* A script said that Redis holds no state: somebody must look. */
 void heads_problem(struct partition *partition, const struct error *err);
@@ -86,10 +87,10 @@ struct submission {
 	struct submission *next;
 	struct slice project, batch_id, token; /* borrowed from whoever made the submission */
 	const char *mode;
-	struct slice records;  /* RS-joined, borrowed */
+	struct slice records; /* RS-joined, borrowed */
 	size_t record_count;
-	char looked[24];       /* see admit.lua */
-	struct text ghosts;    /* RS-joined */
+	char looked[24];    /* see admit.lua */
+	struct text ghosts; /* RS-joined */
 	size_t ghost_count;
 	int tries;
 	/* verdict: "ok…" or an error as admit.lua has it; head is NULL when status is not OK */
@@ -107,14 +108,15 @@ void on_admit_answer(struct service_request *request, struct slice verdict);
 void on_admit_fail(struct service_request *request, const struct error *err);
 
 /* lookup.c: ids that are not in Redis are looked up in the database */
-void lookup_ended(struct partition *partition, struct submission *submission, struct slice task_ids, const char *looked);
+void lookup_ended(struct partition *partition, struct submission *submission, struct slice task_ids,
+                  const char *looked);
 
 /* graph.c: graphs too large for one call */
 void graph_open(struct partition *partition);
 void graph_close(struct partition *partition);
 /* header: what follows the common fields of an admit request (token, slice count, task count). */
-void graph_admit(struct partition *partition, struct service_request *request, struct slice project, struct slice batch_id,
-                 bool archived, struct slice header);
+void graph_admit(struct partition *partition, struct service_request *request, struct slice project,
+                 struct slice batch_id, bool archived, struct slice header);
 void graph_tick(struct partition *partition); /* takes over what another scheduler left unfinished */
 
 /* relay.c, relay_look.c, publish.c */

@@ -98,7 +98,8 @@ static void report_violation(struct slice text) {
 	struct slice name = slice_cut(&text, RECORD_US);
 	snprintf(task, sizeof(task), "%.*s", (int)name.length, name.bytes);
 	snprintf(missing, sizeof(missing), "%.*s", (int)text.length, text.bytes != NULL ? text.bytes : "");
-	log_error("a task has no cause to move on: report this, and cancel or retry it", "task", task, "missing", missing, NULL);
+	log_error("a task has no cause to move on: report this, and cancel or retry it", "task", task, "missing", missing,
+	          NULL);
 }
 
 static void on_audited(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,

@@ -30,8 +30,8 @@ struct marks {
 	struct loop *loop;
 	struct state *state;
 	int64_t patience_us;
-	struct table *awaited;           /* entry id -> struct awaited */
-	struct table *recent, *older;    /* entry id -> itself; two generations */
+	struct table *awaited;        /* entry id -> struct awaited */
+	struct table *recent, *older; /* entry id -> itself; two generations */
 	struct loop_timer *timer;
 	bool asking;
 	bool closed; /* while asking: its answer frees the rest */

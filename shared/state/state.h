@@ -10,7 +10,8 @@
 #include "../kv/kv.h"
 
 extern struct kv_script state_script_admit, state_script_work, state_script_sweep, state_script_command,
-	state_script_mark, state_script_confirm, state_script_evict, state_script_audit, state_script_read, state_script_load;
+	state_script_mark, state_script_confirm, state_script_evict, state_script_audit, state_script_read,
+	state_script_load;
 
 #define STATE_ENTRY_ID_BYTES 25 /* 24 characters and a NUL */
 #define STATE_EPOCH_BYTES 40
@@ -30,8 +31,8 @@ struct state_head {
 /* reply is the script's array with the head at index 0 (see each script's "Returns"); head and reply are NULL unless OK.
  * STATUS_RETRY: the call may or may not have run (err->code "unavailable"), or Redis holds no state yet (err->code
  * "notready": somebody must rebuild it). STATUS_REJECT: a bug of ours; it changed nothing. */
-typedef void state_handler(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
-                           const struct error *err);
+typedef void state_handler(void *context, enum status status, const struct state_head *head,
+                           const struct kv_reply *reply, const struct error *err);
 
 /* Borrows kv. us_per_point: microseconds of waiting that are worth one point of the score. */
 struct state *state_open(struct kv *kv, int64_t partition, int64_t us_per_point);

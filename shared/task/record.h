@@ -38,22 +38,22 @@ enum record_status {
 
 struct record {
 	int64_t seq;
-	char status;            /* enum record_status */
-	int64_t number;         /* the task's: the seq of its first event; 0 when it is not about a task */
+	char status;    /* enum record_status */
+	int64_t number; /* the task's: the seq of its first event; 0 when it is not about a task */
 	struct slice project, task_id, task_type, batch_id;
-	char previous;          /* 0 on a task's first event */
+	char previous; /* 0 on a task's first event */
 	int64_t version, attempt;
 	int64_t at_us;
 	int64_t ready_at_us, due_at_us; /* 0: none */
 	int64_t retry_count, priority;
-	struct slice waits;     /* letters: d dependency, t time, a approval, k key */
+	struct slice waits; /* letters: d dependency, t time, a approval, k key */
 	struct slice worker, lease;
 	int64_t lease_until_us; /* 0: none */
 	struct slice reason, error_code;
 	struct slice error_message; /* the body of a JSON string, without its quotes */
 	struct slice because;
 	struct slice traceparent;
-	struct slice extra;     /* first event: the specification; completed: the result, "" is null */
+	struct slice extra; /* first event: the specification; completed: the result, "" is null */
 };
 
 /* What a task's first event says of it for ever. flags: letters h (hold), s, b or r (on_dependency_failure), g (the id was
@@ -65,10 +65,10 @@ struct specification {
 	struct slice backoff;              /* initial_ms,factor,max_ms or "" */
 	struct slice concurrency_key;      /* "" none */
 	int64_t concurrency_limit;
-	struct slice hash;                 /* 16 hex digits: the same id with another hash is a conflict */
+	struct slice hash; /* 16 hex digits: the same id with another hash is a conflict */
 	struct slice service_name, estimated_duration, traceparent;
-	struct slice dependencies;         /* items parted by ',' : condition letter and task_id */
-	struct slice execution_context;    /* JSON, byte for byte as it came */
+	struct slice dependencies;      /* items parted by ',' : condition letter and task_id */
+	struct slice execution_context; /* JSON, byte for byte as it came */
 };
 
 /* One item of dependencies. condition: c completed, f failed, x finished. */
@@ -100,8 +100,8 @@ void record_add_specification(struct text *out, const struct specification *spec
 void record_add(struct text *out, const struct record *record);
 void record_add_entry_header(struct text *out, const struct record_entry *entry); /* ends with GS */
 
-const char *record_status_word(char status); /* "blocked" …, "rejected"; "" for what is no status */
-char record_status_letter(struct slice word);  /* 0 when there is none */
+const char *record_status_word(char status);  /* "blocked" …, "rejected"; "" for what is no status */
+char record_status_letter(struct slice word); /* 0 when there is none */
 const char *record_condition_word(char condition);
 /* A status letter that is final. */
 bool record_is_final(char status);

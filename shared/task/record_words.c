@@ -163,7 +163,8 @@ void record_add_event_json(struct text *out, const struct record *record, const 
                            int64_t partition) {
 	text_add(out, "{\"event_id\":\"");
 	text_add_slice(out, entry->id);
-	text_printf(out, "-%lld\",\"partition\":%lld,\"seq\":%lld,\"project\":", (long long)(record->seq - entry->first_seq),
+	text_printf(out,
+	            "-%lld\",\"partition\":%lld,\"seq\":%lld,\"project\":", (long long)(record->seq - entry->first_seq),
 	            (long long)partition, (long long)record->seq);
 	text_add_json(out, record->project);
 	text_add(out, ",\"task_id\":");

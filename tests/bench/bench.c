@@ -85,8 +85,8 @@ static int64_t cpu_of_all(void) {
 }
 
 static void add_task(struct bench *bench, struct text *out, int64_t i, const char *prefix) {
-	text_printf(out, "{\"task_id\":\"%s%" PRId64 "\",\"task_type\":\"%s\",\"execution_context\":%s", prefix, i, bench->project,
-	            bench->context);
+	text_printf(out, "{\"task_id\":\"%s%" PRId64 "\",\"task_type\":\"%s\",\"execution_context\":%s", prefix, i,
+	            bench->project, bench->context);
 }
 
 static void independent(struct bench *bench, struct text *out, int64_t from, int64_t count) {
@@ -126,10 +126,11 @@ static void new_project(struct bench *bench) {
 
 static void print_figure(const struct figure *f) {
 	if (options.json) {
-		printf("{\"name\":\"%s\",\"tasks\":%" PRId64 ",\"done_per_s\":%.0f,\"persisted_per_s\":%.0f,\"submitted_per_s\":%.0f,"
+		printf("{\"name\":\"%s\",\"tasks\":%" PRId64
+		       ",\"done_per_s\":%.0f,\"persisted_per_s\":%.0f,\"submitted_per_s\":%.0f,"
 		       "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"cpu_us_per_task\":%.1f,\"redis_bytes_per_task\":%.0f}\n",
-		       f->name, f->tasks, f->per_second_done, f->per_second_persisted, f->submit_per_second, f->p50_ms, f->p99_ms,
-		       f->cpu_us_a_task, f->bytes_a_task);
+		       f->name, f->tasks, f->per_second_done, f->per_second_persisted, f->submit_per_second, f->p50_ms,
+		       f->p99_ms, f->cpu_us_a_task, f->bytes_a_task);
 		fflush(stdout);
 		return;
 	}
@@ -177,7 +178,8 @@ static bool latency(struct bench *bench, const char *name, const char *what, int
 static int64_t redis_bytes(void) {
 	char command[256], line[256];
 	int64_t bytes = 0;
-	snprintf(command, sizeof(command), "redis-cli -u '%s' info memory", getenv("REDIS_URL") != NULL ? getenv("REDIS_URL") : "");
+	snprintf(command, sizeof(command), "redis-cli -u '%s' info memory",
+	         getenv("REDIS_URL") != NULL ? getenv("REDIS_URL") : "");
 	FILE *pipe = popen(command, "r");
 	while (pipe != NULL && fgets(line, sizeof(line), pipe) != NULL)
 		if (sscanf(line, "used_memory:%" SCNd64, &bytes) == 1)
@@ -207,7 +209,8 @@ static void usage(FILE *out) {
 	      "  --chain N       length of the chain (1000)\n"
 	      "  --idle N        single tasks to an idle worker (500)\n"
 	      "  --waiting N     waiting tasks whose memory is measured (100000); 0: not\n"
-	      "  --json          a JSON line a figure\n", out);
+	      "  --json          a JSON line a figure\n",
+	      out);
 }
 
 static bool read_options(int argc, char **argv) {
@@ -216,8 +219,11 @@ static bool read_options(int argc, char **argv) {
 		{ "chain", 1, NULL, 'c' }, { "idle", 1, NULL, 'i' }, { "waiting", 1, NULL, 'w' }, { "json", 0, NULL, 'j' },
 		{ "help", 0, NULL, 'h' },  { NULL, 0, NULL, 0 },
 	};
-	int64_t *numbers[] = { ['t'] = &options.tasks, ['l'] = &options.layers, ['c'] = &options.chain,
-		                   ['i'] = &options.idle,  ['w'] = &options.waiting };
+	int64_t *numbers[] = { ['t'] = &options.tasks,
+		                   ['l'] = &options.layers,
+		                   ['c'] = &options.chain,
+		                   ['i'] = &options.idle,
+		                   ['w'] = &options.waiting };
 	int c;
 	options.url = getenv("NATS_URL");
 	options.pids = "";
@@ -257,10 +263,14 @@ int main(int argc, char **argv) {
 		fprintf(stderr, "cannot reach NATS at %s %s\n", options.url, err.message);
 		return 69;
 	}
-	bool ok = (options.chain == 0 || latency(&bench, "chain", "a hop: end of a task to start of the next", options.chain, bench_chain)) &&
-	          (options.idle == 0 || latency(&bench, "idle", "submit to start, one at a time, 100/s", options.idle, bench_idle)) &&
-	          (options.tasks == 0 || throughput(&bench, "independent", "batches of 200, leases of 100", independent, options.tasks)) &&
-	          (options.layers == 0 || throughput(&bench, "layered", "3 dependencies a task", layered, options.layers * options.width)) &&
+	bool ok = (options.chain == 0 ||
+	           latency(&bench, "chain", "a hop: end of a task to start of the next", options.chain, bench_chain)) &&
+	          (options.idle == 0 ||
+	           latency(&bench, "idle", "submit to start, one at a time, 100/s", options.idle, bench_idle)) &&
+	          (options.tasks == 0 ||
+	           throughput(&bench, "independent", "batches of 200, leases of 100", independent, options.tasks)) &&
+	          (options.layers == 0 ||
+	           throughput(&bench, "layered", "3 dependencies a task", layered, options.layers * options.width)) &&
 	          (options.waiting == 0 || memory(&bench));
 	bus_close(&bench.bus);
 	loop_close(&bench.loop);

@@ -12,11 +12,11 @@
 struct bench {
 	struct loop *loop;
 	struct bus *bus;
-	char project[64];     /* new for each run, so that runs do not meet */
-	int64_t batch_tasks;  /* tasks a submit */
-	int64_t lease_tasks;  /* tasks a work request */
+	char project[64];                   /* new for each run, so that runs do not meet */
+	int64_t batch_tasks;                /* tasks a submit */
+	int64_t lease_tasks;                /* tasks a work request */
 	int64_t submit_window, work_window; /* requests under way */
-	const char *context;  /* JSON of each task's execution_context */
+	const char *context;                /* JSON of each task's execution_context */
 	/* figures of the scenario that runs */
 	int64_t submitted, completed, expected;
 	int64_t started_us, submitted_us, completed_us, persisted_us;

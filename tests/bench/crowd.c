@@ -21,7 +21,7 @@ struct crowd {
 
 struct worker {
 	struct crowd *crowd;
-	struct text done;       /* the settles that go with the next request */
+	struct text done; /* the settles that go with the next request */
 	int64_t done_count;
 };
 
@@ -92,10 +92,13 @@ static void take_tasks(struct worker *worker, struct slice body) {
 	struct slice project, id, lease;
 	/* Each task begins with its project; the objects inside it do not. */
 	while ((at = find_text(at, end, "{\"project\":\"", &project)) != NULL &&
-	       (at = find_text(at, end, "\"task_id\":\"", &id)) != NULL && (at = find_text(at, end, "\"lease\":\"", &lease)) != NULL) {
+	       (at = find_text(at, end, "\"task_id\":\"", &id)) != NULL &&
+	       (at = find_text(at, end, "\"lease\":\"", &lease)) != NULL) {
 		text_add(&worker->done, worker->done_count > 0 ? ",{" : "{");
-		text_printf(&worker->done, "\"project\":\"%s\",\"task_id\":\"%.*s\",\"lease\":\"%.*s\",\"outcome\":\"completed\",\"result\":{}}",
-		            worker->crowd->bench->project, (int)id.length, id.bytes, (int)lease.length, lease.bytes);
+		text_printf(
+			&worker->done,
+			"\"project\":\"%s\",\"task_id\":\"%.*s\",\"lease\":\"%.*s\",\"outcome\":\"completed\",\"result\":{}}",
+			worker->crowd->bench->project, (int)id.length, id.bytes, (int)lease.length, lease.bytes);
 		worker->done_count++;
 	}
 }
@@ -130,8 +133,8 @@ static void ask_for_work(struct worker *worker) {
 		text_append(&body, worker->done.bytes, worker->done.length);
 	text_add(&body, "]}");
 	crowd.works++;
-	bus_request(bench->bus, bench_work_subject(bench), NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS, on_work,
-	            worker);
+	bus_request(bench->bus, bench_work_subject(bench), NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS,
+	            on_work, worker);
 	text_release(&body);
 }
 
@@ -154,10 +157,11 @@ static void on_archived(void *context, enum status status, const struct bus_mess
 /* Rows are written in order: when this task's row is committed, so are all before it. */
 static bool wait_for_rows(struct bench *bench) {
 	struct text body = { 0 };
-	text_printf(&body, "{\"project\":\"%s\",\"task_type\":\"last\",\"hold\":true,\"ack\":\"archived\"}", bench->project);
+	text_printf(&body, "{\"project\":\"%s\",\"task_type\":\"last\",\"hold\":true,\"ack\":\"archived\"}",
+	            bench->project);
 	bench->persisted_us = 0;
-	bus_request(bench->bus, "corder.v1.submit", NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS * 5, on_archived,
-	            bench);
+	bus_request(bench->bus, "corder.v1.submit", NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS * 5,
+	            on_archived, bench);
 	text_release(&body);
 	return bench_turn_until(bench, is_archived, 300);
 }

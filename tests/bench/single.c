@@ -82,12 +82,13 @@ static void ask(bool settle) {
 	bool last = settle && single.started == single.total;
 	text_printf(&body, "{\"worker\":\"bench\",\"max\":1,\"wait_ms\":%d,\"done\":[", last ? 0 : 5000);
 	if (settle) {
-		text_printf(&body, "{\"project\":\"%s\",\"task_id\":\"%s\",\"lease\":\"%s\",\"outcome\":\"completed\"}", bench->project, single.id,
-		            single.lease);
+		text_printf(&body, "{\"project\":\"%s\",\"task_id\":\"%s\",\"lease\":\"%s\",\"outcome\":\"completed\"}",
+		            bench->project, single.id, single.lease);
 		bench->completed++;
 	}
 	text_add(&body, "]}");
-	bus_request(bench->bus, bench_work_subject(bench), NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS, on_task, NULL);
+	bus_request(bench->bus, bench_work_subject(bench), NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS,
+	            on_task, NULL);
 	text_release(&body);
 }
 
@@ -98,8 +99,8 @@ static bool all_done(struct bench *bench) {
 static void chain_tasks(struct bench *bench, struct text *out, int64_t from, int64_t count) {
 	text_add_char(out, '[');
 	for (int64_t i = from; i < from + count; i++) {
-		text_printf(out, "%s{\"task_id\":\"c%" PRId64 "\",\"task_type\":\"%s\",\"execution_context\":%s", i > from ? "," : "", i,
-		            bench->project, bench->context);
+		text_printf(out, "%s{\"task_id\":\"c%" PRId64 "\",\"task_type\":\"%s\",\"execution_context\":%s",
+		            i > from ? "," : "", i, bench->project, bench->context);
 		if (i > 0)
 			text_printf(out, ",\"dependencies\":[\"c%" PRId64 "\"]", i - 1);
 		text_add_char(out, '}');
