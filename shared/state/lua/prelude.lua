@@ -101,31 +101,36 @@ local first_seq = last_seq + 1
 local tasks = {}      -- number -> state, loaded or new
 local changed = {}    -- states to be written, each once
 local records = {}    -- this call's events
-local zadd, zrem, hset, hincr = {}, {}, {}, {} -- key -> words
+local zadd, zrem, hset = {}, {}, {} -- key -> words
+local hincr = {}      -- project -> type -> letter -> change
 local append, append_untold = {}, {} -- key -> edges; those in append are told should their parent end in this call
 local pushed = {}     -- list key -> words
 local woken = {}      -- type -> true: its ready queue may have been empty before
 local released = 0    -- dependents told so far
 local more = false    -- something was left for the sweep
 
-local function words_of(store, key)
+local function put(store, key, a, b)
   local words = store[key]
   if not words then
     words = {}
     store[key] = words
   end
-  return words
-end
-
-local function put(store, key, a, b)
-  local words = words_of(store, key)
   words[#words + 1] = a
   if b ~= nil then words[#words + 1] = b end
 end
 
+local function inner(outer, key)
+  local found = outer[key]
+  if not found then
+    found = {}
+    outer[key] = found
+  end
+  return found
+end
+
 local function count(task, letter, by)
-  local name = task.project .. '/' .. task.type .. '/' .. letter
-  hincr[name] = (hincr[name] or 0) + by
+  local letters = inner(inner(hincr, task.project), task.type)
+  letters[letter] = (letters[letter] or 0) + by
 end
 
 local function decode(bytes, number)

@@ -105,8 +105,9 @@ local function is_paused(type, project)
     paused = { any = false }
     local fields = call('HKEYS', prefix .. 'ps')
     for i = 1, #fields do paused[fields[i]] = true end
+    paused.any = #fields > 0
   end
-  return paused[type .. '/' .. project]
+  return paused.any and paused[type .. '/' .. project]
 end
 
 local lease_count = 0
