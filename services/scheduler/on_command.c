@@ -123,6 +123,36 @@ static void run_next(struct command_run *run) {
 		text_release(&texts[i]);
 }
 
+/* No task of the batch can be meant: that is an empty list when there is such a batch. */
+static void on_existence(void *context, enum status status, unsigned number, const struct error *err,
+                         const struct db_result *result) {
+	struct command_run *run = context;
+	(void)number;
+	(void)err;
+	if (status != STATUS_OK)
+		fail_run(run, CODE_UNAVAILABLE, "the database, which knows the batch's tasks, is away: repeat later");
+	else if (db_rows(result) == 0)
+		fail_run(run, CODE_NOT_FOUND, "no such batch in the project");
+	else
+		on_safe(run, STATUS_OK);
+}
+
+static void add_batch(const struct command_run *run, struct text *sql) {
+	text_add(sql, " FROM tasks WHERE project=");
+	db_quote(sql, run->asked.project);
+	text_add(sql, " AND batch_id=");
+	db_quote(sql, run->asked.batch_id);
+}
+
+static void ask_whether_it_exists(struct command_run *run) {
+	struct text sql = { 0 };
+	text_add(&sql, "SELECT 1");
+	add_batch(run, &sql);
+	text_add(&sql, " LIMIT 1");
+	db_query(run->partition->scheduler->db, (struct slice){ sql.bytes, sql.length }, on_existence, run);
+	text_release(&sql);
+}
+
 /* A cancel leaves ended tasks alone, a retry those that need none: a batch names only those it can mean. */
 static void on_batch(void *context, enum status status, unsigned number, const struct error *err,
                      const struct db_result *result) {
@@ -135,7 +165,7 @@ static void on_batch(void *context, enum status status, unsigned number, const s
 	}
 	size_t count = db_rows(result);
 	if (count == 0) {
-		fail_run(run, CODE_NOT_FOUND, "no such batch in the project");
+		ask_whether_it_exists(run);
 		return;
 	}
 	run->ids = memory_array(count, sizeof(*run->ids));
@@ -155,10 +185,8 @@ static void ask_batch(void *context, enum status status) {
 		return;
 	}
 	struct text sql = { 0 };
-	text_add(&sql, "SELECT task_id FROM tasks WHERE project=");
-	db_quote(&sql, run->asked.project);
-	text_add(&sql, " AND batch_id=");
-	db_quote(&sql, run->asked.batch_id);
+	text_add(&sql, "SELECT task_id");
+	add_batch(run, &sql);
 	if (run->command == COMMAND_RETRY)
 		text_add(&sql, " AND status IN ('failed','cancelled','skipped')");
 	else
