@@ -111,10 +111,15 @@ export class MariaServer extends Server {
 		super("mariadb", folder, "");
 	}
 
+	get folders() {
+		return [`--datadir=${this.folder}/data`, `--tmpdir=${this.folder}/tmp`];
+	}
+
 	prepare() {
 		if (this.prepared) return;
-		const words = ["--no-defaults", `--datadir=${this.folder}/data`, "--auth-root-authentication-method=normal"];
-		execFileSync("mariadb-install-db", [...words, "--skip-test-db", ...asRoot], { env: environment, stdio: "pipe" });
+		mkdirSync(join(this.folder, "tmp")); // several at once in one temporary folder trip over each other's tables
+		const words = ["--no-defaults", ...this.folders, "--auth-root-authentication-method=normal", "--skip-test-db"];
+		execFileSync("mariadb-install-db", [...words, ...asRoot], { env: environment, stdio: "pipe" });
 		const sql = ["CREATE DATABASE IF NOT EXISTS corder", "CREATE USER IF NOT EXISTS corder@'%' IDENTIFIED BY 'secret'"];
 		sql.push("GRANT ALL ON corder.* TO corder@'%'", "DELETE FROM mysql.global_priv WHERE User=''", "FLUSH PRIVILEGES");
 		writeFileSync(join(this.folder, "init.sql"), `${sql.join(";\n")};\n`);
@@ -122,7 +127,7 @@ export class MariaServer extends Server {
 	}
 
 	command() {
-		const words = [`--datadir=${this.folder}/data`, `--socket=${this.folder}/s.sock`, `--port=${this.port}`];
+		const words = [...this.folders, `--socket=${this.folder}/s.sock`, `--port=${this.port}`];
 		const quick = ["--performance-schema=OFF", "--skip-name-resolve", "--innodb-buffer-pool-size=128M"];
 		const start = ["--bind-address=127.0.0.1", `--init-file=${this.folder}/init.sql`, "--skip-log-bin"];
 		return ["mariadbd", "--no-defaults", ...words, ...quick, ...start, ...asRoot];
