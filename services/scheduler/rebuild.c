@@ -55,20 +55,20 @@ static void step(struct rebuild *rebuild);
 	"t.waits_for, t.retry_count, t.version, t.attempt, " US_OF("t.created_at") ", " US_OF("t.ready_at") ", " US_OF(    \
 		"t.due_at") ", " US_OF("IFNULL(t.finished_at,t.started_at)") ", t.last_seq, IFNULL(t.worker,''), "             \
 																	 "IFNULL(t.lease,''), IFNULL(t.because,''), "      \
-	                                                                 "t.spec_hash, t.flags, t.max_retries, "           \
+																	 "t.spec_hash, t.flags, t.max_retries, "           \
 																	 "IFNULL(CAST(t.timeout*1000000 AS "               \
-	                                                                 "SIGNED),0), " US_OF(                             \
+																	 "SIGNED),0), " US_OF(                             \
 																		 "t.not_before") ", t.backoff, "               \
-	                                                                                     "IFNULL(t.concurrency_key,''" \
-	                                                                                     "), "                         \
+																						 "IFNULL(t.concurrency_key,''" \
+																						 "), "                         \
 																						 "t.concurrency_limit, "       \
-	                                                                                     "t.service_name, "            \
-	                                                                                     "IFNULL(t.estimated_"         \
-	                                                                                     "duration,''), "              \
-	                                                                                     "IFNULL(t.traceparent,''), "  \
+																						 "t.service_name, "            \
+																						 "IFNULL(t.estimated_"         \
+																						 "duration,''), "              \
+																						 "IFNULL(t.traceparent,''), "  \
 																						 "IFNULL(t.dependencies,''), " \
-	                                                                                     "IFNULL(t.execution_context," \
-	                                                                                     "'{}'), IFNULL(t.result,'')"
+																						 "IFNULL(t.execution_context," \
+																						 "'{}'), IFNULL(t.result,'')"
 
 static void end(struct rebuild *rebuild) {
 	struct partition *partition = rebuild->partition;

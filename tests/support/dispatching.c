@@ -108,7 +108,8 @@ static void on_reply(void *context, enum status status, const struct bus_message
 	asked->done = true;
 }
 
-static struct asked *ask_with(struct dispatching *d, const char *subject, const char *format, va_list arguments) {
+__attribute__((format(printf, 3, 0))) static struct asked *ask_with(struct dispatching *d, const char *subject,
+                                                                    const char *format, va_list arguments) {
 	struct asked *asked = memory_new(sizeof(*asked));
 	char full[128], *body = NULL;
 	snprintf(full, sizeof(full), "corder.v1.%s", subject);
