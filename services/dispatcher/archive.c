@@ -30,7 +30,6 @@ static void answer(struct partition *partition, int64_t seq, int64_t too_old_us)
 		request_unpin(waiting->request, safe ? STATUS_OK : STATUS_RETRY,
 		              "the settles count, but the database has not confirmed them in time: repeat to be sure");
 		free(waiting);
-		at = &partition->archived; /* an answer may have changed the list */
 	}
 }
 
