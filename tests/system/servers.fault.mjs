@@ -27,7 +27,7 @@ async function patientClient(t) {
 
 for (const name of ["redis", "nats", "mariadb"]) {
 	test(`kill -9 of ${name} and its return lose nothing`, { timeout: 240000 }, async (t) => {
-		const load = await new Load(stack, fresh(name)).start(t);
+		const load = await new Load(stack, { ...fresh(name), forgetful: name === "redis" }).start(t);
 		for (let round = 0; round < 2; round++) {
 			await stack[name].kill();
 			await stack[name].start();
@@ -38,7 +38,7 @@ for (const name of ["redis", "nats", "mariadb"]) {
 }
 
 test("an emptied Redis is rebuilt in the middle of everything", { timeout: 240000 }, async (t) => {
-	const load = await new Load(stack, fresh("flush")).start(t);
+	const load = await new Load(stack, { ...fresh("flush"), forgetful: true }).start(t);
 	for (let round = 0; round < 3; round++) {
 		await witness.redisCli("FLUSHALL");
 		await load.progress(200, 90);
