@@ -2,10 +2,11 @@
 import { after, before } from "node:test";
 import { joinStack } from "./stack.mjs";
 
-// Filled before the first test: { client, witness, addresses }.
-export function useStack() {
+// Filled before the first test: { client, witness, addresses }; prepare is run then, too.
+export function useStack(prepare = async () => {}) {
 	const stack = {};
-	before(async () => Object.assign(stack, await joinStack()), { timeout: 120000 });
+	const join = async () => prepare(Object.assign(stack, await joinStack()));
+	before(join, { timeout: 120000 });
 	after(() => stack.close?.());
 	return stack;
 }

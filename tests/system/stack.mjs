@@ -39,7 +39,8 @@ export class Stack {
 	// Also what a client needs to know, as plain data.
 	get addresses() {
 		const { folder, settings } = this;
-		return { folder, settings, nats: this.nats.url, redis: this.redis.url, database: this.mariadb.url };
+		const http = this.services.monitor.filter(Boolean).map(({ httpPort }) => `http://127.0.0.1:${httpPort}`);
+		return { folder, settings, http, nats: this.nats.url, redis: this.redis.url, database: this.mariadb.url };
 	}
 
 	get serviceEnvironment() {
