@@ -52,14 +52,21 @@ local FINAL = { c = true, f = true, x = true, s = true }
 -- Which ends satisfy a dependency's condition.
 local HOLDS = { c = { c = true }, f = { f = true }, x = { c = true, f = true, x = true, s = true } }
 
+local texts, members = {}, {} -- of numbers seen in this call: most are needed several times
+
 -- '%d' and not tostring(): exact up to 2^53, and several times faster than anything that prints a float.
 local function number_text(value)
-  return format('%d', value)
+  local text = texts[value]
+  if not text then
+    text = format('%d', value)
+    texts[value] = text
+  end
+  return text
 end
 
 local function optional_text(value)
   if value == 0 then return '' end
-  return format('%d', value)
+  return number_text(value)
 end
 
 -- ---------------------------------------------------------------------------------------------- commands in bulk
@@ -201,5 +208,10 @@ local function edges(bytes)
 end
 
 local function member(number)
-  return pack('>I6', number)
+  local bytes = members[number]
+  if not bytes then
+    bytes = pack('>I6', number)
+    members[number] = bytes
+  end
+  return bytes
 end

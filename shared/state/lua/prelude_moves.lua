@@ -6,24 +6,14 @@ for bits = 0, 15 do
     (bits % 8 >= 4 and 'a' or '') .. (bits >= 8 and 'k' or '')
 end
 
-local SMALL = {}
-local function small(value)
-  local text = SMALL[value]
-  if not text then
-    text = format('%d', value)
-    SMALL[value] = text
-  end
-  return text
-end
-
 -- what: reason, code, message, because, extra, lease_until (all optional). See record.h for the fields.
 local function record(t, previous, what)
   last_seq = last_seq + 1
   t.seq = last_seq
   t.version = t.version + 1
   records[#records + 1] = table.concat({
-    number_text(last_seq), t.status, number_text(t.number), t.project, t.task_id, t.type, t.batch, previous, small(t.version),
-    small(t.attempt), now_text, optional_text(t.ready), optional_text(t.due), small(t.retries), small(t.priority), WAIT_LETTERS[t.waits],
+    number_text(last_seq), t.status, number_text(t.number), t.project, t.task_id, t.type, t.batch, previous, number_text(t.version),
+    number_text(t.attempt), now_text, optional_text(t.ready), optional_text(t.due), number_text(t.retries), number_text(t.priority), WAIT_LETTERS[t.waits],
     t.worker, t.lease, what.lease_until and number_text(what.lease_until) or '', what.reason or '', what.code or '',
     what.message or '', what.because or '', t.trace, what.extra or '',
   }, US)
