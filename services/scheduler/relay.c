@@ -133,6 +133,7 @@ void relay_close(struct relay **relay) {
 		return;
 	struct loop *loop = r->partition->scheduler->loop;
 	lose_lead(r);
+	relay_publish(r);
 	loop_timer_stop(loop, &r->lead_timer);
 	loop_timer_stop(loop, &r->look_timer);
 	kv_close(&r->kv);

@@ -47,6 +47,8 @@ struct relay {
 	int64_t marked_seq, trimmed_seq;
 	struct relay_block *first, *last; /* under way, in order */
 	size_t under_way;
+	struct relay_block *untold, *untold_last; /* in the log, their events not yet published */
+	struct loop_timer *tell_timer;
 	struct loop_timer *lead_timer, *look_timer;
 };
 
@@ -59,7 +61,8 @@ void relay_look(struct relay *relay);
 void relay_send(struct relay *relay);        /* reads more when there is room */
 void relay_drop_blocks(struct relay *relay); /* forgets what is under way */
 void relay_mark(struct relay *relay);        /* tells Redis how far the log is, and the database */
-void relay_tell(struct relay *relay, struct slice block, uint64_t sequence); /* the mark and the events of a block */
+void relay_tell(struct relay *relay, struct slice block, uint64_t sequence); /* the mark of a block */
+void relay_publish(struct relay *relay); /* the events of all blocks that were marked */
 /* publish.c */
 void publish_events(struct partition *partition, struct slice block);
 void publish_fill(struct partition *partition, const char *log_stream, uint64_t log_sequence);

@@ -79,7 +79,37 @@ void relay_tell(struct relay *relay, struct slice block, uint64_t sequence) {
 	            service_full_subject(scheduler->service, "internal.mark.%lld", (long long)partition->index), body);
 	marks_note(partition->marks, body);
 	text_release(&mark);
-	publish_events(partition, block);
+}
+
+void relay_publish(struct relay *relay) {
+	struct relay_block *block = relay->untold;
+	loop_timer_stop(relay->partition->scheduler->loop, &relay->tell_timer);
+	relay->untold = relay->untold_last = NULL;
+	while (block != NULL) {
+		struct relay_block *next = block->next;
+		publish_events(relay->partition, (struct slice){ block->body.bytes, block->body.length });
+		free_block(block);
+		block = next;
+	}
+}
+
+static void publish_now(void *context) {
+	struct relay *relay = context;
+	relay->tell_timer = NULL;
+	relay_publish(relay);
+}
+
+/* In the next turn: those who wait for the mark do not wait for the events to be written out too. */
+static void publish_soon(struct relay *relay, struct relay_block *block) {
+	struct loop *loop = relay->partition->scheduler->loop;
+	block->next = NULL;
+	if (relay->untold_last != NULL)
+		relay->untold_last->next = block;
+	else
+		relay->untold = block;
+	relay->untold_last = block;
+	if (relay->tell_timer == NULL)
+		relay->tell_timer = loop_timer_start(loop, loop_now(loop), publish_now, relay);
 }
 
 /* Blocks are told in order, as far as all before them are in the log too. */
@@ -94,7 +124,7 @@ static void advance(struct relay *relay) {
 		relay->acked_sequence = block->sequence;
 		snprintf(relay->acked_id, sizeof(relay->acked_id), "%s", block->last_id);
 		relay_tell(relay, (struct slice){ block->body.bytes, block->body.length }, block->sequence);
-		free_block(block);
+		publish_soon(relay, block);
 	}
 	relay_mark(relay);
 	relay_send(relay);
