@@ -168,8 +168,6 @@
 #define LIMIT_TIMELINE_TASKS 10000 /* more: `truncated` is true; ask by batch_id */
 
 /* Totals: at the limit new work is refused (unavailable or limit_exceeded), history is never dropped. */
-#define LIMIT_TASKS_WAITING 2000000     /* CORDER_MAX_WAITING_TASKS, of one partition */
-#define LIMIT_OUTBOX_ENTRIES 20000      /* CORDER_MAX_OUTBOX_ENTRIES not yet in the log */
 #define LIMIT_LOG_LAG_EVENTS 2000000    /* CORDER_MAX_LOG_LAG_EVENTS in the log and not yet in MySQL */
 #define DEFAULT_PART_TTL_S 3600         /* CORDER_PART_TTL_S */
 #define DEFAULT_EVENTS_MAX_AGE_S 604800 /* CORDER_EVENTS_MAX_AGE */

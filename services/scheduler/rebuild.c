@@ -211,19 +211,25 @@ static void add_task(struct rebuild *rebuild, struct text *out, const struct db_
 	record_add_specification(out, &s);
 }
 
+/* How many rows there are to load; 0 when there is nothing more to do here: it has gone on, or begun anew. */
+static size_t count_rows(struct rebuild *rebuild, enum status status, const struct error *err,
+                         const struct db_result *rows) {
+	if (status != STATUS_OK) {
+		give_up(rebuild, err->message);
+		return 0;
+	}
+	if (db_rows(rows) == 0)
+		next_phase(rebuild);
+	return db_rows(rows);
+}
+
 static void on_tasks(void *context, enum status status, unsigned number, const struct error *err,
                      const struct db_result *rows) {
 	struct rebuild *rebuild = context;
+	size_t count = count_rows(rebuild, status, err, rows);
 	(void)number;
-	if (status != STATUS_OK) {
-		give_up(rebuild, err->message);
+	if (count == 0)
 		return;
-	}
-	size_t count = db_rows(rows);
-	if (count == 0) {
-		next_phase(rebuild);
-		return;
-	}
 	struct text *texts = memory_array(count, sizeof(*texts));
 	for (size_t i = 0; i < count; i++)
 		add_task(rebuild, &texts[i], rows, i);
@@ -236,16 +242,10 @@ static void on_tasks(void *context, enum status status, unsigned number, const s
 static void on_edges(void *context, enum status status, unsigned number, const struct error *err,
                      const struct db_result *rows) {
 	struct rebuild *rebuild = context;
+	size_t count = count_rows(rebuild, status, err, rows);
 	(void)number;
-	if (status != STATUS_OK) {
-		give_up(rebuild, err->message);
+	if (count == 0)
 		return;
-	}
-	size_t count = db_rows(rows);
-	if (count == 0) {
-		next_phase(rebuild);
-		return;
-	}
 	struct text *texts = memory_array(count, sizeof(*texts));
 	for (size_t i = 0; i < count; i++) {
 		text_add_slice(&texts[i], db_value(rows, i, 0));
@@ -260,17 +260,12 @@ static void on_edges(void *context, enum status status, unsigned number, const s
 static void on_pairs(void *context, enum status status, unsigned number, const struct error *err,
                      const struct db_result *rows) {
 	struct rebuild *rebuild = context;
-	(void)number;
-	if (status != STATUS_OK) {
-		give_up(rebuild, err->message);
-		return;
-	}
 	const char *verb = rebuild->phase == PHASE_GRAPHS ? "graphs" : rebuild->phase == PHASE_COUNTS ? "counts" : "pauses";
-	size_t count = db_rows(rows), words = rebuild->phase == PHASE_PAUSES ? 1 : 2;
-	if (count == 0) {
-		next_phase(rebuild);
+	size_t words = rebuild->phase == PHASE_PAUSES ? 1 : 2;
+	size_t count = count_rows(rebuild, status, err, rows);
+	(void)number;
+	if (count == 0)
 		return;
-	}
 	struct text *texts = memory_array(count * words, sizeof(*texts));
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < words; j++)

@@ -35,7 +35,6 @@ struct scheduler {
 	struct partition **partitions;
 	int64_t partition_count;
 	char stream_prefix[80]; /* "CORDER_" */
-	bool stopping;
 	size_t busy; /* requests under way */
 	uint64_t *admitted, *refused, *swept, *violations, *evicted_count, *appended, *rebuilds, *commands;
 };
