@@ -35,7 +35,7 @@ struct scheduler {
 	struct partition **partitions;
 	int64_t partition_count;
 	char stream_prefix[80]; /* "CORDER_" */
-	size_t busy; /* requests under way */
+	size_t busy;            /* requests under way */
 	uint64_t *admitted, *refused, *swept, *violations, *evicted_count, *appended, *rebuilds, *commands;
 };
 
