@@ -12,6 +12,11 @@ set(CMAKE_C_FLAGS_DEBUG "-O0 -g3")
 add_compile_definitions("_GNU_SOURCE=")
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 	-Wswitch-enum -Wformat=2 -Wvla -fno-omit-frame-pointer -fstack-protector-strong)
+option(CORDER_TEETH "Let CORDER_TEST_WITHOUT switch off guards of the protocol, to see that the tests notice" OFF)
+if(CORDER_TEETH)
+	add_compile_definitions(CORDER_TEETH)
+endif()
+
 if(CORDER_WERROR)
 	add_compile_options(-Werror)
 endif()

@@ -7,6 +7,7 @@
 #include "call.h"
 #include "deliver.h"
 #include "shared/base/log.h"
+#include "shared/base/teeth.h"
 #include "shared/task/record.h"
 #include "subjects/subjects.h"
 
@@ -183,7 +184,7 @@ static bool read_wish(struct call *call, struct match_waiter *waiter, const stru
 	struct request *request = request_of(waiter);
 	size_t got = read_tasks(partition, request, list);
 	waiter->max -= (int64_t)got;
-	if (got > 0)
+	if (got > 0 && !teeth_without("lease-after-log"))
 		pin_until_logged(call, request);
 	bool full = (int64_t)got >= waiter->ask || kv_int(kv_at(list, 0)) > 0;
 	if (match_answered(dispatcher->match, waiter, partition->index, full))
@@ -237,7 +238,10 @@ static void call_succeeded(struct call *call, const struct state_head *head, con
 	size_t at = read_verdicts(call, reply, 1 + call->release_count, false);
 	at = read_verdicts(call, reply, at, true);
 	for (size_t i = 0; i < call->part_count; i++)
-		call->pinned[call->pinned_count++] = call->parts[i]->request; /* the part's pin lives on */
+		if (teeth_without("settle-after-log"))
+			request_unpin(call->parts[i]->request, STATUS_OK, NULL);
+		else
+			call->pinned[call->pinned_count++] = call->parts[i]->request; /* the part's pin lives on */
 	call->pinned_parts = call->pinned_count;
 	call->seq = head->seq;
 	read_wishes(call, reply, at);

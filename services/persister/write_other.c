@@ -1,5 +1,6 @@
 /* Changes of rows to SQL, for what is about no task (few rows, a statement each) and for the position. See changes.h. */
 #include "changes.h"
+#include "shared/base/teeth.h"
 #include "sql.h"
 
 static void comma(struct text *sql) {
@@ -104,6 +105,10 @@ void write_position(struct text *sql, int64_t partition_id, const struct positio
 	sql_id(sql, slice_of(to->entry_id));
 	text_add(sql, ",updated_at=");
 	sql_time(sql, now_us);
+	if (teeth_without("position-compare")) {
+		text_printf(sql, " WHERE partition_id=%lld;\n", (long long)partition_id);
+		return;
+	}
 	text_printf(sql, " WHERE partition_id=%lld AND seq=%lld AND entry_id=", (long long)partition_id,
 	            (long long)from->seq);
 	sql_id(sql, slice_of(from->entry_id));

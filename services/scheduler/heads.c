@@ -5,6 +5,7 @@
 
 #include "scheduler.h"
 #include "shared/base/memory.h"
+#include "shared/base/teeth.h"
 
 struct archived_waiter {
 	struct archived_waiter *next;
@@ -53,6 +54,10 @@ static void in_log(void *context, enum status status) {
 
 void heads_wait(struct partition *partition, const struct state_head *head, bool archived, heads_done *done,
                 void *context) {
+	if (teeth_without("accept-after-log")) {
+		done(context, STATUS_OK);
+		return;
+	}
 	struct log_waiter *waiter = memory_new(sizeof(*waiter));
 	*waiter = (struct log_waiter){ partition, head->seq, archived, done, context };
 	marks_wait(partition->marks, head, in_log, waiter);

@@ -9,6 +9,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "shared/base/teeth.h"
 #include "shared/task/record.h"
 #include "wiring.h"
 
@@ -142,7 +143,7 @@ static void on_events_info(void *context, enum status status, const struct strea
 
 void publish_fill(struct partition *partition, const char *log_stream, uint64_t log_sequence) {
 	struct scheduler *scheduler = partition->scheduler;
-	if (scheduler->settings->events_max_age_s == 0 || log_sequence == 0)
+	if (scheduler->settings->events_max_age_s == 0 || log_sequence == 0 || teeth_without("fill-events"))
 		return;
 	struct fill *fill = memory_new(sizeof(*fill));
 	fill->partition = partition;

@@ -12,6 +12,7 @@
 #include "relay_inside.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "shared/base/teeth.h"
 #include "shared/task/record.h"
 
 /* One look; dropped when the relay has looked anew since. */
@@ -62,6 +63,10 @@ static void start_sending(struct look *look, int64_t seq, const char *id, uint64
 
 static void rebuild(struct look *look, const char *why) {
 	struct relay *relay = look->relay;
+	if (look->log_seq > 0 && teeth_without("rebuild")) {
+		give_up(look, why);
+		return;
+	}
 	if (look->log_seq > 0)
 		log_warn("Redis does not hold what the log says: rebuilding it from the database", "why", why, "partition",
 		         log_int(relay->partition->index), NULL);
@@ -108,7 +113,7 @@ static void on_outbox_entry(void *context, enum status status, const struct kv_r
 	}
 	struct slice header = kv_text(kv_at(kv_at(kv_at(reply, 0), 1), 1));
 	struct slice id = header.bytes != NULL ? slice_cut(&header, RECORD_US) : (struct slice){ 0 };
-	if (slice_is(id, look->log_id))
+	if (slice_is(id, look->log_id) || teeth_without("predecessor"))
 		start_sending(look, look->log_seq, look->log_id, look->sequence);
 	else
 		rebuild(look, "it has diverged");
@@ -118,12 +123,14 @@ static void compare(struct look *look) {
 	struct relay *relay = look->relay;
 	if (look->epoch[0] == '\0' || !look->readable) {
 		rebuild(look, look->epoch[0] == '\0' ? "it is empty" : "it was written by another version");
+	} else if (look->log_seq > look->seq && teeth_without("notice-behind")) {
+		start_sending(look, look->log_seq, look->log_id, look->sequence);
 	} else if (look->log_seq > look->seq) {
 		rebuild(look, "it is behind");
 	} else if (look->log_seq < look->trim) {
 		say_continue(look);
 	} else if (look->log_seq == look->trim) {
-		if (strcmp(look->log_id, look->trim_id) == 0)
+		if (strcmp(look->log_id, look->trim_id) == 0 || teeth_without("predecessor"))
 			start_sending(look, look->log_seq, look->log_id, look->sequence);
 		else
 			rebuild(look, "it has diverged");

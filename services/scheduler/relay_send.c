@@ -4,10 +4,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "relay_inside.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "shared/base/teeth.h"
 #include "shared/task/record.h"
 
 static void free_block(struct relay_block *block) {
@@ -47,6 +49,10 @@ static void on_marked(void *context, enum status status, const struct state_head
 
 void relay_mark(struct relay *relay) {
 	struct partition *partition = relay->partition;
+	if (teeth_without("trim-after-database") && relay->acked_seq > 0) {
+		partition->persisted_seq = relay->acked_seq;
+		memcpy(partition->persisted_entry, relay->acked_id, sizeof(partition->persisted_entry));
+	}
 	bool trims = partition->persisted_seq > relay->trimmed_seq && partition->persisted_seq <= relay->acked_seq;
 	if (relay->marking || (relay->marked_seq >= relay->acked_seq && !trims))
 		return;
@@ -137,7 +143,8 @@ static void on_appended(void *context, enum status status, uint64_t sequence) {
 		free_block(block);
 		return;
 	}
-	if (status != STATUS_OK || sequence != block->expected + 1) {
+	bool in_place = sequence == block->expected + 1 || teeth_without("append-by-position");
+	if (status != STATUS_OK || !in_place) {
 		log_debug("a block was not appended: looking where the log ends", "status", log_int(status), NULL);
 		block->acked = true; /* answered: dropped with the rest */
 		relay_look_later(relay, status == STATUS_STALE ? 0 : 50);
@@ -173,7 +180,8 @@ static bool add_entry(struct relay *relay, struct relay_block *block, struct sli
 	struct slice previous = rest.bytes != NULL ? slice_cut(&rest, RECORD_US) : (struct slice){ 0 };
 	int64_t first_seq = rest.bytes != NULL ? slice_int(slice_cut(&rest, RECORD_US), -1) : -1;
 	int64_t last_seq = rest.bytes != NULL ? slice_int(slice_cut(&rest, RECORD_US), -1) : -1;
-	if (!slice_is(previous, relay->sent_id) || first_seq != relay->sent_seq + 1 || last_seq < first_seq)
+	bool follows = slice_is(previous, relay->sent_id) || teeth_without("predecessor");
+	if (!follows || first_seq != relay->sent_seq + 1 || last_seq < first_seq)
 		return false;
 	if (block->body.length > 0)
 		text_add_char(&block->body, RECORD_FS);

@@ -7,6 +7,7 @@
 
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/teeth.h"
 #include "bus_inside.h"
 #include "bus_json.h"
 
@@ -254,10 +255,10 @@ static void on_appended(void *context, enum status status, const struct bus_mess
 void stream_append(struct bus *bus, const char *subject, uint64_t expected_last, struct slice body, int64_t timeout_ms,
                    stream_appended *done, void *context) {
 	struct call *call = call_new(bus, context);
+	bool any = expected_last == STREAM_ANY_SEQUENCE || teeth_without("append-by-position");
 	char expected[24];
 	snprintf(expected, sizeof(expected), "%llu", (unsigned long long)expected_last);
 	struct bus_header header = { "Nats-Expected-Last-Sequence", expected };
 	call->appended = done;
-	bus_request(bus, subject, &header, expected_last == STREAM_ANY_SEQUENCE ? 0 : 1, body, timeout_ms, on_appended,
-	            call);
+	bus_request(bus, subject, &header, any ? 0 : 1, body, timeout_ms, on_appended, call);
 }

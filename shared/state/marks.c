@@ -9,6 +9,7 @@
 #include "../base/clock.h"
 #include "../base/memory.h"
 #include "../base/table.h"
+#include "../base/teeth.h"
 
 enum { RECENT_COUNT = 8192, ASK_AFTER_US = 100000, ASK_MOST = 64 };
 
@@ -110,11 +111,29 @@ static void drop_other_epochs(struct marks *marks, struct slice epoch) {
 	}
 }
 
+/* What must not be done: after Redis lost its tail, the same number is another entry. */
+static void settle_up_to(struct marks *marks, int64_t seq) {
+	size_t at = 0;
+	struct slice key;
+	void *value;
+	while (table_next(marks->awaited, &at, &key, &value)) {
+		if (((struct awaited *)value)->seq <= seq) {
+			settle(marks, value, STATUS_OK);
+			at = 0;
+		}
+	}
+}
+
 void marks_note(struct marks *marks, struct slice body) {
 	struct slice rest = body;
 	struct slice line = slice_cut(&rest, '\n');
 	struct slice epoch = slice_cut(&line, ' ');
-	state_heard(marks->state, epoch, line.bytes != NULL ? slice_int(slice_cut(&line, ' '), 0) : 0);
+	int64_t seq = line.bytes != NULL ? slice_int(slice_cut(&line, ' '), 0) : 0;
+	state_heard(marks->state, epoch, seq);
+	if (teeth_without("mark-by-id")) {
+		settle_up_to(marks, seq);
+		return;
+	}
 	while (rest.bytes != NULL) {
 		struct slice id = slice_cut(&rest, '\n');
 		if (id.length == 0)

@@ -8,7 +8,9 @@
 
 #include "../base/id.h"
 #include "../base/memory.h"
+#include "../base/teeth.h"
 #include "../task/record.h"
+#include "teeth_scripts.h"
 
 struct state {
 	struct kv *kv;
@@ -28,6 +30,7 @@ struct pending_call {
 
 struct state *state_open(struct kv *kv, int64_t partition, int64_t us_per_point) {
 	struct state *state = memory_new(sizeof(*state));
+	teeth_scripts();
 	state->kv = kv;
 	state->partition = partition;
 	snprintf(state->prefix, sizeof(state->prefix), "{p%" PRId64 "}:", partition);
@@ -91,7 +94,8 @@ void state_heard(struct state *state, struct slice epoch, int64_t seq) {
 }
 
 static bool is_behind(const struct pending_call *call, const struct state_head *head) {
-	return head->seq < call->heard_seq && strcmp(head->epoch, call->heard_epoch) == 0;
+	return !teeth_without("notice-behind") && head->seq < call->heard_seq &&
+	       strcmp(head->epoch, call->heard_epoch) == 0;
 }
 
 static void not_ready(struct pending_call *call, const char *why) {
