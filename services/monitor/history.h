@@ -1,5 +1,6 @@
 /* What has happened, from MySQL: a few connections, so that a long list holds nobody up; every statement with a limit
- * on its time, at the server and here. */
+ * on its time, at the server and here. Only the database's own time counts: who waits for a connection goes on waiting as
+ * long as others are answered, half a minute at most. */
 #ifndef CORDER_MONITOR_HISTORY_H
 #define CORDER_MONITOR_HISTORY_H
 
