@@ -165,6 +165,8 @@ static enum status prepare(struct up *up, struct error *err) {
 		status = up_servers_add(up, err);
 	if (status == STATUS_OK && !up->servers_only)
 		status = up_services_add(up, err);
+	if (status == STATUS_OK && !up->servers_only)
+		status = up_services_write_targets(up, err);
 	if (status == STATUS_OK)
 		status = up_keep(up, err);
 	return status;
@@ -196,7 +198,9 @@ void up_announce(const struct up *up) {
 	print_url("REDIS_URL", up->redis_url, up->own_redis);
 	print_url("DATABASE_URL", up->database_url, up->own_mariadb);
 	if (!up->servers_only)
-		printf("  %-13s http://127.0.0.1:%" PRId64 "/\n", "monitor", up->kept.http_port);
+		printf("  %-13s http://127.0.0.1:%" PRId64
+		       "/\n  %-13s %s/metrics.json (where Prometheus finds every process)\n",
+		       "monitor", up->kept.http_port, "metrics", up->dir);
 	for (int i = 0; i < UP_SERVICES && !up->servers_only; i++)
 		if (up->healthy[i] < up->scale[i])
 			printf("\n  The %s is not well; corder services tells why.\n", up_service_names[i]);

@@ -170,7 +170,10 @@ enum status up_write_environment(const struct up *up, struct error *err) {
 }
 
 void up_remove_environment(const struct up *up) {
-	char *path = up_path(up, "env");
-	unlink(path);
-	free(path);
+	static const char *const names[] = { "env", "metrics.json" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *path = up_path(up, "%s", names[i]);
+		unlink(path);
+		free(path);
+	}
 }

@@ -37,6 +37,7 @@ struct up_process {
 	enum status (*prepared)(const struct up *up, struct error *err);
 	bool (*answers)(const struct up *up); /* of servers */
 	int port;
+	int64_t metrics_port; /* of services: where they answer /metrics on 127.0.0.1 */
 	enum up_state state;
 	pid_t pid;
 	int64_t started_mono_us;
@@ -97,6 +98,8 @@ void up_remove_environment(const struct up *up);
 /* up_ports.c: loopback only. A port is kept when it is free, else *port becomes another one. */
 bool up_port_is_free(int64_t port);
 enum status up_port_choose(int64_t *port, int64_t preferred, struct error *err);
+/* A free one below those that the system gives to connections, so that none of them takes it before its process does. */
+enum status up_port_find(int64_t *port, struct error *err);
 
 /* up_servers.c */
 enum status up_servers_add(struct up *up, struct error *err);
@@ -110,6 +113,8 @@ bool up_mariadb_answers(const struct up *up);
 extern const char *const up_service_names[UP_SERVICES];
 int up_service_index(const char *name, size_t length); /* -1: none */
 enum status up_services_add(struct up *up, struct error *err);
+/* Writes where each process answers /metrics, as a file of targets for Prometheus (file_sd_configs). */
+enum status up_services_write_targets(const struct up *up, struct error *err);
 /* Asks all services (ADR-32 STATS) now and then; true once as many answered as there should be, in good health. One that
  * stays unwell does not hold up the others for long: the caller may look at `healthy`. */
 bool up_services_answer(struct up *up);

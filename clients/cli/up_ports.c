@@ -4,7 +4,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../shared/base/id.h"
 #include "up_inside.h"
+
+enum { FIND_FROM = 20000, FIND_COUNT = 12000, FIND_TRIES = 200 };
 
 /* Binds a socket to the port (0: any free one) and lets go of it; the port it got, or 0. */
 static int64_t try_port(int64_t port) {
@@ -35,4 +38,13 @@ enum status up_port_choose(int64_t *port, int64_t preferred, struct error *err) 
 	if (*port == 0)
 		return fail(err, STATUS_RETRY, "there is no free port on 127.0.0.1");
 	return STATUS_OK;
+}
+
+enum status up_port_find(int64_t *port, struct error *err) {
+	for (int i = 0; i < FIND_TRIES; i++) {
+		*port = FIND_FROM + (int64_t)(id_random() % FIND_COUNT);
+		if (up_port_is_free(*port))
+			return STATUS_OK;
+	}
+	return fail(err, STATUS_RETRY, "there is no free port on 127.0.0.1 from %d on", FIND_FROM);
 }

@@ -32,7 +32,7 @@ static char *setting(const char *name, const char *value) {
 }
 
 /* What stands in our own environment already goes on by itself, a NATS_URL_FILE included. */
-static char **environment(const struct up *up, int64_t http_port) {
+static char **environment(const struct up *up, const char *port_setting, int64_t port_number) {
 	char **lines = memory_array(ENVIRONMENT_MAX, sizeof(*lines));
 	size_t count = 0;
 	if (up->own_nats)
@@ -42,8 +42,8 @@ static char **environment(const struct up *up, int64_t http_port) {
 	if (up->own_mariadb)
 		lines[count++] = setting("DATABASE_URL", up->database_url);
 	char port[32];
-	snprintf(port, sizeof(port), "%" PRId64, http_port);
-	lines[count++] = setting("CORDER_HTTP_PORT", port);
+	snprintf(port, sizeof(port), "%" PRId64, port_number);
+	lines[count++] = setting(port_setting, port);
 	return lines;
 }
 
@@ -54,11 +54,11 @@ static enum status add_instance(struct up *up, int index, int64_t instance, stru
 		snprintf(name, sizeof(name), "%s-%" PRId64, service, instance + 1);
 	else
 		snprintf(name, sizeof(name), "%s", service);
-	/* Each monitor has a port of its own; the first has the one that is announced. */
-	int64_t http_port = up->kept.http_port;
-	if (instance > 0 && strcmp(service, "monitor") == 0) {
-		http_port = 0;
-		enum status status = up_port_choose(&http_port, 0, err);
+	/* The first monitor has the port that is announced. */
+	bool is_monitor = strcmp(service, "monitor") == 0;
+	int64_t port = up->kept.http_port;
+	if (instance > 0 || !is_monitor) {
+		enum status status = up_port_find(&port, err);
 		if (status != STATUS_OK)
 			return status;
 	}
@@ -72,7 +72,8 @@ static enum status add_instance(struct up *up, int index, int64_t instance, stru
 	struct up_process *process = up_process_add(up, name, stages[index]);
 	snprintf(process->service, sizeof(process->service), "%s", service);
 	process->argv = up_words(program.bytes, NULL);
-	process->environment = environment(up, http_port);
+	process->environment = environment(up, is_monitor ? "CORDER_HTTP_PORT" : "CORDER_METRICS_PORT", port);
+	process->metrics_port = port;
 	text_release(&program);
 	return STATUS_OK;
 }
@@ -86,6 +87,21 @@ enum status up_services_add(struct up *up, struct error *err) {
 		}
 	}
 	return STATUS_OK;
+}
+
+enum status up_services_write_targets(const struct up *up, struct error *err) {
+	struct text out = { 0 };
+	text_add_char(&out, '[');
+	for (size_t i = 0; i < up->process_count; i++) {
+		const struct up_process *process = &up->processes[i];
+		if (process->metrics_port > 0)
+			text_printf(&out, "%s\n{\"targets\": [\"127.0.0.1:%" PRId64 "\"], \"labels\": {\"process\": \"%s\"}}",
+			            out.length > 1 ? "," : "", process->metrics_port, process->name);
+	}
+	text_add(&out, "\n]\n");
+	enum status status = up_write(up, "metrics.json", out.bytes, err);
+	text_release(&out);
+	return status;
 }
 
 static bool holds(struct slice text, const char *words) {

@@ -128,6 +128,7 @@ enum status dispatcher_health(struct service *service, struct text *members, str
 		else if (partition->down)
 			status = fail(reason, STATUS_RETRY, "partition %lld: %s", (long long)p, partition->reason);
 	}
+	*service_gauge(service, "waiting_requests") = match_waiting(dispatcher->match);
 	text_printf(members, ",\"waiting\":%zu,\"requests\":%zu,\"unlogged\":%zu", match_waiting(dispatcher->match),
 	            dispatcher->request_count, marks);
 	text_add(members, ",\"waiting_types\":");

@@ -87,6 +87,7 @@ static void close_ingest(struct service *service) {
 
 static enum status health(struct service *service, struct text *members, struct error *reason) {
 	const struct ingest *ingest = service_own(service);
+	*service_gauge(service, "submissions_under_way") = ingest->under_way;
 	text_printf(members, ",\"under_way\":%zu", ingest->under_way);
 	if (ingest->streams_missing > 0)
 		return fail(reason, STATUS_RETRY, "its streams are not there yet: is JetStream on?");

@@ -5,6 +5,7 @@
 
 #include "history.h"
 #include "live.h"
+#include "metrics_waits.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
@@ -39,6 +40,7 @@ static void on_record(void *context, const struct record *record) {
 	struct window_counts counts;
 	if (record->status != record->previous)
 		feed->events[(unsigned char)record->status & 127]++;
+	waits_note(feed->monitor->waits, record);
 	if (feed_counts(record, &counts))
 		window_add(feed->monitor->window, record->project, record->at_us, &counts);
 }

@@ -7,6 +7,7 @@
 #include "metrics.h"
 #include "monitor.h"
 #include "shared/base/memory.h"
+#include "shared/service/metrics_text.h"
 #include "snapshot.h"
 #include "subjects/subjects.h"
 
@@ -128,7 +129,7 @@ static void answer_ready(struct monitor *monitor, struct http_request *request) 
 static void on_metrics_fresh(void *context, struct monitor *monitor) {
 	struct text text = { 0 };
 	metrics_add(&text, monitor);
-	http_answer(context, 200, "text/plain; version=0.0.4; charset=utf-8", (struct slice){ text.bytes, text.length });
+	http_answer(context, 200, METRICS_CONTENT_TYPE, (struct slice){ text.bytes, text.length });
 	text_release(&text);
 }
 

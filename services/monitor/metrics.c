@@ -1,4 +1,4 @@
-/* The metrics of the queue itself; those of the processes are in peers.c. */
+/* The metrics of the queue itself, then those of this process, as every service has them. */
 #include "metrics.h"
 
 #include <stdlib.h>
@@ -6,33 +6,12 @@
 #include "feed.h"
 #include "history.h"
 #include "http.h"
+#include "metrics_waits.h"
 #include "peers.h"
 #include "score.h"
 #include "shared/base/clock.h"
+#include "shared/service/metrics_text.h"
 #include "snapshot.h"
-
-void metrics_head(struct text *out, const char *name, const char *type, const char *help) {
-	text_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-void metrics_label(struct text *out, const char *name, struct slice value) {
-	text_printf(out, "%s=\"", name);
-	for (size_t i = 0; i < value.length; i++) {
-		char c = value.bytes[i];
-		if (c == '\n')
-			text_add(out, "\\n");
-		else if (c == '"' || c == '\\')
-			text_printf(out, "\\%c", c);
-		else
-			text_add_char(out, c);
-	}
-	text_add_char(out, '"');
-}
-
-static void add_number(struct text *out, const char *name, const char *type, const char *help, double value) {
-	metrics_head(out, name, type, help);
-	text_printf(out, "%s %.17g\n", name, value);
-}
 
 static const char status_letters[TALLY_STATUSES] = { 'b', 'p', 'r', 't', 'c', 'f', 'x', 's' };
 
@@ -71,6 +50,21 @@ static void add_queues(struct text *out, const struct snapshot_view *view) {
 	}
 }
 
+static void add_waiting_workers(struct text *out, const struct monitor *monitor, const struct snapshot_view *view) {
+	struct tally_type *types;
+	size_t count = tally_types(&view->tally, SLICE(""), &types);
+	int64_t workers;
+	metrics_head(out, "corder_waiting_work_requests", "gauge", "Requests of workers that wait for a task of a type.");
+	for (size_t i = 0; i < count && i < TYPES_MAX; i++) {
+		if (!peers_workers(monitor->peers, types[i].task_type, &workers))
+			continue;
+		text_add(out, "corder_waiting_work_requests{");
+		metrics_label(out, "task_type", types[i].task_type);
+		text_printf(out, "} %lld\n", (long long)workers);
+	}
+	free(types);
+}
+
 static void add_events(struct text *out, const struct feed *feed) {
 	metrics_head(out, "corder_events_total", "counter", "Events in the log since this monitor started, by new status.");
 	for (size_t i = 0; i < TALLY_STATUSES; i++) {
@@ -81,54 +75,52 @@ static void add_events(struct text *out, const struct feed *feed) {
 }
 
 static void add_live(struct text *out, const struct snapshot_view *view) {
-	add_number(out, "corder_outbox_events", "gauge", "Events in Redis that are not yet in the log.",
-	           (double)view->outbox_events);
-	add_number(out, "corder_overdue_tasks", "gauge", "Tasks whose time has passed by more than a second.",
-	           (double)view->overdue);
-	add_number(out, "corder_overdue_seconds", "gauge", "By how much the most overdue of them is late.",
-	           (double)view->overdue_us / 1e6);
-	add_number(out, "corder_releasing_tasks", "gauge", "Ended tasks whose dependents have not all been told yet.",
-	           (double)view->releasing);
-	add_number(out, "corder_redis_memory_bytes", "gauge", "Memory that Redis uses.", (double)view->redis_bytes);
-	add_number(out, "corder_log_events_total", "counter", "Events in the log, since ever.", (double)view->logged_seq);
+	metrics_number(out, "corder_outbox_events", "gauge", "Events in Redis that are not yet in the log.",
+	               (double)view->outbox_events);
+	metrics_number(out, "corder_overdue_tasks", "gauge", "Tasks whose time has passed by more than a second.",
+	               (double)view->overdue);
+	metrics_number(out, "corder_overdue_seconds", "gauge", "By how much the most overdue of them is late.",
+	               (double)view->overdue_us / 1e6);
+	metrics_number(out, "corder_releasing_tasks", "gauge", "Ended tasks whose dependents have not all been told yet.",
+	               (double)view->releasing);
+	metrics_number(out, "corder_redis_memory_bytes", "gauge", "Memory that Redis uses.", (double)view->redis_bytes);
+	metrics_number(out, "corder_log_events_total", "counter", "Events in the log, since ever.",
+	               (double)view->logged_seq);
 }
 
 static void add_history(struct text *out, const struct snapshot_view *view) {
-	add_number(out, "corder_persisted_events_total", "counter", "Events in MySQL, since ever.",
-	           (double)view->persisted_seq);
-	add_number(out, "corder_persister_lag_events", "gauge", "Events in the log that are not yet in MySQL.",
-	           (double)view->lag_events);
-	add_number(out, "corder_poison_events", "gauge", "Events that MySQL would not take and that were set aside.",
-	           (double)view->poison_events);
+	metrics_number(out, "corder_persisted_events_total", "counter", "Events in MySQL, since ever.",
+	               (double)view->persisted_seq);
+	metrics_number(out, "corder_persister_lag_events", "gauge", "Events in the log that are not yet in MySQL.",
+	               (double)view->lag_events);
+	metrics_number(out, "corder_poison_events", "gauge", "Events that MySQL would not take and that were set aside.",
+	               (double)view->poison_events);
 }
 
 static void add_rates(struct text *out, const struct monitor *monitor) {
 	struct window_counts sum;
 	int64_t known_s = window_sum(monitor->window, SLICE(""), clock_wall_us(), 60, &sum);
-	double wait_s = tally_average_wait_s(&sum);
-	add_number(out, "corder_throughput_tasks_per_second", "gauge", "Tasks completed a second, over the last minute.",
-	           tally_throughput(&sum, known_s));
-	add_number(out, "corder_wait_seconds", "gauge",
-	           "Mean time from ready to started, of tries started in the last minute.", wait_s > 0 ? wait_s : 0);
+	metrics_number(out, "corder_throughput_tasks_per_second", "gauge",
+	               "Tasks completed a second, over the last minute.", tally_throughput(&sum, known_s));
 }
 
 static void add_health(struct text *out, const struct monitor *monitor) {
-	static const char *const connections[] = { "nats", "redis", "mysql" };
 	struct health_facts facts;
 	struct health_limits limits = monitor_health_limits(monitor);
 	snapshot_facts(monitor->snapshot, &facts);
-	bool up[] = { facts.bus_connected, facts.redis_connected, facts.database_connected };
-	metrics_head(out, "corder_up", "gauge", "1 when the monitor is connected to this server.");
-	for (size_t i = 0; i < 3; i++)
-		text_printf(out, "corder_up{server=\"%s\"} %d\n", connections[i], up[i]);
 	metrics_head(out, "corder_service_instances", "gauge", "Processes that answer, by service.");
 	for (size_t i = 0; i < HEALTH_SERVICES; i++)
 		text_printf(out, "corder_service_instances{service=\"%s\"} %lld\n", health_service_names[i],
 		            (long long)facts.instances[i]);
-	add_number(out, "corder_queue_health", "gauge", "0 ok, 1 degraded, 2 critical.",
-	           (double)health_judge(&facts, &limits));
-	add_number(out, "corder_auditor_violations", "gauge",
-	           "Tasks that nothing would ever move, as the auditor finds them.", (double)facts.violations);
+	metrics_head(out, "corder_service_unwell_instances", "gauge",
+	             "Processes that say that they are not well, by service.");
+	for (size_t i = 0; i < HEALTH_SERVICES; i++)
+		text_printf(out, "corder_service_unwell_instances{service=\"%s\"} %lld\n", health_service_names[i],
+		            (long long)facts.unwell[i]);
+	metrics_number(out, "corder_queue_health", "gauge", "0 ok, 1 degraded, 2 critical.",
+	               (double)health_judge(&facts, &limits));
+	metrics_number(out, "corder_auditor_violations", "gauge",
+	               "Tasks that nothing would ever move, as the auditor finds them.", (double)facts.violations);
 }
 
 void metrics_add(struct text *out, struct monitor *monitor) {
@@ -139,13 +131,15 @@ void metrics_add(struct text *out, struct monitor *monitor) {
 	if (view->has_live) {
 		add_tasks(out, view);
 		add_queues(out, view);
+		add_waiting_workers(out, monitor, view);
 		add_live(out, view);
 	}
 	if (view->has_history)
 		add_history(out, view);
-	add_number(out, "corder_monitor_http_requests_total", "counter", "HTTP requests to this monitor.",
-	           (double)http_requests(monitor->http));
-	add_number(out, "corder_monitor_query_timeouts_total", "counter", "Questions to MySQL that took too long.",
-	           (double)history_timeouts(monitor->history));
-	peers_add_metrics(monitor->peers, out);
+	waits_add_metrics(monitor->waits, out);
+	metrics_number(out, "corder_monitor_http_requests_total", "counter", "HTTP requests to this monitor.",
+	               (double)http_requests(monitor->http));
+	metrics_number(out, "corder_monitor_query_timeouts_total", "counter", "Questions to MySQL that took too long.",
+	               (double)history_timeouts(monitor->history));
+	service_metrics_add(monitor->service, out);
 }

@@ -7,6 +7,7 @@
 #include "history.h"
 #include "http.h"
 #include "live.h"
+#include "metrics_waits.h"
 #include "pages.h"
 #include "peers.h"
 #include "shared/base/clock.h"
@@ -85,6 +86,7 @@ static enum status open_parts(struct monitor *monitor, struct error *err) {
 		                         settings->http_idle_timeout_s };
 	int64_t us_per_point = (int64_t)HOUR_S * 1000000 / settings->age_weight;
 	monitor->window = window_open(clock_wall_us());
+	monitor->waits = waits_open();
 	monitor->live = live_open(monitor->service, monitor_partitions(monitor), us_per_point, PATIENCE_MS);
 	monitor->snapshot = snapshot_open(monitor);
 	enum status status = history_open(loop, service_db(monitor->service), &history, &monitor->history, err);
@@ -139,6 +141,7 @@ void monitor_close(struct service *service) {
 	history_close(&monitor->history);
 	live_close(&monitor->live);
 	window_close(&monitor->window);
+	waits_close(&monitor->waits);
 	free(monitor);
 }
 

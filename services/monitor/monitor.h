@@ -32,6 +32,7 @@ struct monitor {
 	struct peers *peers;
 	struct snapshot *snapshot;
 	struct window *window;
+	struct waits *waits;
 	int64_t questions; /* under way */
 	bool stopping;
 	uint64_t *answered, *refused;

@@ -2,11 +2,9 @@
 #include "peers.h"
 
 #include <stdio.h>
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "metrics.h"
 #include "shared/base/clock.h"
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
@@ -166,83 +164,4 @@ bool peers_workers(const struct peers *peers, struct slice task_type, int64_t *w
 	}
 	free(name);
 	return known;
-}
-
-/* ------------------------------------------------------------------------------------------------ metrics */
-
-static void add_labels(struct text *out, const struct peer *peer, struct slice id) {
-	text_add(out, "{");
-	metrics_label(out, "service", slice_of(programs[peer->program] + strlen("corder-")));
-	text_add_char(out, ',');
-	metrics_label(out, "id", id);
-}
-
-typedef void add_peer(struct text *out, const struct peer *peer, struct slice id);
-
-static void add_family(const struct peers *peers, struct text *out, add_peer *add) {
-	size_t at = 0;
-	struct slice id;
-	void *value;
-	while (table_next(peers->by_id, &at, &id, &value))
-		add(out, value, id);
-}
-
-static void add_healthy(struct text *out, const struct peer *peer, struct slice id) {
-	text_add(out, "corder_service_healthy");
-	add_labels(out, peer, id);
-	text_printf(out, "} %d\n", is_well(peer));
-}
-
-static void add_counters(struct text *out, const struct peer *peer, struct slice id) {
-	struct json_value counters = json_member(data_of(peer), "counters");
-	for (struct json_value item = json_first(counters); json_present(item); item = json_next(item)) {
-		text_add(out, "corder_service_activity_total");
-		add_labels(out, peer, id);
-		text_add_char(out, ',');
-		metrics_label(out, "activity", json_name(item));
-		text_printf(out, "} %lld\n", (long long)json_int(item, 0));
-	}
-}
-
-static void add_endpoints(struct text *out, const struct peer *peer, struct slice id, const char *family,
-                          const char *member, double divisor) {
-	struct json_value endpoints = json_member(json_root(peer->json), "endpoints");
-	for (struct json_value item = json_first(endpoints); json_present(item); item = json_next(item)) {
-		text_add(out, family);
-		add_labels(out, peer, id);
-		text_add_char(out, ',');
-		metrics_label(out, "endpoint", json_text(json_member(item, "name")));
-		text_printf(out, "} %.17g\n", json_double(json_member(item, member), 0) / divisor);
-	}
-}
-
-static void add_requests(struct text *out, const struct peer *peer, struct slice id) {
-	add_endpoints(out, peer, id, "corder_service_requests_total", "num_requests", 1);
-}
-
-static void add_errors(struct text *out, const struct peer *peer, struct slice id) {
-	add_endpoints(out, peer, id, "corder_service_request_errors_total", "num_errors", 1);
-}
-
-static void add_processing(struct text *out, const struct peer *peer, struct slice id) {
-	add_endpoints(out, peer, id, "corder_service_request_seconds_total", "processing_time", 1e9);
-}
-
-void peers_add_metrics(const struct peers *peers, struct text *out) {
-	static const struct {
-		const char *name, *type, *help;
-		add_peer *add;
-	} families[] = {
-		{ "corder_service_healthy", "gauge", "1 when this process says that all is well.", add_healthy },
-		{ "corder_service_activity_total", "counter", "What the processes count of their own work, by name.",
-		  add_counters },
-		{ "corder_service_requests_total", "counter", "Requests by endpoint.", add_requests },
-		{ "corder_service_request_errors_total", "counter", "Requests refused, by endpoint.", add_errors },
-		{ "corder_service_request_seconds_total", "counter", "Time from request to reply, by endpoint.",
-		  add_processing },
-	};
-	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++) {
-		metrics_head(out, families[i].name, families[i].type, families[i].help);
-		add_family(peers, out, families[i].add);
-	}
 }

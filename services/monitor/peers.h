@@ -13,7 +13,5 @@ void peers_close(struct peers **peers);
 void peers_facts(const struct peers *peers, struct health_facts *facts);
 /* How many work requests for the type waited when the dispatchers were asked last; false when none has said so. */
 bool peers_workers(const struct peers *peers, struct slice task_type, int64_t *workers);
-/* Appends metrics of the Prometheus text format. */
-void peers_add_metrics(const struct peers *peers, struct text *out);
 
 #endif

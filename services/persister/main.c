@@ -59,6 +59,7 @@ static enum status health(struct service *service, struct text *members, struct 
 	*service_counter(service, "poison") = counters->poison;
 	*service_counter(service, "blocks_read") = counters->blocks;
 	*service_counter(service, "tasks_deleted") = counters->retained;
+	*service_gauge(service, "lag_events") = (uint64_t)persister_lag(persister);
 	text_printf(members, ",\"lag_events\":%lld", (long long)persister_lag(persister));
 	return persister_health(persister, reason);
 }

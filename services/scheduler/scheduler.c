@@ -112,7 +112,7 @@ static void open_counters(struct scheduler *scheduler) {
 	scheduler->admitted = service_counter(service, "admitted_tasks");
 	scheduler->refused = service_counter(service, "refused_tasks");
 	scheduler->swept = service_counter(service, "swept_tasks");
-	scheduler->violations = service_counter(service, "audit_violations");
+	scheduler->violations = service_gauge(service, "audit_violations");
 	scheduler->evicted_count = service_counter(service, "evicted_tasks");
 	scheduler->appended = service_counter(service, "appended_blocks");
 	scheduler->rebuilds = service_counter(service, "rebuilds");

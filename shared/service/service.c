@@ -63,14 +63,24 @@ const char *service_full_subject(struct service *service, const char *format, ..
 	return buffer;
 }
 
-uint64_t *service_counter(struct service *service, const char *name) {
+static struct counter *find_counter(struct service *service, const char *name) {
 	for (size_t i = 0; i < service->counter_count; i++)
 		if (strcmp(service->counters[i]->name, name) == 0)
-			return &service->counters[i]->value;
+			return service->counters[i];
 	struct counter *counter = memory_new(sizeof(*counter));
 	counter->name = slice_copy(slice_of(name));
 	service->counters = memory_resize(service->counters, service->counter_count + 1, sizeof(counter));
 	service->counters[service->counter_count++] = counter;
+	return counter;
+}
+
+uint64_t *service_counter(struct service *service, const char *name) {
+	return &find_counter(service, name)->value;
+}
+
+uint64_t *service_gauge(struct service *service, const char *name) {
+	struct counter *counter = find_counter(service, name);
+	counter->is_gauge = true;
 	return &counter->value;
 }
 
@@ -180,12 +190,15 @@ static enum status start(struct service *service, struct error *err) {
 	status = service->definition->start(service, err);
 	if (status == STATUS_OK)
 		status = service_protocol_open(service, err);
+	if (status == STATUS_OK)
+		status = service_listener_open(service, err);
 	return status;
 }
 
 static void close_all(struct service *service) {
 	loop_timer_stop(service->loop, &service->stop_timer);
 	loop_timer_stop(service->loop, &service->idle_timer);
+	service_listener_close(service);
 	if (service->definition->close)
 		service->definition->close(service);
 	close_servers(service);

@@ -1,5 +1,5 @@
 /* The life of a service process, the same for all five: arguments, settings, connections, the NATS services protocol
- * (ADR-32: PING, INFO, STATS as corder-<name>), health, counters, signals, a graceful stop within a limit.
+ * (ADR-32: PING, INFO, STATS as corder-<name>), health, metrics, signals, a graceful stop within a limit.
  * A service's main.c is a table of these and five calls. */
 #ifndef CORDER_SERVICE_SERVICE_H
 #define CORDER_SERVICE_SERVICE_H
@@ -18,6 +18,8 @@ struct service_settings {
 	int64_t stop_timeout_ms;   /* CORDER_STOP_TIMEOUT_MS */
 	const char *log_level;     /* CORDER_LOG_LEVEL */
 	int64_t max_request_bytes; /* CORDER_MAX_REQUEST_BYTES: a larger request gets too_large */
+	const char *metrics_address;
+	int64_t metrics_port; /* CORDER_METRICS_PORT; 0: no listener */
 };
 
 enum { SERVICE_NEEDS_REDIS = 1, SERVICE_NEEDS_DATABASE = 2 };
@@ -80,7 +82,11 @@ void service_drop(struct service_request *request);
 const char *service_full_subject(struct service *service, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* A named counter, shown in STATS data and by the monitor's /metrics. Borrowed for ever. */
+/* A named counter, shown in STATS data and at /metrics. Borrowed for ever. */
 uint64_t *service_counter(struct service *service, const char *name);
+/* The same for a figure that may fall. */
+uint64_t *service_gauge(struct service *service, const char *name);
+/* Appends what Prometheus reads of this process. */
+void service_metrics_add(struct service *service, struct text *out);
 
 #endif

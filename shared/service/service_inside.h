@@ -3,6 +3,7 @@
 #define CORDER_SERVICE_SERVICE_INSIDE_H
 
 #include "../base/id.h"
+#include "metrics_text.h"
 #include "service.h"
 
 struct endpoint {
@@ -11,13 +12,14 @@ struct endpoint {
 	char name[64];     /* of the services protocol: "task-cancel" */
 	char subject[256]; /* whole */
 	uint64_t num_requests, num_errors;
-	int64_t processing_us;
+	struct histogram durations;
 	char last_error[352];
 };
 
 struct counter {
 	char *name;
 	uint64_t value;
+	bool is_gauge;
 };
 
 struct service {
@@ -36,6 +38,7 @@ struct service {
 	size_t endpoint_count;
 	struct counter **counters;
 	size_t counter_count;
+	struct listener *listener;    /* NULL: off */
 	size_t subject_prefix_length; /* of "corder.v1." */
 	struct service_request *free_requests;
 	size_t open_requests;
@@ -52,6 +55,10 @@ void service_print_help(const struct service *service, struct text *out);
 
 /* service.c */
 enum status service_open_servers(struct service *service, struct error *err);
+
+/* service_listener.c: does nothing when CORDER_METRICS_PORT is 0 */
+enum status service_listener_open(struct service *service, struct error *err);
+void service_listener_close(struct service *service);
 
 /* service_check.c */
 int service_check(struct service *service);

@@ -39,7 +39,7 @@ static void add_info(struct service *service, struct text *out) {
 }
 
 static void add_endpoint_stats(const struct endpoint *endpoint, struct text *out) {
-	uint64_t processing_ns = (uint64_t)endpoint->processing_us * 1000;
+	uint64_t processing_ns = endpoint->durations.sum_us * 1000;
 	uint64_t ended = endpoint->num_requests ? endpoint->num_requests : 1;
 	add_endpoint_names(endpoint, out);
 	text_printf(out, ",\"num_requests\":%llu,\"num_errors\":%llu,\"last_error\":",

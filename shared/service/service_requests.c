@@ -74,7 +74,7 @@ enum status service_serve(struct service *service, const struct service_route *r
 static void end(struct service_request *request) {
 	struct endpoint *endpoint = request->endpoint;
 	struct service *service = endpoint->service;
-	endpoint->processing_us += clock_mono_us() - request->arrived_us;
+	histogram_add(&endpoint->durations, clock_mono_us() - request->arrived_us);
 	bus_kept_free(&request->kept);
 	service->open_requests--;
 	request->next_free = service->free_requests;

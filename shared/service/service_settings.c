@@ -28,6 +28,10 @@ static const struct setting common_settings[] = {
 	  "The least important lines to log: debug, info, warn or error." },
 	{ "CORDER_MAX_REQUEST_BYTES", SETTING_INT, FIELD(max_request_bytes), "1000000", 1024, 67108864, "bytes",
 	  "A request larger than this is refused as too_large; NATS has a limit of its own (max_payload)." },
+	{ "CORDER_METRICS_ADDRESS", SETTING_TEXT, FIELD(metrics_address), "127.0.0.1", 0, 0, "",
+	  "The address to listen on for GET /metrics." },
+	{ "CORDER_METRICS_PORT", SETTING_INT, FIELD(metrics_port), "0", 0, 65535, "",
+	  "The port for GET /metrics, one for each process of a machine; 0: none." },
 };
 
 enum { COMMON_COUNT = sizeof(common_settings) / sizeof(common_settings[0]) };
@@ -113,7 +117,8 @@ void service_print_help(const struct service *service, struct text *out) {
 	text_printf(out,
 	            "\nHealth and counters are answered on NATS (services protocol, ADR-32), by all instances or by one:\n"
 	            "  nats request '$SRV.STATS.%s' ''       data.health.ok is true when all is well\n"
-	            "  nats request '$SRV.INFO.%s' ''        the subjects it serves\n\n",
+	            "  nats request '$SRV.INFO.%s' ''        the subjects it serves\n"
+	            "The same for Prometheus at CORDER_METRICS_PORT: GET /metrics\n\n",
 	            service->program, service->program);
 	text_add(
 		out,
