@@ -1,0 +1,177 @@
+"""The connection: requests that are repeated with the same ids until something answers, and typed refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client as Nats
+
+from .errors import Error, NoAnswer, Refused, Unavailable
+
+log = logging.getLogger("corder")
+
+T = TypeVar("T")
+
+TRY_SECONDS = 5.0
+PAUSE_LEAST_SECONDS = 0.05
+PAUSE_MOST_SECONDS = 1.0
+
+# What passes by itself: the connection comes back, a service is started, a stream gets its leader.
+PASSING = (
+    asyncio.TimeoutError,
+    nats.errors.TimeoutError,
+    nats.errors.NoRespondersError,
+    nats.errors.OutboundBufferLimitError,
+    nats.errors.ConnectionReconnectingError,
+    nats.errors.StaleConnectionError,
+    nats.js.errors.ServiceUnavailableError,
+    nats.js.errors.NoStreamResponseError,
+    OSError,
+)
+
+
+class _Again(Exception):
+    """`unavailable`: worth another try."""
+
+
+async def patiently(patience: float, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Runs `attempt` until it works; what passes by itself is tried again for `patience` seconds."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience
+    pause = PAUSE_LEAST_SECONDS
+    while True:
+        try:
+            return await attempt()
+        except nats.errors.ConnectionClosedError as error:
+            raise NoAnswer(f"{what}: the connection is closed") from error
+        except (_Again, *PASSING) as error:
+            if loop.time() + pause > until:
+                kind = Unavailable if isinstance(error, _Again) else NoAnswer
+                raise kind(f"{what}: {_why(error)}") from error
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, PAUSE_MOST_SECONDS)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, nats.errors.NoRespondersError):
+        return "nobody serves this subject; are Corder's services running?"
+    if isinstance(error, (asyncio.TimeoutError, nats.errors.TimeoutError)):
+        return "no answer"
+    return str(error) or type(error).__name__
+
+
+class Wire:
+    """A NATS connection that knows Corder's subjects. Everything else in this package speaks through it."""
+
+    def __init__(self, connection: Nats, prefix: str, patience: float):
+        self.nats = connection
+        self.prefix = prefix
+        self.patience = patience
+        self.reconnects = 0
+
+    def subject(self, relative: str) -> str:
+        return f"{self.prefix}.v1.{relative}"
+
+    def stream(self, name: str) -> str:
+        return f"{self.prefix.replace('.', '_').upper()}_{name}"
+
+    async def request(
+        self,
+        relative: str,
+        body: Mapping[str, Any] | bytes,
+        *,
+        patience: float | None = None,
+        try_seconds: float = TRY_SECONDS,
+    ) -> dict[str, Any]:
+        """The reply, once one came that says something. Raises Refused, Unavailable or NoAnswer."""
+        payload = body if isinstance(body, bytes) else encode(body)
+        subject = self.subject(relative)
+
+        async def attempt() -> dict[str, Any]:
+            message = await self.nats.request(subject, payload, timeout=try_seconds)
+            return read_reply(message.data)
+
+        return await patiently(self.patience if patience is None else patience, subject, attempt)
+
+    async def append(self, relative: str, payload: bytes, message_id: str) -> None:
+        """Publishes into a stream until it says that the message is stored. Twice is harmless: it has an id."""
+        subject = self.subject(relative)
+
+        async def attempt() -> None:
+            message = await self.nats.request(
+                subject, payload, timeout=TRY_SECONDS, headers={"Nats-Msg-Id": message_id}
+            )
+            said = json.loads(message.data)
+            if "error" in said:
+                raise _Again(str(said["error"].get("description", "the stream refused it")))
+
+        await patiently(self.patience, subject, attempt)
+
+    async def close(self) -> None:
+        if not self.nats.is_closed:
+            await self.nats.close()
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Compact JSON. NaN and what is no JSON at all are the caller's mistake, told here rather than by the server."""
+    try:
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"no valid Unicode: {error}") from error
+
+
+def read_reply(data: bytes) -> dict[str, Any]:
+    reply: dict[str, Any] = json.loads(data)
+    if reply.get("ok"):
+        return reply
+    error = reply.get("error") or {}
+    if error.get("code") == "unavailable":
+        raise _Again(error.get("message", "unavailable"))
+    raise Refused.from_json(error)
+
+
+async def open_wire(url: str | None, prefix: str | None, patience: float, options: dict[str, Any]) -> Wire:
+    servers: Any = url or os.environ.get("NATS_URL") or "nats://127.0.0.1:4222"
+    if isinstance(servers, str):
+        servers = [one.strip() for one in servers.split(",")]
+    connection = Nats()
+    wire = Wire(connection, prefix or os.environ.get("CORDER_PREFIX") or "corder", patience)
+    given_reconnected = options.pop("reconnected_cb", None)
+    given_error = options.pop("error_cb", None)
+
+    async def reconnected() -> None:
+        wire.reconnects += 1
+        if given_reconnected is not None:
+            await given_reconnected()
+
+    async def failed(error: Exception) -> None:
+        log.debug("connection: %s", error)
+        if given_error is not None:
+            await given_error(error)
+
+    settings: dict[str, Any] = {
+        "name": "corder-python",
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.2,
+        "connect_timeout": 2,
+        **options,
+        "reconnected_cb": reconnected,
+        "error_cb": failed,
+    }
+    try:
+        await asyncio.wait_for(connection.connect(servers, **settings), max(patience, 0.1))
+    except (asyncio.TimeoutError, nats.errors.NoServersError, OSError) as error:
+        await connection.close()
+        raise NoAnswer(f"no NATS server answers at {', '.join(servers)}") from error
+    except nats.errors.Error as error:
+        await connection.close()
+        raise Error(f"NATS at {', '.join(servers)}: {error}") from error
+    return wire
