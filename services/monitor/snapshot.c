@@ -155,8 +155,10 @@ static void add_queue(struct snapshot_view *view, struct slice task_type, int64_
 }
 
 static void take_queues(struct snapshot_view *view, const struct live_reply *reply) {
-	for (size_t i = 0; i + 2 < reply->count; i += 3)
+	for (size_t i = 0; i + 2 < reply->count; i += 3) {
 		add_queue(view, live_text(reply, i), live_int(reply, i + 1), live_int(reply, i + 2));
+		tally_note_oldest(&view->tally, live_text(reply, i), live_int(reply, i + 2));
+	}
 }
 
 /* seq, mark, trim, late, overdue us, ends not told to all, memory */

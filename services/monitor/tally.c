@@ -43,6 +43,18 @@ void tally_add_pause(struct tally *tally, struct slice project, struct slice tas
 	tally->pauses[tally->pause_count++] = (struct tally_pause){ keep(project), keep(task_type) };
 }
 
+void tally_note_oldest(struct tally *tally, struct slice task_type, int64_t since_us) {
+	for (size_t i = 0; i < tally->oldest_count; i++) {
+		struct tally_oldest *oldest = &tally->oldest[i];
+		if (!slice_equal(oldest->task_type, task_type))
+			continue;
+		oldest->since_us = since_us < oldest->since_us ? since_us : oldest->since_us;
+		return;
+	}
+	tally->oldest = grow(tally->oldest, tally->oldest_count, &tally->oldest_capacity, sizeof(*tally->oldest));
+	tally->oldest[tally->oldest_count++] = (struct tally_oldest){ keep(task_type), since_us };
+}
+
 static void free_slice(struct slice slice) {
 	free((char *)(uintptr_t)slice.bytes);
 }
@@ -56,13 +68,16 @@ void tally_clear(struct tally *tally) {
 		free_slice(tally->pauses[i].project);
 		free_slice(tally->pauses[i].task_type);
 	}
-	tally->row_count = tally->pause_count = 0;
+	for (size_t i = 0; i < tally->oldest_count; i++)
+		free_slice(tally->oldest[i].task_type);
+	tally->row_count = tally->pause_count = tally->oldest_count = 0;
 }
 
 void tally_release(struct tally *tally) {
 	tally_clear(tally);
 	free(tally->rows);
 	free(tally->pauses);
+	free(tally->oldest);
 	*tally = (struct tally){ 0 };
 }
 
@@ -137,6 +152,20 @@ static void add_count_members(struct text *out, const struct tally_counts *count
 		text_printf(out, ",\"%s_count\":%lld", names[i], (long long)counts->of[i]);
 }
 
+/* A queue is one of all projects: of a single project nothing is known. */
+static void add_oldest(struct text *out, const struct tally_view *view, struct slice task_type) {
+	const struct tally *tally = view->tally;
+	for (size_t i = 0; i < tally->oldest_count && view->project.length == 0; i++) {
+		double age_s = (double)(tally->at_us - tally->oldest[i].since_us) / 1e6;
+		if (!slice_equal(tally->oldest[i].task_type, task_type))
+			continue;
+		text_add(out, ",\"oldest_ready_s\":");
+		score_add_number(out, age_s > 0 ? age_s : 0);
+		return;
+	}
+	text_add(out, ",\"oldest_ready_s\":null");
+}
+
 static void add_queues(struct text *out, const struct tally_view *view) {
 	struct tally_type *types;
 	size_t count = tally_types(view->tally, view->project, &types);
@@ -144,14 +173,17 @@ static void add_queues(struct text *out, const struct tally_view *view) {
 	text_add(out, ",\"queues\":[");
 	for (size_t i = 0; i < count; i++) {
 		const struct tally_counts *counts = &types[i].counts;
-		if (counts->of[TALLY_PENDING] == 0 && counts->of[TALLY_RUNNING] == 0)
+		bool paused = tally_paused(view->tally, view->project, types[i].task_type);
+		if (counts->of[TALLY_PENDING] == 0 && counts->of[TALLY_RUNNING] == 0 && !paused)
 			continue;
 		text_add(out, first ? "{\"task_type\":" : ",{\"task_type\":");
 		first = false;
 		text_add_json(out, types[i].task_type);
-		text_printf(out, ",\"pending_count\":%lld,\"running_count\":%lld,\"paused\":%s}",
+		text_printf(out, ",\"pending_count\":%lld,\"running_count\":%lld,\"paused\":%s",
 		            (long long)counts->of[TALLY_PENDING], (long long)counts->of[TALLY_RUNNING],
-		            tally_paused(view->tally, view->project, types[i].task_type) ? "true" : "false");
+		            paused ? "true" : "false");
+		add_oldest(out, view, types[i].task_type);
+		text_add_char(out, '}');
 	}
 	text_add_char(out, ']');
 	free(types);

@@ -33,12 +33,20 @@ struct tally_pause {
 	struct slice project, task_type; /* owned by the tally; empty: any */
 };
 
+/* When the longest waiting ready task of a type became ready, over all projects. */
+struct tally_oldest {
+	struct slice task_type; /* owned by the tally */
+	int64_t since_us;
+};
+
 struct tally {
 	int64_t at_us;
 	struct tally_row *rows;
 	size_t row_count, row_capacity;
 	struct tally_pause *pauses;
 	size_t pause_count, pause_capacity;
+	struct tally_oldest *oldest;
+	size_t oldest_count, oldest_capacity;
 };
 
 /* The index of a status letter, TALLY_STATUSES for a letter that is none. */
@@ -48,6 +56,7 @@ enum tally_status tally_status_of(char letter);
  * the readers below. Copies the slices. */
 void tally_add(struct tally *tally, struct slice project, struct slice task_type, char status, int64_t count);
 void tally_add_pause(struct tally *tally, struct slice project, struct slice task_type);
+void tally_note_oldest(struct tally *tally, struct slice task_type, int64_t since_us);
 void tally_clear(struct tally *tally);
 void tally_release(struct tally *tally);
 

@@ -123,6 +123,14 @@ static void the_status_reply_has_the_seven_fields(void **state) {
 	view.window.started = 0;
 	tally_add_json(&out, &view);
 	assert_non_null(strstr(out.bytes, "\"average_wait_time\":null"));
+	assert_non_null(strstr(out.bytes, "\"oldest_ready_s\":null"));
+	text_clear(&out);
+	view.project = SLICE("");
+	tally.at_us = 9 * INT64_C(1000000);
+	tally_note_oldest(&tally, SLICE("coding"), 8 * INT64_C(1000000)); /* of one partition … */
+	tally_note_oldest(&tally, SLICE("coding"), 2 * INT64_C(1000000)); /* … and another */
+	tally_add_json(&out, &view);
+	assert_non_null(strstr(out.bytes, "\"oldest_ready_s\":7"));
 	text_release(&out);
 	tally_release(&tally);
 }
