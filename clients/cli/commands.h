@@ -4,7 +4,7 @@
 
 #include "command.h"
 
-extern const struct command command_up, command_submit, command_work;
+extern const struct command command_up, command_top, command_submit, command_work;
 extern const struct command command_status, command_list, command_get, command_watch, command_graph, command_timeline;
 extern const struct command command_explain, command_events, command_services;
 extern const struct command command_cancel, command_retry, command_approve, command_reject, command_update;

@@ -11,8 +11,10 @@
 #include "utf8.h"
 
 static const char *const shade_codes[] = {
-	[SHADE_PLAIN] = "",    [SHADE_BOLD] = "1",  [SHADE_DIM] = "2",      [SHADE_RED] = "31",  [SHADE_GREEN] = "32",
-	[SHADE_YELLOW] = "33", [SHADE_BLUE] = "34", [SHADE_MAGENTA] = "35", [SHADE_CYAN] = "36",
+	[SHADE_PLAIN] = "",   [SHADE_BOLD] = "1",    [SHADE_DIM] = "2",      [SHADE_RED] = "31",
+	[SHADE_GREEN] = "32", [SHADE_YELLOW] = "33", [SHADE_BLUE] = "34",    [SHADE_MAGENTA] = "35",
+	[SHADE_CYAN] = "36",  [SHADE_REVERSE] = "7", [SHADE_HEAD] = "30;42", [SHADE_SELECTED] = "30;46",
+	[SHADE_RULE] = "2;4",
 };
 
 static bool is_set(const char *name) {
@@ -196,29 +198,45 @@ void term_write(const struct term *term, struct text *out) {
 	text_clear(out);
 }
 
-/* Appends a line cut to `width` columns; escape sequences take none. */
-static void add_fitting_line(const struct term *term, struct text *out, struct slice line, size_t width) {
+/* The length of the next character, or of the next escape sequence, which takes no column. */
+static size_t piece_length(struct slice text) {
+	if (text.bytes[0] == '\x1b') {
+		const char *end = memchr(text.bytes, 'm', text.length);
+		return end != NULL ? (size_t)(end - text.bytes) + 1 : text.length;
+	}
+	size_t length = utf8_character(text);
+	return length == 0 ? 1 : length;
+}
+
+void term_add_fitting(const struct term *term, struct text *out, struct slice line, size_t width) {
 	size_t columns = 0;
 	bool cut = false;
 	while (line.length > 0) {
-		size_t length = utf8_character(line);
-		length = length == 0 ? 1 : length;
-		if (line.bytes[0] == '\x1b') {
-			const char *end = memchr(line.bytes, 'm', line.length);
-			length = end != NULL ? (size_t)(end - line.bytes) + 1 : line.length;
+		size_t length = piece_length(line);
+		bool is_escape = line.bytes[0] == '\x1b';
+		if (is_escape || columns < width)
 			text_append(out, line.bytes, length);
-		} else if (columns < width) {
-			text_append(out, line.bytes, length);
-			columns++;
-		} else {
+		else
 			cut = true;
-		}
+		columns += !is_escape;
 		line.bytes += length;
 		line.length -= length;
 	}
 	if (cut && term->colour)
 		text_add(out, "\x1b[0m");
-	text_add(out, "\x1b[K\n");
+	if (columns < width) /* in the last column it would clear what was just written */
+		text_add(out, "\x1b[K");
+}
+
+size_t term_visible_columns(struct slice text) {
+	size_t columns = 0;
+	while (text.length > 0) {
+		size_t length = piece_length(text);
+		columns += text.bytes[0] != '\x1b';
+		text.bytes += length;
+		text.length -= length;
+	}
+	return columns;
 }
 
 void live_draw(struct live *live, struct term *term, struct text *picture) {
@@ -229,7 +247,8 @@ void live_draw(struct live *live, struct term *term, struct text *picture) {
 	live->lines = 0;
 	struct slice rest = { picture->bytes, picture->length };
 	while (rest.bytes != NULL && rest.length > 0 && live->lines + 1 < term->height) {
-		add_fitting_line(term, &out, slice_cut(&rest, '\n'), term->width);
+		term_add_fitting(term, &out, slice_cut(&rest, '\n'), term->width);
+		text_add_char(&out, '\n');
 		live->lines++;
 	}
 	text_add(&out, "\x1b[J");
@@ -243,6 +262,20 @@ void live_erase(struct live *live, struct term *term) {
 		fprintf(term->file, "\x1b[%zuA\r\x1b[J", live->lines);
 	fflush(term->file);
 	live->lines = 0;
+}
+
+void text_add_thousands(struct text *out, int64_t number) {
+	char digits[24];
+	if (number >= 10000000) {
+		text_printf(out, "%.1fM", (double)number / 1e6);
+		return;
+	}
+	int length = snprintf(digits, sizeof digits, "%lld", (long long)number);
+	for (int i = 0; i < length; i++) {
+		if (i > 0 && (length - i) % 3 == 0 && digits[i - 1] != '-')
+			text_add_char(out, ',');
+		text_add_char(out, digits[i]);
+	}
 }
 
 void text_add_duration(struct text *out, double seconds) {

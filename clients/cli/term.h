@@ -18,7 +18,11 @@ enum shade {
 	SHADE_YELLOW,
 	SHADE_BLUE,
 	SHADE_MAGENTA,
-	SHADE_CYAN
+	SHADE_CYAN,
+	SHADE_REVERSE,
+	SHADE_HEAD, /* of the list that is looked at */
+	SHADE_SELECTED,
+	SHADE_RULE /* heads of the other lists */
 };
 
 struct term {
@@ -40,7 +44,10 @@ void term_say(const struct term *term, struct text *out, enum shade shade, const
 /* The same, exactly `width` columns wide: cut with an ellipsis or filled with spaces (on the left when right is true). */
 void term_add_cell(const struct term *term, struct text *out, enum shade shade, struct slice text, size_t width,
                    bool right);
-size_t term_columns(struct slice text); /* how many columns it takes */
+size_t term_columns(struct slice text);         /* how many columns it takes */
+size_t term_visible_columns(struct slice text); /* the same for text with escape sequences */
+/* Appends a finished line, cut to `width` columns, and clears what is behind it. */
+void term_add_fitting(const struct term *term, struct text *out, struct slice line, size_t width);
 void term_begin(const struct term *term, struct text *out, enum shade shade);
 void term_end(const struct term *term, struct text *out, enum shade shade);
 
@@ -65,6 +72,8 @@ struct live {
 void live_draw(struct live *live, struct term *term, struct text *picture); /* clears picture; cuts its lines to fit */
 void live_erase(struct live *live, struct term *term);
 
+/* "1,234,567"; from ten millions on "12.3M". */
+void text_add_thousands(struct text *out, int64_t number);
 /* "412ms", "3.2s", "1m05s", "2h03m", "3d04h". */
 void text_add_duration(struct text *out, double seconds);
 /* Local time of day, "14:03:07"; with milliseconds when fine. */

@@ -53,7 +53,7 @@ test("help names every command, and each command explains itself with an example
 	const { code, out } = await corder.run("help");
 	assert.equal(code, 0);
 	const names = [...out.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(([, name]) => name);
-	const listed = "up submit work status list get watch graph timeline explain events services cancel retry approve reject " +
+	const listed = "up submit work top status list get watch graph timeline explain events services cancel retry approve reject " +
 		"update pause resume help version";
 	assert.deepEqual(names, listed.split(" "));
 	for (const name of names) {
