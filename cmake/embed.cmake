@@ -1,8 +1,10 @@
-# cmake -DKIND=lua|sql -DFOLDER=<folder> -DOUTPUT=<path without extension> -P embed.cmake
+# cmake -DKIND=lua|sql|web -DFOLDER=<folder> -DOUTPUT=<path without extension> -P embed.cmake
 #
 # lua: each <verb>.lua, with the prelude*.lua before it in order, becomes `struct kv_script state_script_<verb>`.
 # sql: all *.sql, in order of their names, become the rows of `migrations`.
-# The bytes are written as numbers, because C bounds the length of a string literal.
+# web: all files of the dashboard's build become the rows of `web_files`, also packed by gzip; no folder, no rows.
+# The bytes are written as numbers, because C bounds the length of a string literal; those of `web` are taken in by the
+# assembler, which is faster.
 
 get_filename_component(name "${OUTPUT}" NAME)
 string(TOUPPER "${name}" guard)
@@ -25,6 +27,52 @@ function(write_if_changed path content)
 	file(COPY_FILE "${path}.new" "${path}" ONLY_IF_DIFFERENT)
 	file(REMOVE "${path}.new")
 	file(TOUCH_NOCREATE "${path}")
+endfunction()
+
+# Appends `extern const char <symbol>[], <symbol>_end[]` with the bytes of the file, taken in by the assembler.
+function(embed_included symbol path)
+	string(CONCAT body "${body}extern const char ${symbol}[], ${symbol}_end[];\n"
+		"__asm__(\".section .rodata\\n.global ${symbol}\\n.global ${symbol}_end\\n${symbol}:\\n"
+		".incbin \\\"${path}\\\"\\n${symbol}_end:\\n.byte 0\\n.previous\");\n")
+	set(body "${body}" PARENT_SCOPE)
+endfunction()
+
+# Appends one file of the dashboard to body and rows. Lengths stand in the rows, because C knows no difference of two
+# addresses as a constant.
+function(embed_web_file file)
+	set(types html=text/html css=text/css js=text/javascript svg=image/svg+xml json=application/json png=image/png
+		ico=image/x-icon woff2=font/woff2 webmanifest=application/manifest+json txt=text/plain map=application/json)
+	get_filename_component(extension "${file}" LAST_EXT)
+	string(SUBSTRING "${extension}" 1 -1 extension)
+	list(FILTER types INCLUDE REGEX "^${extension}=")
+	if(NOT types)
+		message(FATAL_ERROR "embed.cmake: ${file}: no content type is known for .${extension}")
+	endif()
+	string(REGEX REPLACE "^[^=]*=" "" type "${types}")
+	if(type MATCHES "^text/|json")
+		string(APPEND type "; charset=utf-8")
+	endif()
+	file(SHA256 "${FOLDER}/${file}" hash)
+	string(SUBSTRING "${hash}" 0 16 hash)
+	file(SIZE "${FOLDER}/${file}" plain_length)
+	embed_included(web_${count} "${FOLDER}/${file}")
+	set(packed "{ NULL, 0 }")
+	if(NOT extension MATCHES "^(png|woff2)$")
+		set(packed_path "${OUTPUT}_${count}.gz")
+		execute_process(COMMAND gzip -9 -n -c "${FOLDER}/${file}" OUTPUT_FILE "${packed_path}" COMMAND_ERROR_IS_FATAL ANY)
+		file(SIZE "${packed_path}" packed_length)
+		embed_included(web_${count}_packed "${packed_path}")
+		set(packed "{ web_${count}_packed, ${packed_length} }")
+	endif()
+	set(immutable false)
+	if(file MATCHES "^assets/")
+		set(immutable true)
+	endif()
+	string(APPEND rows "\t{ \"/${file}\", \"${type}\", \"\\\"${hash}\\\"\", { web_${count}, ${plain_length} }, ${packed}, ${immutable} },\n")
+	math(EXPR count "${count} + 1")
+	set(body "${body}" PARENT_SCOPE)
+	set(rows "${rows}" PARENT_SCOPE)
+	set(count "${count}" PARENT_SCOPE)
 endfunction()
 
 if(KIND STREQUAL "lua")
@@ -62,8 +110,23 @@ elseif(KIND STREQUAL "sql")
 	endforeach()
 	string(APPEND body "\nconst struct migration migrations[] = {\n${rows}\t{ NULL, NULL, 0 },\n};\n"
 		"const size_t migration_count = ${count};\n")
+elseif(KIND STREQUAL "web")
+	string(CONCAT header "#include <stddef.h>\n\n#include \"services/monitor/http.h\"\n\n"
+		"extern const struct http_file web_files[];\nextern const size_t web_file_count;\n")
+	set(body "")
+	set(rows "")
+	set(count 0)
+	if(FOLDER)
+		file(GLOB_RECURSE files RELATIVE "${FOLDER}" "${FOLDER}/*")
+		list(SORT files)
+	endif()
+	foreach(file IN LISTS files)
+		embed_web_file("${file}")
+	endforeach()
+	string(APPEND body "\nconst struct http_file web_files[] = {\n${rows}\t{ NULL, NULL, NULL, { NULL, 0 }, { NULL, 0 }, false },\n};\n"
+		"const size_t web_file_count = ${count};\n")
 else()
-	message(FATAL_ERROR "embed.cmake: KIND must be lua or sql, not \"${KIND}\"")
+	message(FATAL_ERROR "embed.cmake: KIND must be lua, sql or web, not \"${KIND}\"")
 endif()
 
 write_if_changed("${OUTPUT}.h" "${note}#ifndef ${guard}_H\n#define ${guard}_H\n\n${header}\n#endif\n")

@@ -1,8 +1,7 @@
 /* libmicrohttpd with its epoll descriptor watched by our loop: it has no thread of its own. A connection is suspended
  * while its request waits for an answer; resuming one makes the descriptor readable again. */
-#include "http.h"
+#include "http_inside.h"
 
-#include <microhttpd.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,31 +11,6 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
-
-struct http {
-	struct loop *loop;
-	struct MHD_Daemon *daemon;
-	http_handler *handler;
-	void *context;
-	struct loop_timer *timer;
-	int epoll_fd;
-	bool has_resumed;
-	int64_t port;
-	size_t waiting;
-	uint64_t requests;
-	struct http_request *suspended; /* list of those whose connection is suspended */
-};
-
-struct http_request {
-	struct http *http; /* NULL once the server or the connection is gone: an answer goes nowhere */
-	struct MHD_Connection *connection;
-	struct MHD_Response *response; /* the answer, until it is queued */
-	unsigned code;
-	bool dispatched, answered;
-	bool is_suspended;
-	struct http_request *next, *previous; /* in the list of the suspended */
-	char *path;
-};
 
 static void run(struct http *http);
 
@@ -54,7 +28,7 @@ static void unlink_suspended(struct http_request *request) {
 	request->is_suspended = false;
 }
 
-static void suspend(struct http_request *request) {
+void http_suspend(struct http_request *request) {
 	struct http *http = request->http;
 	MHD_suspend_connection(request->connection);
 	request->is_suspended = true;
@@ -64,7 +38,7 @@ static void suspend(struct http_request *request) {
 	http->suspended = request;
 }
 
-static void resume(struct http_request *request) {
+void http_resume(struct http_request *request) {
 	unlink_suspended(request);
 	MHD_resume_connection(request->connection);
 	request->http->has_resumed = true;
@@ -74,6 +48,7 @@ static void resume(struct http_request *request) {
 static void request_free(struct http_request *request) {
 	if (request->response != NULL)
 		MHD_destroy_response(request->response);
+	text_release(&request->body);
 	free(request->path);
 	free(request);
 }
@@ -85,39 +60,59 @@ static enum MHD_Result send_answer(struct http_request *request) {
 	return result;
 }
 
-static void refuse_method(struct http_request *request) {
-	http_answer(request, MHD_HTTP_METHOD_NOT_ALLOWED, "application/json",
-	            SLICE("{\"ok\":false,\"error\":{\"code\":\"invalid_field\",\"message\":\"only GET and HEAD\"}}\n"));
+static struct http_request *begin(struct http *http, struct MHD_Connection *connection, const char *url,
+                                  const char *method) {
+	struct http_request *request = memory_new(sizeof(*request));
+	*request = (struct http_request){ .http = http, .connection = connection };
+	request->path = memory_copy(url, strlen(url));
+	request->is_post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+	request->is_known_method =
+		request->is_post || strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+	http->requests++;
+	http->waiting++;
+	return request;
+}
+
+/* A body is of use only with a POST. */
+static void take_body(struct http_request *request, const char *bytes, size_t length) {
+	if (!request->is_post)
+		return;
+	request->is_too_large = request->is_too_large || request->body.length + length > request->http->max_body_bytes;
+	if (!request->is_too_large)
+		text_append(&request->body, bytes, length);
+}
+
+static void dispatch(struct http_request *request) {
+	request->dispatched = true;
+	if (!request->is_known_method)
+		http_answer(
+			request, MHD_HTTP_METHOD_NOT_ALLOWED, "application/json",
+			SLICE("{\"ok\":false,\"error\":{\"code\":\"invalid_field\",\"message\":\"only GET, HEAD and POST\"}}\n"));
+	else if (request->is_too_large)
+		http_answer(request, MHD_HTTP_CONTENT_TOO_LARGE, "application/json",
+		            SLICE("{\"ok\":false,\"error\":{\"code\":\"too_large\",\"message\":\"the body is too large\"}}\n"));
+	else
+		request->http->handler(request->http->context, request);
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *upload, size_t *upload_bytes, void **own) {
-	struct http *http = context;
 	struct http_request *request = *own;
-	(void)version, (void)upload;
+	(void)version;
 	if (request == NULL) {
-		request = memory_new(sizeof(*request));
-		*request = (struct http_request){ .http = http, .connection = connection };
-		request->path = memory_copy(url, strlen(url));
-		*own = request;
-		http->requests++;
-		http->waiting++;
+		*own = begin(context, connection, url, method);
 		return MHD_YES;
 	}
-	if (*upload_bytes > 0) { /* a body is of no use here */
+	if (*upload_bytes > 0) {
+		take_body(request, upload, *upload_bytes);
 		*upload_bytes = 0;
 		return MHD_YES;
 	}
-	if (!request->dispatched) {
-		request->dispatched = true;
-		if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
-			http->handler(http->context, request);
-		else
-			refuse_method(request);
-	}
+	if (!request->dispatched)
+		dispatch(request);
 	if (request->response != NULL)
 		return send_answer(request);
-	suspend(request);
+	http_suspend(request);
 	return MHD_YES;
 }
 
@@ -130,6 +125,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	if (request == NULL)
 		return;
 	unlink_suspended(request);
+	if (request->stream != NULL)
+		http_stream_gone(request->stream);
 	if (request->answered || !request->dispatched) {
 		if (!request->answered)
 			request->http->waiting--;
@@ -137,51 +134,21 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 		return;
 	}
 	request->http->waiting--;
-	request->http = NULL; /* freed by http_answer */
+	request->http = NULL; /* freed by http_take_response */
 }
 
-void http_answer(struct http_request *request, unsigned code, const char *content_type, struct slice body) {
-	must(!request->answered);
+void http_take_response(struct http_request *request, unsigned code, struct MHD_Response *response) {
+	must(!request->answered && response != NULL);
 	request->answered = true;
+	request->code = code;
+	request->response = response;
 	if (request->http == NULL) {
 		request_free(request);
 		return;
 	}
 	request->http->waiting--;
-	request->code = code;
-	request->response =
-		MHD_create_response_from_buffer(body.length, (void *)(uintptr_t)body.bytes, MHD_RESPMEM_MUST_COPY);
-	must(request->response != NULL);
-	MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-	MHD_add_response_header(request->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	MHD_add_response_header(request->response, "X-Content-Type-Options", "nosniff");
-	if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(request->response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	if (request->is_suspended)
-		resume(request);
-}
-
-struct slice http_path(const struct http_request *request) {
-	return slice_of(request->path);
-}
-
-struct visit {
-	http_parameter *each;
-	void *context;
-};
-
-static enum MHD_Result visit_one(void *context, enum MHD_ValueKind kind, const char *name, size_t name_length,
-                                 const char *value, size_t value_length) {
-	struct visit *visit = context;
-	(void)kind;
-	struct slice value_slice = { value != NULL ? value : "", value != NULL ? value_length : 0 };
-	return visit->each(visit->context, (struct slice){ name, name_length }, value_slice) ? MHD_YES : MHD_NO;
-}
-
-void http_parameters(const struct http_request *request, http_parameter *each, void *context) {
-	struct visit visit = { each, context };
-	if (request->http != NULL)
-		MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, visit_one, &visit);
+		http_resume(request);
 }
 
 static void on_timer(void *context) {
@@ -251,6 +218,7 @@ enum status http_open(struct loop *loop, const struct http_options *options, htt
 		return status;
 	struct http *http = memory_new(sizeof(*http));
 	*http = (struct http){ .loop = loop, .handler = handler, .context = context };
+	http->max_body_bytes = (size_t)options->max_body_bytes;
 	http->daemon = start_daemon(http, options, address);
 	freeaddrinfo(address);
 	if (http->daemon == NULL) {
@@ -291,9 +259,13 @@ void http_close(struct http **http) {
 	struct http *old = *http;
 	while (old->suspended != NULL) { /* the library aborts when it is stopped with a suspended connection */
 		struct http_request *request = old->suspended;
+		if (request->stream != NULL) {
+			http_stream_end(request->stream);
+			continue;
+		}
 		request->code = MHD_HTTP_SERVICE_UNAVAILABLE;
 		request->response = MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
-		resume(request);
+		http_resume(request);
 	}
 	MHD_run(old->daemon);
 	loop_timer_stop(old->loop, &old->timer);

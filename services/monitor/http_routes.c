@@ -1,23 +1,29 @@
-/* From a URL to a question: the parameters become the body of the message that asks the same over NATS, so that there
- * is one parser, one answer and one set of errors. */
-#include <stdlib.h>
+/* From a URL to a question: the parameters, and the pieces of the path that have a name, become the body of the message
+ * that asks the same over NATS, so that there is one parser, one answer and one set of errors. */
+#include "http_routes.h"
+
 #include <string.h>
 
-#include "http.h"
+#include "http_actions.h"
+#include "http_files.h"
 #include "metrics.h"
-#include "monitor.h"
 #include "shared/base/memory.h"
+#include "shared/base/version.h"
 #include "shared/service/metrics_text.h"
 #include "snapshot.h"
 #include "subjects/subjects.h"
+
+enum { REPLY_BYTES_MAX = 64 << 20 };
 
 static unsigned http_code(const char *code) {
 	static const struct {
 		const char *code;
 		unsigned http;
 	} known[] = {
-		{ CODE_NOT_FOUND, 404 }, { CODE_TOO_LARGE, 413 },    { CODE_UNAVAILABLE, 503 },
-		{ CODE_INTERNAL, 500 },  { CODE_WRONG_STATUS, 409 }, { CODE_LIMIT_EXCEEDED, 422 },
+		{ CODE_NOT_FOUND, 404 },         { CODE_TOO_LARGE, 413 },        { CODE_UNAVAILABLE, 503 },
+		{ CODE_INTERNAL, 500 },          { CODE_WRONG_STATUS, 409 },     { CODE_LIMIT_EXCEEDED, 422 },
+		{ HTTP_CODE_UNAUTHORIZED, 401 }, { HTTP_CODE_READ_ONLY, 403 },   { HTTP_CODE_FORBIDDEN_ORIGIN, 403 },
+		{ HTTP_CODE_METHOD, 405 },       { HTTP_CODE_UNSUPPORTED, 415 },
 	};
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (strcmp(code, known[i].code) == 0)
@@ -25,7 +31,7 @@ static unsigned http_code(const char *code) {
 	return 400;
 }
 
-static void answer_error(struct http_request *request, const struct error *error) {
+void route_fail(struct http_request *request, const struct error *error) {
 	struct text body = { 0 };
 	text_add(&body, "{\"ok\":false,\"error\":{\"code\":");
 	text_add_json(&body, slice_of(error->code));
@@ -40,9 +46,15 @@ static void answer_error(struct http_request *request, const struct error *error
 	text_release(&body);
 }
 
+void route_refuse(struct http_request *request, const char *code, const char *message) {
+	struct error error = { 0 };
+	reject(&error, code, "", "%s", message);
+	route_fail(request, &error);
+}
+
 static void on_answer(void *context, const struct error *error, struct slice json) {
 	if (error != NULL)
-		answer_error(context, error);
+		route_fail(context, error);
 	else
 		http_answer(context, 200, "application/json", json);
 }
@@ -61,7 +73,7 @@ static void add_member(struct text *body, struct slice name, struct slice value)
 	text_add_char(body, body->length > 1 ? ',' : ' ');
 	text_add_json(body, name);
 	text_add_char(body, ':');
-	bool number = slice_is(name, "limit") || slice_is(name, "window_s");
+	bool number = slice_is(name, "limit") || slice_is(name, "window_s") || slice_is(name, "step_s");
 	if (number && is_integer(value))
 		text_add_slice(body, value);
 	else
@@ -75,42 +87,60 @@ static bool add_parameter(void *context, struct slice name, struct slice value) 
 	return true;
 }
 
-static void ask(struct monitor *monitor, struct http_request *request, answer_verb *verb, struct text *body) {
-	text_add_char(body, '}');
-	verb(monitor, (struct slice){ body->bytes, body->length }, on_answer, request);
-	text_release(body);
-}
+/* {name} stands for a piece of the path, which becomes the member of that name. */
+static const struct {
+	const char *pattern;
+	answer_verb *verb;
+} questions[] = {
+	{ "/api/v1/status", on_status },
+	{ "/api/v1/tasks", on_list },
+	{ "/api/v1/tasks/{project}/{task_id}", on_get },
+	{ "/api/v1/tasks/{project}/{task_id}/explain", on_explain },
+	{ "/api/v1/timeline", on_timeline },
+	{ "/api/v1/executable", on_executable },
+};
 
-static void ask_by_parameters(struct monitor *monitor, struct http_request *request, answer_verb *verb) {
-	struct text body = { 0 };
-	text_add_char(&body, '{');
-	http_parameters(request, add_parameter, &body);
-	ask(monitor, request, verb, &body);
-}
-
-static void answer_not_found(struct http_request *request) {
-	struct error error = { .code = CODE_NOT_FOUND, .message = "there is nothing at this path; see /" };
-	answer_error(request, &error);
-}
-
-/* <project>/<task_id>[/explain] */
-static void ask_task(struct monitor *monitor, struct http_request *request, struct slice rest) {
-	struct text body = { 0 };
-	struct slice project = slice_cut(&rest, '/');
-	struct slice task_id = rest.bytes != NULL ? slice_cut(&rest, '/') : (struct slice){ "", 0 };
-	bool explain = rest.bytes != NULL && slice_is(rest, "explain");
-	if (task_id.length == 0 || (rest.bytes != NULL && !explain)) {
-		answer_not_found(request);
-		return;
+/* Whether the path has the pattern's form; adds what the names stand for. */
+static bool fits(struct slice path, const char *pattern, struct text *body) {
+	struct slice wanted = slice_of(pattern);
+	text_clear(body);
+	text_add_char(body, '{');
+	while (path.bytes != NULL && wanted.bytes != NULL) {
+		struct slice piece = slice_cut(&path, '/'), form = slice_cut(&wanted, '/');
+		if (form.length > 2 && *form.bytes == '{') {
+			if (piece.length == 0)
+				return false;
+			add_member(body, (struct slice){ form.bytes + 1, form.length - 2 }, piece);
+		} else if (!slice_equal(piece, form)) {
+			return false;
+		}
 	}
-	text_add_char(&body, '{');
-	add_member(&body, SLICE("project"), project);
-	add_member(&body, SLICE("task_id"), task_id);
-	ask(monitor, request, explain ? on_explain : on_get, &body);
+	return path.bytes == NULL && wanted.bytes == NULL;
+}
+
+static bool ask(struct monitor *monitor, struct http_request *request) {
+	struct text body = { 0 };
+	bool found = false;
+	for (size_t i = 0; !found && i < sizeof(questions) / sizeof(*questions); i++) {
+		found = fits(http_path(request), questions[i].pattern, &body);
+		if (!found)
+			continue;
+		struct asker asker = { on_answer, request, REPLY_BYTES_MAX };
+		http_parameters(request, add_parameter, &body);
+		text_add_char(&body, '}');
+		questions[i].verb(monitor, (struct slice){ body.bytes, body.length }, &asker);
+	}
+	text_release(&body);
+	return found;
 }
 
 static void answer_text(struct http_request *request, unsigned code, const char *text) {
 	http_answer(request, code, "text/plain; charset=utf-8", slice_of(text));
+}
+
+static void answer_alive(struct monitor *monitor, struct http_request *request) {
+	(void)monitor;
+	answer_text(request, 200, "ok\n");
 }
 
 /* Ready: able to answer questions about live and past tasks. */
@@ -133,42 +163,52 @@ static void on_metrics_fresh(void *context, struct monitor *monitor) {
 	text_release(&text);
 }
 
+static void answer_metrics(struct monitor *monitor, struct http_request *request) {
+	snapshot_refresh(monitor->snapshot, on_metrics_fresh, request);
+}
+
+static void answer_session(struct monitor *monitor, struct http_request *request) {
+	struct text text = { 0 };
+	text_printf(
+		&text,
+		"{\"ok\":true,\"version\":\"%s\",\"read_only\":%s,\"authorized\":%s,\"prefix\":\"%s\",\"partitions\":%zu,"
+		"\"live_interval_ms\":%lld}\n",
+		CORDER_VERSION, *monitor->settings->http_token == '\0' ? "true" : "false",
+		actions_authorized(monitor, request) ? "true" : "false", monitor->settings->common.prefix,
+		monitor_partitions(monitor), (long long)monitor->settings->live_interval_ms);
+	http_answer(request, 200, "application/json", (struct slice){ text.bytes, text.length });
+	text_release(&text);
+}
+
+typedef void answer_page(struct monitor *monitor, struct http_request *request);
+
 static const struct {
 	const char *path;
-	answer_verb *verb;
-} questions[] = {
-	{ "/api/v1/status", on_status },
-	{ "/api/v1/tasks", on_list },
-	{ "/api/v1/timeline", on_timeline },
-	{ "/api/v1/executable", on_executable },
+	answer_page *answer;
+} pages[] = {
+	{ "/livez", answer_alive },
+	{ "/readyz", answer_ready },
+	{ "/metrics", answer_metrics },
+	{ "/api/v1/session", answer_session },
 };
 
-static bool starts_with(struct slice text, struct slice start) {
-	return text.length >= start.length && memcmp(text.bytes, start.bytes, start.length) == 0;
+static bool answer_own(struct monitor *monitor, struct http_request *request) {
+	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++)
+		if (slice_is(http_path(request), pages[i].path)) {
+			pages[i].answer(monitor, request);
+			return true;
+		}
+	return false;
 }
 
 void route_request(void *context, struct http_request *request) {
 	struct monitor *monitor = context;
-	struct slice path = http_path(request), tasks = SLICE("/api/v1/tasks/");
-	if (monitor->stopping) {
+	if (monitor->stopping)
 		answer_text(request, 503, "stopping\n");
+	else if (actions_take(monitor, request))
 		return;
-	}
-	for (size_t i = 0; i < sizeof(questions) / sizeof(*questions); i++)
-		if (slice_is(path, questions[i].path)) {
-			ask_by_parameters(monitor, request, questions[i].verb);
-			return;
-		}
-	if (starts_with(path, tasks))
-		ask_task(monitor, request, (struct slice){ path.bytes + tasks.length, path.length - tasks.length });
-	else if (slice_is(path, "/"))
-		http_answer(request, 200, "text/html; charset=utf-8", slice_of(index_page));
-	else if (slice_is(path, "/livez"))
-		answer_text(request, 200, "ok\n");
-	else if (slice_is(path, "/readyz"))
-		answer_ready(monitor, request);
-	else if (slice_is(path, "/metrics"))
-		snapshot_refresh(monitor->snapshot, on_metrics_fresh, request);
-	else
-		answer_not_found(request);
+	else if (http_is_post(request))
+		route_refuse(request, HTTP_CODE_METHOD, "only actions are posted: /api/v1/actions/…");
+	else if (!answer_own(monitor, request) && !ask(monitor, request) && !files_answer(request))
+		route_refuse(request, CODE_NOT_FOUND, "there is nothing at this path");
 }

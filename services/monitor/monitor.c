@@ -2,10 +2,12 @@
 #include "monitor.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "feed.h"
 #include "history.h"
 #include "http.h"
+#include "http_routes.h"
 #include "live.h"
 #include "metrics_waits.h"
 #include "pages.h"
@@ -20,13 +22,20 @@
 
 const struct setting monitor_setting_rows[] = {
 	{ "CORDER_HTTP_ADDRESS", SETTING_TEXT, FIELD(http_address), "127.0.0.1", 0, 0, "",
-	  "The address on which HTTP is answered; it has no passwords, so think before you open it." },
+	  "The address on which HTTP is answered; reading needs no password, so think before you open it." },
+	{ "CORDER_HTTP_TOKEN", SETTING_SECRET, FIELD(http_token), "", 0, 0, "",
+	  "Who brings this token over HTTP may cancel, retry, approve, reject, update, pause and resume; empty: nobody "
+	  "may." },
 	{ "CORDER_HTTP_PORT", SETTING_INT, FIELD(http_port), "8080", 0, 65535, "",
 	  "The port of HTTP; 0 takes any that is free and logs it." },
 	{ "CORDER_HTTP_MAX_CONNECTIONS", SETTING_INT, FIELD(http_max_connections), "1000", 1, 100000, "connections",
 	  "So many HTTP connections at once; more wait to be accepted." },
 	{ "CORDER_HTTP_IDLE_TIMEOUT_S", SETTING_INT, FIELD(http_idle_timeout_s), "60", 1, 3600, "s",
 	  "An HTTP connection on which nothing happens for so long is closed." },
+	{ "CORDER_HTTP_MAX_STREAMS", SETTING_INT, FIELD(http_max_streams), "800", 1, 100000, "connections",
+	  "So many open dashboards (streams of /api/v1/live) at once; more are told to come back later." },
+	{ "CORDER_LIVE_INTERVAL_MS", SETTING_INT, FIELD(live_interval_ms), "400", 50, 60000, "ms",
+	  "An open dashboard is told of changes no more often than this." },
 	{ "CORDER_LIST_LIMIT", SETTING_INT, FIELD(list_limit), "1000", 1, LIMIT_LIST, "tasks",
 	  "A page of task.list is never longer." },
 	{ "CORDER_MONITOR_CONNECTIONS", SETTING_INT, FIELD(database_connections), "3", 1, 16, "connections",
@@ -55,9 +64,15 @@ static void on_answer(void *context, const struct error *error, struct slice jso
 		service_reply(context, json);
 }
 
+static void serve(struct service *service, struct service_request *request, answer_verb *verb) {
+	struct monitor *monitor = service_own(service);
+	struct asker asker = { on_answer, request, reply_bytes(monitor) };
+	verb(monitor, service_body(request), &asker);
+}
+
 #define BUS_HANDLER(name, verb)                                                                                        \
 	static void name(struct service *service, struct service_request *request) {                                       \
-		verb(service_own(service), service_body(request), on_answer, request);                                         \
+		serve(service, request, verb);                                                                                 \
 	}
 BUS_HANDLER(serve_get, on_get)
 BUS_HANDLER(serve_list, on_list)
@@ -83,7 +98,7 @@ static enum status open_parts(struct monitor *monitor, struct error *err) {
 	struct history_options history = { settings->common.database_url, settings->database_connections,
 		                               settings->query_timeout_ms };
 	struct http_options http = { settings->http_address, settings->http_port, settings->http_max_connections,
-		                         settings->http_idle_timeout_s };
+		                         settings->http_idle_timeout_s, settings->common.max_request_bytes };
 	int64_t us_per_point = (int64_t)HOUR_S * 1000000 / settings->age_weight;
 	monitor->window = window_open(clock_wall_us());
 	monitor->waits = waits_open();
@@ -99,16 +114,28 @@ static enum status open_parts(struct monitor *monitor, struct error *err) {
 	return status;
 }
 
+enum { TOKEN_CHARACTERS_MIN = 16 };
+
+static enum status check_settings(const struct monitor *monitor, struct error *err) {
+	size_t token = strlen(monitor->settings->http_token);
+	if (monitor_partitions(monitor) > PAGES_PARTITIONS)
+		return fail(err, STATUS_REJECT, "CORDER_PARTITIONS may be %d at most", PAGES_PARTITIONS);
+	if (token > 0 && token < TOKEN_CHARACTERS_MIN)
+		return fail(err, STATUS_REJECT, "CORDER_HTTP_TOKEN must have %d characters at least", TOKEN_CHARACTERS_MIN);
+	return STATUS_OK;
+}
+
 enum status monitor_start(struct service *service, struct error *err) {
 	struct monitor *monitor = memory_new(sizeof(*monitor));
 	monitor->service = service;
 	monitor->settings = service_settings(service);
 	service_context(service, monitor);
-	if (monitor_partitions(monitor) > PAGES_PARTITIONS)
-		return fail(err, STATUS_REJECT, "CORDER_PARTITIONS may be %d at most", PAGES_PARTITIONS);
+	enum status status = check_settings(monitor, err);
+	if (status != STATUS_OK)
+		return status;
 	monitor->answered = service_counter(service, "questions_answered");
 	monitor->refused = service_counter(service, "questions_refused");
-	enum status status = open_parts(monitor, err);
+	status = open_parts(monitor, err);
 	if (status == STATUS_OK)
 		status = service_serve(service, routes, sizeof(routes) / sizeof(*routes), err);
 	if (status == STATUS_OK)

@@ -10,8 +10,9 @@
 
 struct monitor_settings {
 	struct service_settings common; /* first: see service.h */
-	const char *http_address;
-	int64_t http_port, http_max_connections, http_idle_timeout_s;
+	const char *http_address, *http_token;
+	int64_t http_port, http_max_connections, http_idle_timeout_s, http_max_streams;
+	int64_t live_interval_ms;
 	int64_t list_limit;
 	int64_t database_connections, query_timeout_ms, max_questions;
 	int64_t age_weight;
@@ -40,7 +41,15 @@ struct monitor {
 
 /* error NULL: json is the reply. Both are borrowed. Called exactly once for each question. */
 typedef void answer_done(void *context, const struct error *error, struct slice json);
-typedef void answer_verb(struct monitor *monitor, struct slice body, answer_done *done, void *context);
+
+/* Who asks. */
+struct asker {
+	answer_done *done;
+	void *context;
+	size_t most_bytes; /* that a reply may have */
+};
+
+typedef void answer_verb(struct monitor *monitor, struct slice body, const struct asker *asker);
 
 answer_verb on_get, on_list, on_status, on_timeline, on_executable, on_explain;
 
@@ -52,20 +61,20 @@ struct question {
 	struct json *json; /* owns the parsed request … */
 	char *body;        /* … which borrows this copy */
 	struct slice text;
-	struct text out; /* the reply in the making */
-	void *own;       /* the verb's own; freed with the question */
+	struct text out;   /* the reply in the making … */
+	size_t most_bytes; /* … and how large it may get */
+	void *own;         /* the verb's own; freed with the question */
 };
 
 /* Copies body; NULL when there are too many under way: then done has been called. */
-struct question *question_open(struct monitor *monitor, struct slice body, size_t own_bytes, answer_done *done,
-                               void *context);
+struct question *question_open(struct monitor *monitor, struct slice body, size_t own_bytes, const struct asker *asker);
 /* Both end the question and free it. */
 void question_answer(struct question *question);                          /* with question->out */
 void question_fail(struct question *question, const struct error *error); /* a code "" becomes `unavailable` */
 /* A result of the database or Redis that is not OK, as an answer to the client. */
 void question_fail_status(struct question *question, enum status status, const struct error *error);
 
-/* Bytes that a reply may have. */
+/* Bytes that a reply over NATS may have. */
 size_t reply_bytes(const struct monitor *monitor);
 struct health_limits monitor_health_limits(const struct monitor *monitor);
 size_t monitor_partitions(const struct monitor *monitor);
@@ -76,10 +85,5 @@ void monitor_stop(struct service *service);
 bool monitor_idle(struct service *service);
 void monitor_close(struct service *service);
 enum status monitor_health(struct service *service, struct text *members, struct error *reason);
-
-/* HTTP: routes and pages; they are given a request of http.h. */
-struct http_request;
-void route_request(void *monitor, struct http_request *request);
-extern const char index_page[];
 
 #endif

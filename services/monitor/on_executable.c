@@ -89,7 +89,7 @@ static void answer(struct question *question) {
 	qsort(candidates, count, sizeof(*candidates), compare);
 	text_add(&question->out, "{\"ok\":true,\"tasks\":[");
 	for (size_t i = 0; i < count && i < (size_t)executable->request.limit; i++) {
-		if (question->out.length + 1024 > reply_bytes(question->monitor))
+		if (question->out.length + 1024 > question->most_bytes)
 			break;
 		if (i > 0)
 			text_add_char(&question->out, ',');
@@ -162,8 +162,8 @@ static void ask_queues(struct question *question, size_t partition) {
 	live_read(question->monitor->live, partition, LIVE_ANY, words, 1, on_queues, ask);
 }
 
-void on_executable(struct monitor *monitor, struct slice body, answer_done *done, void *context) {
-	struct question *question = question_open(monitor, body, sizeof(struct executable), done, context);
+void on_executable(struct monitor *monitor, struct slice body, const struct asker *asker) {
+	struct question *question = question_open(monitor, body, sizeof(struct executable), asker);
 	if (question == NULL)
 		return;
 	struct executable *executable = question->own;

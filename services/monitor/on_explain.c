@@ -197,8 +197,8 @@ static void on_task(void *context, enum status status, struct live_reply *reply,
 	text_release(&sql);
 }
 
-void on_explain(struct monitor *monitor, struct slice body, answer_done *done, void *context) {
-	struct question *question = question_open(monitor, body, sizeof(struct explain), done, context);
+void on_explain(struct monitor *monitor, struct slice body, const struct asker *asker) {
+	struct question *question = question_open(monitor, body, sizeof(struct explain), asker);
 	if (question == NULL)
 		return;
 	struct explain *explain = question->own;

@@ -207,8 +207,8 @@ static void on_live(void *context, enum status status, struct live_reply *reply,
 	ask_row(question);
 }
 
-void on_get(struct monitor *monitor, struct slice body, answer_done *done, void *context) {
-	struct question *question = question_open(monitor, body, sizeof(struct get), done, context);
+void on_get(struct monitor *monitor, struct slice body, const struct asker *asker) {
+	struct question *question = question_open(monitor, body, sizeof(struct get), asker);
 	if (question == NULL)
 		return;
 	struct get *get = question->own;

@@ -71,7 +71,7 @@ static bool add_items(struct question *question, const struct db_result *result)
 	while (merge_take(&merge, &list->page, result, &scratch, &view)) {
 		text_clear(&item);
 		view_add_item(&item, &view);
-		more = count == list->request.limit || question->out.length + item.length > reply_bytes(question->monitor);
+		more = count == list->request.limit || question->out.length + item.length > question->most_bytes;
 		if (more)
 			break;
 		if (count++ > 0)
@@ -112,8 +112,8 @@ static enum status parse(struct question *question, struct list *list, struct er
 	return STATUS_OK;
 }
 
-void on_list(struct monitor *monitor, struct slice body, answer_done *done, void *context) {
-	struct question *question = question_open(monitor, body, sizeof(struct list), done, context);
+void on_list(struct monitor *monitor, struct slice body, const struct asker *asker) {
+	struct question *question = question_open(monitor, body, sizeof(struct list), asker);
 	if (question == NULL)
 		return;
 	struct list *list = question->own;

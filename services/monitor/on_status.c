@@ -30,8 +30,8 @@ static void on_fresh(void *context, struct monitor *monitor) {
 	question_answer(question);
 }
 
-void on_status(struct monitor *monitor, struct slice body, answer_done *done, void *context) {
-	struct question *question = question_open(monitor, body, sizeof(struct status_question), done, context);
+void on_status(struct monitor *monitor, struct slice body, const struct asker *asker) {
+	struct question *question = question_open(monitor, body, sizeof(struct status_question), asker);
 	if (question == NULL)
 		return;
 	struct status_question *own = question->own;

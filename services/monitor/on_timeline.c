@@ -65,7 +65,7 @@ static void add_task(struct text *out, const struct view *view) {
 static void keep_tasks(struct question *question, const struct db_result *result) {
 	struct timeline *timeline = question->own;
 	struct text scratch = { 0 };
-	size_t most = reply_bytes(question->monitor);
+	size_t most = question->most_bytes;
 	timeline->items = memory_array(db_rows(result) + 1, sizeof(*timeline->items));
 	for (size_t row = 0; row < db_rows(result); row++) {
 		struct view view;
@@ -102,7 +102,7 @@ static void add_attempts(struct text *out, const struct db_result *result, size_
 static void complete_items(struct question *question, const struct db_result *result) {
 	struct timeline *timeline = question->own;
 	struct text text = { 0 };
-	size_t most = reply_bytes(question->monitor) - 512;
+	size_t most = question->most_bytes - 512;
 	size_t row = 0;
 	for (size_t i = 0; i < timeline->count; i++) {
 		struct item *item = &timeline->items[i];
@@ -177,8 +177,8 @@ static void on_tasks(void *context, enum status status, unsigned error_number, c
 	text_release(&sql);
 }
 
-void on_timeline(struct monitor *monitor, struct slice body, answer_done *done, void *context) {
-	struct question *question = question_open(monitor, body, sizeof(struct timeline), done, context);
+void on_timeline(struct monitor *monitor, struct slice body, const struct asker *asker) {
+	struct question *question = question_open(monitor, body, sizeof(struct timeline), asker);
 	if (question == NULL)
 		return;
 	struct timeline *timeline = question->own;

@@ -9,18 +9,20 @@
 #include "shared/base/memory.h"
 #include "subjects/subjects.h"
 
-struct question *question_open(struct monitor *monitor, struct slice body, size_t own_bytes, answer_done *done,
-                               void *context) {
+struct question *question_open(struct monitor *monitor, struct slice body, size_t own_bytes,
+                               const struct asker *asker) {
 	struct error error = { 0 };
 	if (monitor->questions >= monitor->settings->max_questions) {
 		fail(&error, STATUS_RETRY, "%lld questions are under way already", (long long)monitor->questions);
 		snprintf(error.code, sizeof(error.code), "%s", CODE_UNAVAILABLE);
-		done(context, &error, (struct slice){ "", 0 });
+		asker->done(asker->context, &error, (struct slice){ "", 0 });
 		return NULL;
 	}
 	monitor->questions++;
 	struct question *question = memory_new(sizeof(*question));
-	*question = (struct question){ .monitor = monitor, .done = done, .context = context, .json = json_open() };
+	*question = (struct question){ .monitor = monitor, .done = asker->done, .context = asker->context };
+	question->most_bytes = asker->most_bytes;
+	question->json = json_open();
 	question->body = slice_copy(body);
 	question->text = (struct slice){ question->body, body.length };
 	question->own = own_bytes > 0 ? memory_new(own_bytes) : NULL;

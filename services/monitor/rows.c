@@ -6,70 +6,50 @@
 
 #define TIME(column) "TIMESTAMPDIFF(MICROSECOND,'1970-01-01'," column ")"
 
-/* The order of the enum below; t is the table. */
-static const char core_columns[] =
-	"t.partition_id,t.number,t.project,t.task_id,t.task_type,t.batch_id,t.status,t.version,t.attempt,t.retry_"
-	"count,"
-	"t.priority,t.waits_for," TIME("t.created_at") "," TIME("t.updated_at") "," TIME("t.ready_at") "," TIME(
-		"t.due_at") "," TIME("t.started_at") "," TIME("t.finished_at") "," TIME("t.lease_until") ",t.worker,t."
-																								 "because,"
-																								 "t.error_code,t."
-																								 "error_message,t."
-																								 "cancel_"
-																								 "requested,t."
-																								 "service_name,t."
-																								 "max_retries,"
-																								 "CAST(ROUND(t."
-																								 "timeout*1000000)"
-																								 " AS "
-																								 "SIGNED)," TIME(
-																									 "t.not_"
-																									 "before") ",t"
-																											   ".e"
-																											   "st"
-																											   "im"
-																											   "at"
-																											   "ed"
-																											   "_d"
-																											   "ur"
-																											   "at"
-																											   "io"
-																											   "n,"
-																											   "t."
-																											   "fl"
-																											   "ag"
-																											   "s,"
-																											   "t."
-																											   "ba"
-																											   "ck"
-																											   "of"
-																											   "f,"
-																											   "t."
-																											   "co"
-																											   "nc"
-																											   "ur"
-																											   "re"
-																											   "nc"
-																											   "y_"
-																											   "ke"
-																											   "y,"
-																											   "t."
-																											   "co"
-																											   "nc"
-																											   "ur"
-																											   "re"
-																											   "nc"
-																											   "y_"
-																											   "li"
-																											   "mi"
-																											   "t,"
-																											   "t."
-																											   "tr"
-																											   "ac"
-																											   "ep"
-																											   "ar"
-																											   "en"
-																											   "t";
+/* In the order of the enum below; t is the table. */
+static const char *const core_columns[] = {
+	"t.partition_id",
+	"t.number",
+	"t.project",
+	"t.task_id",
+	"t.task_type",
+	"t.batch_id",
+	"t.status",
+	"t.version",
+	"t.attempt",
+	"t.retry_count",
+	"t.priority",
+	"t.waits_for",
+	TIME("t.created_at"),
+	TIME("t.updated_at"),
+	TIME("t.ready_at"),
+	TIME("t.due_at"),
+	TIME("t.started_at"),
+	TIME("t.finished_at"),
+	TIME("t.lease_until"),
+	"t.worker",
+	"t.because",
+	"t.error_code",
+	"t.error_message",
+	"t.cancel_requested",
+	"t.service_name",
+	"t.max_retries",
+	"CAST(ROUND(t.timeout*1000000) AS SIGNED)",
+	TIME("t.not_before"),
+	"t.estimated_duration",
+	"t.flags",
+	"t.backoff",
+	"t.concurrency_key",
+	"t.concurrency_limit",
+	"t.traceparent",
+};
+
+static void add_core_columns(struct text *sql) {
+	for (size_t i = 0; i < sizeof(core_columns) / sizeof(*core_columns); i++) {
+		text_add(sql, i > 0 ? "," : "");
+		text_add(sql, core_columns[i]);
+	}
+}
 
 enum column {
 	COLUMN_PARTITION,
@@ -129,14 +109,20 @@ static void add_filters(struct text *sql, const struct list_request *request) {
 	}
 	if (request->status != 0)
 		add_equals(sql, "status", slice_of(record_status_word(request->status)));
+	if (request->text.length > 0) {
+		text_add(sql, " AND INSTR(LOWER(CONCAT_WS(' ',t.task_id,t.service_name,t.worker,t.error_message)),LOWER(");
+		db_quote(sql, request->text);
+		text_add(sql, "))>0");
+	}
 }
 
 void rows_ask_list(struct text *sql, const struct list_request *request, const struct page *page,
                    size_t first_partition, size_t end_partition) {
 	text_add(sql, "* FROM (");
 	for (size_t i = first_partition; i < end_partition; i++) {
-		text_printf(sql, "%s(SELECT %s FROM tasks t WHERE t.partition_id=%zu", i > first_partition ? " UNION ALL " : "",
-		            core_columns, i);
+		text_add(sql, i > first_partition ? " UNION ALL (SELECT " : "(SELECT ");
+		add_core_columns(sql);
+		text_printf(sql, " FROM tasks t WHERE t.partition_id=%zu", i);
 		if (page->below[i] != INT64_MAX)
 			text_printf(sql, " AND t.number<%lld", (long long)page->below[i]);
 		add_filters(sql, request);
@@ -146,7 +132,8 @@ void rows_ask_list(struct text *sql, const struct list_request *request, const s
 }
 
 void rows_ask_task(struct text *sql, const struct task_request *request) {
-	text_printf(sql, "%s,t.dependencies,t.execution_context,t.result FROM tasks t WHERE TRUE", core_columns);
+	add_core_columns(sql);
+	text_add(sql, ",t.dependencies,t.execution_context,t.result FROM tasks t WHERE TRUE");
 	add_equals(sql, "project", request->project);
 	add_equals(sql, "task_id", request->task_id);
 }
@@ -187,7 +174,8 @@ static void add_timeline_filters(struct text *sql, const struct timeline_request
 }
 
 void rows_ask_timeline(struct text *sql, const struct timeline_request *request, size_t partition, int64_t limit) {
-	text_printf(sql, "%s,t.dependencies FROM tasks t", core_columns);
+	add_core_columns(sql);
+	text_add(sql, ",t.dependencies FROM tasks t");
 	add_timeline_filters(sql, request, partition);
 	text_printf(sql, " ORDER BY t.number DESC LIMIT %lld", (long long)limit);
 }

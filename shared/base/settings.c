@@ -87,6 +87,7 @@ static enum status read_row(const struct setting *row, void *fields, struct erro
 				fail(err, STATUS_REJECT, "%s must be 1 to 64 letters, digits, _ or -, not \"%s\"", row->name, value);
 		/* fall through */
 	case SETTING_TEXT:
+	case SETTING_SECRET:
 	case SETTING_URL:
 		if (status != STATUS_OK)
 			break;
@@ -205,6 +206,8 @@ void settings_print(const struct setting *rows, size_t count, const void *fields
 			text_add(out, number ? "true" : "false");
 		else if (rows[i].kind == SETTING_URL)
 			print_urls(value ? value : "", out);
+		else if (rows[i].kind == SETTING_SECRET)
+			text_add(out, value && *value ? "***" : "");
 		else
 			text_add(out, value ? value : "");
 		text_add_char(out, '\n');

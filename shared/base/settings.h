@@ -10,7 +10,8 @@
 #include "error.h"
 #include "text.h"
 
-enum setting_kind { SETTING_TEXT, SETTING_TOKEN, SETTING_INT, SETTING_BOOL, SETTING_URL /* masked when printed */ };
+/* A URL's password and a secret are masked when printed. */
+enum setting_kind { SETTING_TEXT, SETTING_TOKEN, SETTING_INT, SETTING_BOOL, SETTING_URL, SETTING_SECRET };
 
 struct setting {
 	const char *name; /* CORDER_LEASE_MS */

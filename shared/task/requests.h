@@ -117,6 +117,7 @@ struct task_request { /* task.get and explain */
 struct list_request {
 	struct slice project, batch_id, task_type, service_name; /* "": any */
 	bool by_service_name;                                    /* service_name was given, and may be "" */
+	struct slice text;                                       /* part of a name, worker or error; "": any */
 	char status;                                             /* letter of record.h; 0: any */
 	int64_t limit;
 	struct slice after;

@@ -47,11 +47,13 @@ static enum status read_filters(struct json_value root, struct list_request *out
 enum status list_request_parse(struct json *json, struct slice body, const struct task_limits *limits,
                                struct list_request *out, struct error *err) {
 	struct json_value root;
-	*out =
-		(struct list_request){ SLICE(""), SLICE(""), SLICE(""), SLICE(""), .limit = DEFAULT_LIST, .after = SLICE("") };
+	*out = (struct list_request){ SLICE(""), SLICE(""), SLICE(""), SLICE(""), .limit = DEFAULT_LIST };
+	out->text = out->after = SLICE("");
 	enum status status = message_open(json, body, limits, &root, err);
 	if (status == STATUS_OK)
 		status = read_filters(root, out, err);
+	if (status == STATUS_OK)
+		status = field_text(json_member(root, "text"), 1, LIMIT_NAME_CHARS, &out->text, err);
 	if (status == STATUS_OK)
 		status = field_int(json_member(root, "limit"), 1, LIMIT_LIST, &out->limit, err);
 	struct json_value after = status == STATUS_OK ? json_member(root, "after") : (struct json_value){ 0 };

@@ -300,6 +300,7 @@ static void bad_questions_get_their_code_and_path(void **state) {
 		{ "/api/v1/tasks/sh*p/first", 400, "\"path\":\"/project\"" },
 		{ "/api/v2/status", 404, "not_found" },
 		{ "/..%2f..%2fetc/passwd", 404, "not_found" },
+		{ "/api/v1/tasks?text=a%0ab", 400, "\"path\":\"/text\"" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		if (get(f, cases[i].path) != cases[i].code)
@@ -420,7 +421,8 @@ static void many_clients_at_once_are_all_answered(void **state) {
 			continue;
 		}
 		read_response(f, fds[i]);
-		assert_int_equal(f->code, 200);
+		if (f->code != 200)
+			fail_msg("client %zu, %s: %d %s", i, paths[i % 4], f->code, f->body.bytes);
 		close(fds[i]);
 	}
 	assert_int_equal(get(f, "/livez"), 200);
