@@ -9,6 +9,7 @@ Without asyncio: `corder.sync`.
 
 from __future__ import annotations
 
+from . import sync
 from .client import Client, connect
 from .errors import (
     BadJson,
@@ -108,4 +109,5 @@ __all__ = [
     "__version__",
     "connect",
     "new_id",
+    "sync",
 ]

@@ -339,6 +339,8 @@ class Submission:
     """Empty where the batch is too large for a list, and after `enqueue`, whose verdict is an event."""
     dry_run: bool = False
     enqueued: bool = False
+    position: int | None = None
+    """Where the stream of events stood before: all that became of these tasks lies behind it."""
 
 
 @dataclass(frozen=True)

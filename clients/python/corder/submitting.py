@@ -33,7 +33,7 @@ def as_task(one: Task | Mapping[str, Any]) -> Task | dict[str, Any]:
 class Order:
     """What one call submits: tasks, ids and the envelope around them, the same for each repetition."""
 
-    def __init__(self, what: What, project: str | None, batch_id: str | None):
+    def __init__(self, what: What, project: str, batch_id: str | None):
         single = isinstance(what, (Task, Mapping))
         listed: Iterable[Any] = [what] if isinstance(what, (Task, Mapping)) else what
         self.project = project
@@ -87,16 +87,19 @@ async def submit(wire: Wire, order: Order, *, dry_run: bool, ack: str) -> Submis
     if ack != "logged":
         extra["ack"] = ack
     messages = order.messages(max_bytes(wire), extra)
+    position = None if dry_run else await wire.position()
     reply: dict[str, Any] = {}
     for payload, brings_verdict in messages:
         long = brings_verdict and len(messages) > 1
         patience = max(wire.patience, SEAL_SECONDS) if long else None
         reply = await wire.request("submit", payload, patience=patience, try_seconds=60.0 if long else 5.0)
     verdicts = [Submitted(one["task_id"], one["result"], one["status"]) for one in reply.get("tasks", ())]
-    return Submission(order.project or "", reply.get("batch_id", ""), order.task_ids, verdicts, dry_run)
+    batch_id = reply.get("batch_id", "")
+    return Submission(order.project, batch_id, order.task_ids, verdicts, dry_run, position=position)
 
 
 async def enqueue(wire: Wire, order: Order) -> Submission:
+    position = await wire.position()
     for payload, _ in order.messages(max_bytes(wire), {}):
         await wire.append(f"enqueue.{order.project}", payload, new_id())
-    return Submission(order.project or "", order.batch_id or "", order.task_ids, enqueued=True)
+    return Submission(order.project, order.batch_id or "", order.task_ids, enqueued=True, position=position)

@@ -26,15 +26,28 @@ LOOK_AGAIN_TASKS = 200
 class Wait:
     """One wait: which tasks, which of them have ended, how many are enough."""
 
-    def __init__(self, client: Client, project: str, ids: Iterable[str], batch_id: str | None, enqueued: bool):
+    def __init__(self, client: Client, project: str, ids: Iterable[str], submission: Submission | None):
         self.client = client
         self.project = project
         self.unfinished = dict.fromkeys(ids)
         self.total = len(self.unfinished)
-        self.batch_id = batch_id
-        self.may_come = enqueued
-        """Enqueued tasks may not be there yet."""
+        self.submission = submission
         self.finished: dict[str, Outcome] = {}
+
+    @property
+    def batch_id(self) -> str | None:
+        return self.submission.batch_id or None if self.submission else None
+
+    @property
+    def may_come(self) -> bool:
+        """Enqueued tasks may not be there yet."""
+        return self.submission is not None and self.submission.enqueued
+
+    @property
+    def since(self) -> int | None:
+        """A few tasks are looked up; of many, and of what may be refused, all events are read from the submit on."""
+        many = self.total > LOOKUPS_AT_ONCE or self.may_come
+        return self.submission.position if self.submission is not None and many else None
 
     def enough(self, count: Count) -> bool:
         wanted = self.total if count == "all" else 1 if count == "any" else min(count, self.total)
@@ -62,9 +75,12 @@ class Wait:
 
         await asyncio.gather(*map(look, ids))
 
-    async def begin(self) -> None:
-        if self.batch_id is None or len(self.unfinished) <= LOOKUPS_AT_ONCE:
-            await self.look_up(list(self.unfinished))
+    async def begin(self, replayed: bool) -> None:
+        """What has ended already. A replay tells it but for tasks that were there before the submit."""
+        known = {one.task_id for one in self.submission.tasks if one.result == "accepted"} if self.submission else set()
+        unknown = [task_id for task_id in self.unfinished if not replayed or task_id not in known]
+        if len(unknown) < self.total or self.total <= LOOKUPS_AT_ONCE or not replayed:
+            await self.look_up(unknown)
             return
         ended = []
         async for info in self.client.list(project=self.project, batch_id=self.batch_id):
@@ -84,8 +100,9 @@ class Wait:
 
     async def run(self, count: Count, on_event: OnEvent | None) -> None:
         loop = asyncio.get_running_loop()
-        async with Events(self.client.wire, Filter(self.project, None, None, None, None), None) as events:
-            await self.begin()
+        events, replayed = await self.listen()
+        async with events:
+            await self.begin(replayed)
             look_at = loop.time() + LOOK_AGAIN_SECONDS
             coming: asyncio.Future[Event] | None = None
             try:
@@ -93,7 +110,7 @@ class Wait:
                     coming = coming or asyncio.ensure_future(events.__anext__())
                     await asyncio.wait({coming}, timeout=max(0.0, look_at - loop.time()))
                     if loop.time() >= look_at:
-                        await self.look_up(list(self.unfinished)[:LOOK_AGAIN_TASKS])
+                        await self.look_again()
                         look_at = loop.time() + LOOK_AGAIN_SECONDS
                     if coming.done():
                         came, coming = coming, None
@@ -102,6 +119,26 @@ class Wait:
                 if coming is not None:
                     coming.cancel()
                     await asyncio.wait({coming})
+
+    async def listen(self) -> tuple[Events, bool]:
+        """The events, and whether they are all since the submit."""
+        everything = Filter(self.project, None, None, None, None)
+        events = Events(self.client.wire, everything, self.since)
+        try:
+            await events.open()
+            return events, self.since is not None
+        except EventsLost:
+            events = Events(self.client.wire, everything, None)
+            await events.open()
+            return events, False
+
+    async def look_again(self) -> None:
+        """Some of them, others the next time."""
+        some = list(self.unfinished)[:LOOK_AGAIN_TASKS]
+        await self.look_up(some)
+        for task_id in some:
+            if task_id in self.unfinished:
+                self.unfinished[task_id] = self.unfinished.pop(task_id)
 
     async def hear(self, came: asyncio.Future[Event], on_event: OnEvent | None) -> None:
         try:
@@ -131,10 +168,10 @@ async def wait(
     on_event: OnEvent | None,
 ) -> Mapping[str, Outcome]:
     if isinstance(what, Submission):
-        task = Wait(client, what.project or project, what.task_ids, what.batch_id or None, what.enqueued)
+        task = Wait(client, what.project or project, what.task_ids, what)
     else:
         ids = [what] if isinstance(what, str) else list(what)
-        task = Wait(client, project, ids, None, False)
+        task = Wait(client, project, ids, None)
     try:
         await asyncio.wait_for(task.run(count, on_event), timeout)
     except asyncio.TimeoutError as error:

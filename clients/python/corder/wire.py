@@ -115,6 +115,15 @@ class Wire:
 
         await patiently(self.patience, subject, attempt)
 
+    async def position(self) -> int | None:
+        """Where the stream of events stands; None when it does not say so at once."""
+        try:
+            message = await self.nats.request(f"$JS.API.STREAM.INFO.{self.stream('EVENTS')}", b"", timeout=1.0)
+        except (nats.errors.Error, *PASSING):
+            return None
+        state = json.loads(message.data).get("state")
+        return None if state is None else int(state["last_seq"])
+
     async def close(self) -> None:
         if not self.nats.is_closed:
             await self.nats.close()
