@@ -1,0 +1,111 @@
+// What happens, as it happens; and what happened before, page by page.
+import { html } from "htm/preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { read } from "../api.js";
+import { clock, ms, plural, shorten, stamp } from "../format.js";
+import { useKeys } from "../keys.js";
+import { link, route } from "../router.js";
+import { useLive } from "../state/live.js";
+import { ClearFilters, ProjectChoice, Search, StatusChips, TypeChoice } from "../ui/filters.js";
+import { Bones, Broken, Empty, Status } from "../ui/parts.js";
+import { statuses } from "../status.js";
+
+const kept = 500;
+const shownStatuses = [...statuses, "rejected"];
+
+const note = (event) =>
+	[event.attempt > 1 && event.status === "running" && `try ${event.attempt}`, event.worker, event.error?.message, event.reason, event.because && `because of ${event.because}`]
+		.filter(Boolean)
+		.join(" · ");
+
+const keyOf = (event) => `${event.partition ?? 0}.${event.seq}`;
+
+function Row({ event, fresh }) {
+	const at = ms(event.at);
+	return html`<tr class=${fresh ? "fresh" : ""}>
+		<td class="tight"><time class="when" title=${stamp(at)}>${clock(at, { millis: true })}</time></td>
+		<td class="tight"><${Status} status=${event.status} /></td>
+		<td class="id">${event.task_id ? html`<a class="task-link" data-row title=${event.task_id} href=${link("task", event.project, event.task_id)}>${shorten(event.task_id, 46)}</a>` : event.reason}</td>
+		<td class="narrow-off"><a class="second" href=${link("project", event.project)}>${event.project}</a></td>
+		<td class="tight narrow-off" title=${event.task_type}>${event.task_type && shorten(event.task_type, 26)}</td>
+		<td class="wide narrow-off"><span class="second" title=${note(event)}>${note(event)}</span></td>
+	</tr>`;
+}
+
+function useTail({ project, task_type, status, text }, held) {
+	const [state, setState] = useState({ list: null, dropped: 0, fresh: new Set() });
+	const waiting = useRef([]);
+	const key = [project, task_type, status, text].join("\n");
+	const add = (events, dropped) =>
+		setState((old) => {
+			const known = new Set((old.list ?? []).map(keyOf));
+			const news = events.filter((event) => !known.has(keyOf(event))).reverse();
+			const fresh = new Set(old.list ? news.map(keyOf) : []);
+			return { list: [...news, ...(old.list ?? [])].slice(0, kept), dropped: old.dropped + dropped, fresh };
+		});
+	useEffect(() => {
+		waiting.current = [];
+		setState({ list: null, dropped: 0, fresh: new Set() });
+	}, [key]);
+	useEffect(() => {
+		if (!held && waiting.current.length > 0) add(waiting.current.splice(0), 0);
+	}, [held]);
+	useLive({ events: 1, event_project: project, event_type: task_type, event_status: status, event_text: text }, {
+		events: ({ events, dropped }) => {
+			if (held) waiting.current = [...waiting.current, ...events].slice(-kept);
+			else add(events, dropped ?? 0);
+		},
+	});
+	return { ...state, waiting: waiting.current.length };
+}
+
+function useOlder(query, list) {
+	const [older, setOlder] = useState({ list: [], next: undefined, error: null });
+	const key = JSON.stringify(query);
+	useEffect(() => setOlder({ list: [], next: undefined, error: null }), [key]);
+	const more = async () => {
+		const oldest = [...(list ?? []), ...older.list].at(-1);
+		try {
+			const reply = await read("events", { ...query, limit: 100, before: older.next ?? oldest?.seq });
+			setOlder((old) => ({ list: [...old.list, ...reply.events], next: reply.next, error: null }));
+		} catch (error) {
+			setOlder((old) => ({ ...old, error }));
+		}
+	};
+	return { ...older, more };
+}
+
+const Table = ({ list, fresh }) =>
+	html`<div class="scroll-x" tabindex="0" role="region" aria-label="Events"><table>
+		<thead><tr><th>time</th><th>became</th><th>task</th><th class="narrow-off">project</th><th class="narrow-off">type</th><th class="narrow-off">more</th></tr></thead>
+		<tbody>${list.map((event) => html`<${Row} key=${keyOf(event)} event=${event} fresh=${fresh.has(keyOf(event))} />`)}</tbody>
+	</table></div>`;
+
+export function Events() {
+	const { project, task_type, status, text } = route.value.query;
+	const query = { project, task_type, status, text };
+	const [held, setHeld] = useState(false);
+	const tail = useTail(query, held);
+	const older = useOlder(query, tail.list);
+	const names = ["project", "task_type", "status", "text"];
+	useKeys([{ keys: ["h"], what: "hold the tail, let it go", act: () => setHeld(!held) }], [held]);
+	const seen = new Set((tail.list ?? []).map(keyOf));
+	const list = [...(tail.list ?? []), ...older.list.filter((event) => !seen.has(keyOf(event)))];
+	return html`<div class="page-head">
+			<h1 tabindex="-1">Events</h1>
+			<span class="quiet">${tail.dropped > 0 && `${plural(tail.dropped, "event")} went by too fast to be shown`}</span>
+			<span class="spread" />
+			<button class="button" aria-pressed=${String(held)} onClick=${() => setHeld(!held)}>${held ? "Let it go on" : "Hold"}</button>
+		</div>
+		<div class="filters">
+			<${Search} label="Search events" placeholder="task, worker, error …" /><${ProjectChoice} /><${TypeChoice} /><${ClearFilters} names=${names} />
+		</div>
+		<div class="filters"><${StatusChips} list=${shownStatuses} /></div>
+		<div class="sheet">
+			${tail.list === null && html`<${Bones} rows=${12} />`}
+			${tail.list && list.length === 0 && html`<${Empty} title="Nothing has happened yet">Events stand here as soon as something does.<//>`}
+			${list.length > 0 && html`<${Table} list=${list} fresh=${tail.fresh} />`}
+			${older.error && html`<${Broken} error=${older.error} again=${older.more} />`}
+			${tail.list && list.length > 0 && html`<div class="pager"><button class="button small" disabled=${older.next === null} onClick=${older.more}>Older</button>${older.next === null ? "that is the beginning" : ""}</div>`}
+		</div>`;
+}

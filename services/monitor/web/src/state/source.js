@@ -1,0 +1,46 @@
+// A question whose answer a page shows: asked when its inputs change, asked again on demand, never twice at once. While
+// it is asked again the old answer stays; when that fails, the error stands beside it.
+import { signal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+
+export class Source {
+	constructor(ask) {
+		this.ask = ask;
+		this.state = signal({ data: null, error: null });
+		this.refresh = this.refresh.bind(this);
+	}
+
+	async refresh() {
+		if (this.asking) {
+			this.again = true;
+			return;
+		}
+		this.asking = new AbortController();
+		try {
+			const data = await this.ask(this.asking.signal);
+			if (!this.closed) this.state.value = { data, error: null };
+		} catch (error) {
+			if (!this.closed && error.name !== "AbortError") this.state.value = { data: this.state.peek().data, error };
+		} finally {
+			this.asking = null;
+		}
+		if (this.again && !this.closed) {
+			this.again = false;
+			this.refresh();
+		}
+	}
+
+	close() {
+		this.closed = true;
+		this.asking?.abort();
+	}
+}
+
+export function useSource(ask, inputs) {
+	const source = useMemo(() => new Source(ask), inputs);
+	useEffect(() => {
+		source.refresh();
+		return () => source.close();
+	}, [source]);
+	return source;
+}
