@@ -179,7 +179,7 @@ class TaskQueueManager:
                 return await self._submit(tasks, position.apart(), key)
             return await self._adopt(batch.names, batch_id or "")
         repeated = bool(submission.tasks) and all(task.result == "duplicate" for task in submission.tasks)
-        return TaskBatch(submission.batch_id, batch.names, batch.records(submission), repeated)
+        return TaskBatch(submission.batch_id, batch.names, batch.records(submission.batch_id), repeated)
 
     async def _adopt(self, names: dict[str, str], batch_id: str) -> TaskBatch:
         """These ids are this step's own: an earlier execution of it has submitted something else, and that counts."""

@@ -24,14 +24,13 @@ class ScopedBatch:
     bodies: list[dict[str, Any]]
     names: dict[str, str]
 
-    def records(self, submission: corder.Submission) -> list[TaskRecord]:
-        """The first records: version 0, behind every event. A task that is not new may have ended long ago."""
-        statuses = {task.task_id: task.status for task in submission.tasks}
+    def records(self, batch_id: str) -> list[TaskRecord]:
+        """The first records: version 0, behind every event. A repetition makes the same."""
         records = []
         for body in self.bodies:
-            record = record_of_task({**body, "batch_id": submission.batch_id, "status": "pending", "version": 0})
-            if statuses.get(body["task_id"]) == "blocked":
-                record["status"] = "blocked"
+            waits = any(body.get(name) for name in ("dependencies", "hold", "not_before"))
+            status = "blocked" if waits else "pending"
+            record = record_of_task({**body, "batch_id": batch_id, "status": status, "version": 0})
             if "priority" in body:
                 record["priority"] = body["priority"]
             if body.get("dependencies"):

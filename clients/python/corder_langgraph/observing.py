@@ -28,7 +28,11 @@ class Observation:
 
     @property
     def finished(self) -> list[str]:
-        return [record["task_id"] for record in self.records if record["status"] in FINAL]
+        """The tasks that have ended, each once: the first record of a task is how it is now."""
+        now: dict[str, str] = {}
+        for record in self.records:
+            now.setdefault(record["task_id"], record["status"])
+        return [task_id for task_id, status in now.items() if status in FINAL]
 
     @property
     def position(self) -> int | None:

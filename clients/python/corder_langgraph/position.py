@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +28,9 @@ SAVER = "__pregel_checkpointer"
 DURABILITY = "__pregel_durability"
 SCRATCHPAD = "__pregel_scratchpad"
 RUNTIME = "__pregel_runtime"
+ERROR = "__error__"
 LEVELS = "|"
+_CALL = re.compile(r"\|(\d+)$")
 SAVED_WITHIN_SECONDS = 30.0
 
 
@@ -43,7 +46,7 @@ class Position:
     level: str
     """"" in the graph itself; in a subgraph, the namespace of the step that runs it."""
     checkpoint_id: str
-    """Of the graph itself, for a replay: of the checkpoint that was copied. In a subgraph, its step."""
+    """Of the graph itself; in a replay, of what was copied; in a subgraph, with the number of steps since its input."""
     node: str
     path: str
     """"pull", or "push:N": the Nth Send of the checkpoint."""
@@ -104,7 +107,9 @@ async def locate(config: RunnableConfig | None, key: str = "") -> Position | Non
     root_id = (settings.get("checkpoint_map") or {}).get("", info.checkpoint_id)
     await _saved(saver, info.thread_id, root_id)
     if level:
-        return Position(info.thread_id, level, f"step:{metadata['langgraph_step']}", node, path)
+        step = metadata["langgraph_step"] - await _begun_at(saver, info.thread_id, level)
+        level = _CALL.sub("", level) if key else await _first_call(saver, info.thread_id, level)
+        return Position(info.thread_id, level, f"{root_id}+{step}", node, path)
     origin = await _origin(saver, info.thread_id, root_id)
     return Position(info.thread_id, "", origin, node, path, replayed_in=root_id if origin != root_id else "")
 
@@ -132,6 +137,30 @@ async def _saved(saver: BaseCheckpointSaver[Any], thread_id: str, checkpoint_id:
         pause = min(pause * 2, 0.1)
 
 
+async def _begun_at(saver: BaseCheckpointSaver[Any], thread_id: str, level: str) -> int:
+    """The step at which a subgraph got its input. A retry of the node around it gives the input again, steps later."""
+    inputs = await _list(saver, thread_id, {"source": "input"}, level)
+    return max((one.metadata.get("step", -1) for one in inputs), default=-1)
+
+
+async def _first_call(saver: BaseCheckpointSaver[Any], thread_id: str, level: str) -> str:
+    """The level without its number of call, when all earlier calls failed: then this one is their retry.
+
+    LangGraph numbers the calls of a subgraph within a step, and a retry of the step counts on.
+    """
+    called = _CALL.search(level)
+    if called is None:
+        return level
+    first = level[: called.start()]
+    for number in range(int(called[1])):
+        earlier = f"{first}{LEVELS}{number}" if number else first
+        config: RunnableConfig = {"configurable": {"thread_id": thread_id, "checkpoint_ns": earlier}}
+        last = await read_tuple(saver, config)
+        if last is None or not any(channel == ERROR for _, channel, _ in last.pending_writes or ()):
+            return level
+    return first
+
+
 async def read_tuple(saver: BaseCheckpointSaver[Any], config: RunnableConfig) -> CheckpointTuple | None:
     """By the saver's asynchronous face where it has one. SqliteSaver and others have only the synchronous one."""
     try:
@@ -140,8 +169,10 @@ async def read_tuple(saver: BaseCheckpointSaver[Any], config: RunnableConfig) ->
         return await asyncio.to_thread(saver.get_tuple, config)
 
 
-async def _list(saver: BaseCheckpointSaver[Any], thread_id: str, only: dict[str, Any] | None) -> list[CheckpointTuple]:
-    config: RunnableConfig = {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
+async def _list(
+    saver: BaseCheckpointSaver[Any], thread_id: str, only: dict[str, Any] | None, level: str = ""
+) -> list[CheckpointTuple]:
+    config: RunnableConfig = {"configurable": {"thread_id": thread_id, "checkpoint_ns": level}}
     try:
         return [one async for one in saver.alist(config, filter=only)]
     except NotImplementedError:

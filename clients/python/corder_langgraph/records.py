@@ -99,12 +99,25 @@ def merge_records(one: TaskRecord, other: TaskRecord) -> TaskRecord:
     Commutative, associative and idempotent, whatever the records say.
     """
     later = max((one, other), key=lambda record: (rank_of(record), canonical(_moving(record))))
-    merged: dict[str, Any] = {"task_id": one["task_id"], **_moving(later)}
-    for name in _STATIC:
-        known = [record[name] for record in (one, other) if name in record]  # type: ignore[literal-required]
-        if known:
-            merged[name] = max(known, key=canonical)
-    return cast(TaskRecord, merged)
+    earlier = other if later is one else one
+    return with_facts(later, earlier)
+
+
+def with_facts(record: TaskRecord, other: TaskRecord) -> TaskRecord:
+    """A record, with what only the other knows of the task's submission."""
+    both: list[Mapping[str, Any]] = [record, other]
+    facts = {
+        name: max((one[name] for one in both if name in one), key=canonical)
+        for name in _STATIC
+        if name in record or name in other
+    }
+    return cast(TaskRecord, {"task_id": record["task_id"], **_moving(record), **facts})
+
+
+def trace_of(record: TaskRecord) -> TaskRecord:
+    """What another collection has to know of a task: how far it was, and what was submitted."""
+    kept = ("task_id", "status", "version", *_STATIC)
+    return cast(TaskRecord, {name: value for name, value in record.items() if name in kept})
 
 
 def record_of_event(event: Mapping[str, Any]) -> TaskRecord:

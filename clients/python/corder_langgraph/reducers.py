@@ -1,7 +1,7 @@
 """The folds behind the state: pure functions that may see each record and event twice, late, and in any order.
 
-A collection remembers, beside its tasks, the rank of every task that is elsewhere now. Without that memory a late
-event would bring a task back. The memory is part of the checkpoint and not of the value that nodes read.
+A collection remembers, beside its tasks, where every task is that is elsewhere now. Without that memory a late event
+would bring a task back. The memory is part of the checkpoint and not of the value that nodes read.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from .records import (
     collection_of,
     merge_records,
     rank_of,
+    trace_of,
+    with_facts,
 )
 
 LOG_LIMIT = 1000
 
 
 class Memory(TypedDict):
-    """What a collection keeps: its tasks, and the rank (version, collection) of those that were seen elsewhere."""
+    """What a collection keeps: its tasks, and of each that was seen elsewhere a trace (no results, no errors)."""
 
     tasks: dict[str, TaskRecord]
-    left: dict[str, list[int]]
+    left: dict[str, TaskRecord]
 
 
 def empty_memory() -> Memory:
@@ -40,28 +42,20 @@ def reduce_collection(collection: Collection, memory: Memory, records: Iterable[
     tasks, left = dict(memory["tasks"]), dict(memory["left"])
     for record in records:
         task_id = record["task_id"]
-        if collection_of(record["status"]) == collection:
-            held = tasks.get(task_id)
-            tasks[task_id] = merge_records(held, record) if held else record
-        else:
-            left[task_id] = max(left.get(task_id, [-1, -1]), list(rank_of(record)))
-        if task_id in tasks and task_id in left and list(rank_of(tasks[task_id])) < left[task_id]:
-            del tasks[task_id]
+        mine = collection_of(record["status"]) == collection
+        told, place = (record, tasks) if mine else (trace_of(record), left)
+        place[task_id] = merge_records(place[task_id], told) if task_id in place else told
+        if task_id in tasks and task_id in left:
+            tasks[task_id] = with_facts(tasks[task_id], left[task_id])
+            left[task_id] = with_facts(left[task_id], tasks[task_id])
+            if rank_of(tasks[task_id]) < rank_of(left[task_id]):
+                del tasks[task_id]
     return {"tasks": tasks, "left": left}
 
 
 def merge_memory(collection: Collection, one: Memory, other: Memory) -> Memory:
     """The memory that has seen what both have seen."""
-    left = dict(one["left"])
-    for task_id, rank in other["left"].items():
-        left[task_id] = max(left.get(task_id, [-1, -1]), list(rank))
-    merged = reduce_collection(collection, {"tasks": one["tasks"], "left": left}, other["tasks"].values())
-    tasks = {
-        task_id: record
-        for task_id, record in merged["tasks"].items()
-        if task_id not in left or list(rank_of(record)) >= left[task_id]
-    }
-    return {"tasks": tasks, "left": left}
+    return reduce_collection(collection, one, [*other["tasks"].values(), *other["left"].values()])
 
 
 def reduce_tasks(

@@ -24,7 +24,7 @@ class QueueReference(TypedDict, total=False):
 class TaskMap(dict[str, TaskRecord]):
     """Tasks by id. `left` tells a graph around this one which tasks are in another collection now."""
 
-    left: dict[str, list[int]]
+    left: dict[str, TaskRecord]
 
     def __init__(self, memory: Memory | None = None) -> None:
         super().__init__(memory["tasks"] if memory else {})
