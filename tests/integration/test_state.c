@@ -308,6 +308,23 @@ static void the_same_request_id_gets_the_same_tasks(void **state) {
 	answer_release(&third);
 }
 
+static void a_request_id_that_comes_twice_in_one_call_gets_the_same_task_twice(void **state) {
+	struct scripts *s = *state;
+	char lease[128];
+	const char *wish = "coding\x1fw\x1f"
+					   "1\x1f"
+					   "30000000\x1fr-1";
+	const char *words[] = { "0", "0", "2", "60", wish, wish };
+	ADMIT(s, { .id = "a" }, { .id = "b", .needs = "ca" });
+	scripts_lease(s, "coding", 1, NULL, lease);
+	assert_string_equal(scripts_settle(s, "shop/a", lease, "completed", "1"), "c");
+	struct answer answer = work(s, words, 6);
+	for (size_t i = 0; i < 14; i++)
+		assert_string_equal(said_in(&answer.reply, 1, i), said_in(&answer.reply, 2, i));
+	assert_string_equal(said_in(&answer.reply, 2, 3), "b");
+	answer_release(&answer);
+}
+
 static void one_call_settles_and_leases_what_became_ready(void **state) {
 	struct scripts *s = *state;
 	char lease[128], settle[256];
@@ -624,6 +641,7 @@ int main(void) {
 		TEST(a_lost_worker_costs_a_try_and_its_late_word_is_stale),
 		TEST(a_try_longer_than_its_timeout_ends),
 		TEST(the_same_request_id_gets_the_same_tasks),
+		TEST(a_request_id_that_comes_twice_in_one_call_gets_the_same_task_twice),
 		TEST(one_call_settles_and_leases_what_became_ready),
 		TEST(the_same_settle_twice_in_one_call_counts_once),
 		TEST(the_end_of_a_dependency_releases_skips_or_keeps_by_policy),

@@ -200,7 +200,8 @@ end
 local function read_inputs(all)
   local fields, owners = {}, {}
   for _, t in ipairs(all) do
-    if t.degree > 0 then
+    if t.degree > 0 and not t.parents then -- a request id that comes twice in a call leases the same task twice
+      t.parents = {}
       fields[#fields + 1] = number_text(t.number)
       owners[#owners + 1] = t
     end
