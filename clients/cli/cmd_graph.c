@@ -8,10 +8,12 @@
 #include "../../subjects/subjects.h"
 #include "commands.h"
 #include "fields.h"
+#include "graph_svg.h"
 #include "plan.h"
+#include "svg.h"
 
 struct graph_options {
-	const char *project, *batch;
+	const char *project, *batch, *svg;
 	bool dot, all;
 };
 
@@ -58,7 +60,9 @@ static void add_others(const struct picture *picture, const struct plan_node *no
 static void add_node(const struct picture *picture, const struct plan_node *node) {
 	const struct term *term = picture->term;
 	term_say(term, picture->out, term_status_shade(node->status), "%s ", term_status_mark(term, node->status));
-	term_add(term, picture->out, SHADE_PLAIN, node->task_id);
+	term_add(term, picture->out, node->is_critical ? SHADE_BOLD : SHADE_PLAIN, node->task_id);
+	if (node->is_critical)
+		term_say(term, picture->out, SHADE_BOLD, term->unicode ? " ◆" : " *");
 	if (!slice_equal(node->task_id, node->task_type)) {
 		text_add(picture->out, "  ");
 		term_add(term, picture->out, SHADE_DIM, node->task_type);
@@ -159,17 +163,36 @@ static void add_dot(const struct plan *plan, const char *name, struct text *out)
 	text_add(out, "}\n");
 }
 
-static void draw(struct cli *cli, const struct graph_options *options, const char *project, struct json_value root) {
+static int write_svg(const struct plan *plan, const struct graph_options *options, const char *project) {
+	struct text svg = { 0 }, title = { 0 };
+	text_printf(&title, "%s%s%s", project, options->batch != NULL ? " / " : "",
+	            options->batch != NULL ? options->batch : "");
+	graph_svg_add(plan, title.bytes, &svg);
+	int code = svg_write(&svg, options->svg);
+	text_release(&title);
+	text_release(&svg);
+	return code;
+}
+
+static int draw(struct cli *cli, const struct graph_options *options, const char *project, struct json_value root) {
 	struct plan plan;
 	struct text out = { 0 }, prefix = { 0 };
+	int code = EXIT_DONE;
 	plan_make(&plan, json_member(root, "tasks"));
+	plan_find_critical(&plan, clock_wall_us());
 	struct picture picture = { &cli->out, &plan, &out, !options->all };
-	if (options->dot) {
+	if (options->svg != NULL) {
+		code = write_svg(&plan, options, project);
+	} else if (options->dot) {
 		add_dot(&plan, project, &out);
 	} else {
 		term_say(&cli->out, &out, SHADE_BOLD, "%s", project);
 		term_say(&cli->out, &out, SHADE_DIM, "  %zu tasks, %zu edges\n", plan.count, plan.edge_count);
 		add_level(&picture, &prefix, plan.roots, plan.root_count, true);
+		if (plan.edge_count > 0)
+			term_say(&cli->out, &out, SHADE_DIM,
+			         "%s the critical path: the chain that decides when the last one ends\n",
+			         cli->out.unicode ? "◆" : "*");
 		if (json_bool(json_member(root, "truncated"), false))
 			text_add(&out, "There are more tasks than a message holds: look at one batch with --batch ID.\n");
 	}
@@ -177,6 +200,7 @@ static void draw(struct cli *cli, const struct graph_options *options, const cha
 	text_release(&out);
 	text_release(&prefix);
 	plan_release(&plan);
+	return code;
 }
 
 static int graph_run(struct cli *cli, const void *values) {
@@ -192,7 +216,7 @@ static int graph_run(struct cli *cli, const void *values) {
 	bool printed;
 	int code = client_ask_or_print(cli, SUBJECT_TIMELINE, text_slice(&body), &answer, &printed);
 	if (!printed)
-		draw(cli, options, project, answer.root);
+		code = draw(cli, options, project, answer.root);
 	answer_release(&answer);
 	text_release(&body);
 	return code;
@@ -204,6 +228,8 @@ static const struct option_row graph_options[] = {
 	{ "batch", 'b', OPTION_TEXT, offsetof(struct graph_options, batch), "ID", "only this batch", 0, 0 },
 	{ "all", 'a', OPTION_FLAG, offsetof(struct graph_options, all), NULL, "a line for every task, also for many alike",
 	  0, 0 },
+	{ "svg", 0, OPTION_TEXT, offsetof(struct graph_options, svg), "FILE", "as a picture for a browser; - is stdout", 0,
+	  0 },
 	{ "dot", 0, OPTION_FLAG, offsetof(struct graph_options, dot), NULL,
 	  "for Graphviz: corder graph … --dot | dot -Tsvg", 0, 0 },
 };
@@ -212,9 +238,8 @@ const struct command command_graph = {
 	.name = "graph",
 	.group = "Look at it",
 	.summary = "the tasks as a tree, with their statuses",
-	.usage = "--project NAME [--batch ID]",
-	.examples =
-		"corder graph --project shop --batch nightly-12\ncorder graph --project shop --dot | dot -Tsvg > shop.svg",
+	.usage = "--project NAME [--batch ID] [--svg FILE]",
+	.examples = "corder graph --project shop --batch nightly-12\ncorder graph --project shop --svg shop.svg",
 	.options = graph_options,
 	.option_count = COUNT(graph_options),
 	.values_bytes = sizeof(struct graph_options),

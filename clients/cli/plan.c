@@ -6,6 +6,7 @@
 
 #include "../../shared/base/memory.h"
 #include "../../shared/base/table.h"
+#include "fields.h"
 
 static void take_nodes(struct plan *plan, struct json_value tasks, struct table *index) {
 	size_t at = 0;
@@ -17,6 +18,9 @@ static void take_nodes(struct plan *plan, struct json_value tasks, struct table 
 		node->task_id = json_text(json_member(task, "task_id"));
 		node->task_type = json_text(json_member(task, "task_type"));
 		node->status = json_text(json_member(task, "status"));
+		node->created_us = field_time(json_member(task, "created_at"));
+		node->started_us = field_time(json_member(task, "started_at"));
+		node->finished_us = field_time(json_member(task, "finished_at"));
 		table_put(index, node->task_id, (void *)(uintptr_t)(at + 1));
 	}
 }
