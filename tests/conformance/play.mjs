@@ -39,7 +39,7 @@ export class Play {
 	}
 
 	async #leave() {
-		this.proxy.hear();
+		if (this.proxy.deaf) this.proxy.hear();
 		if (this.broken) await this.#mend();
 		await this.adapter.ask("close", {}).catch(() => {});
 		await this.driver?.close();

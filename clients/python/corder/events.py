@@ -20,13 +20,15 @@ from nats.aio.subscription import Subscription
 
 from .errors import Error, EventsLost
 from .model import Event, time_to_json
-from .wire import PASSING, TRY_SECONDS, Wire, log, patiently
+from .wire import PASSING, Wire, log, patiently
 
 Since = Literal["all"] | datetime | timedelta | int | None
 
 HEARTBEAT_SECONDS = 1.0
-SILENCE_SECONDS = 3.5
-"""No heartbeat for so long: the consumer is gone."""
+LOOK_SECONDS = 0.5
+"""How often silence and the connection are looked at."""
+SILENT_LOOKS = 7
+"""No heartbeat for so many looks: the consumer is gone."""
 TASKS_REMEMBERED = 200_000
 """Tasks whose last version is known; an event seen twice is told apart as long as its task is among them."""
 NO_SUCH_STREAM = 10059
@@ -91,6 +93,8 @@ class Events(AsyncIterator[Event]):
         self._stream: str | None = None
         self._consumer: str | None = None
         self._consumer_seq = 0
+        self._connection = 0
+        self._silent = 0
         self._pending: Event | None = None
         self._opened = False
         self._closed = False
@@ -149,7 +153,8 @@ class Events(AsyncIterator[Event]):
                 await self._begin()
                 self.resets += 1
                 return None
-            message = await subscription.next_msg(timeout=SILENCE_SECONDS if self._stream else 3600)
+            message = await subscription.next_msg(timeout=LOOK_SECONDS)
+            self._silent = 0
         except (nats.errors.ConnectionClosedError, nats.errors.BadSubscriptionError) as error:
             if self._wire.nats.is_closed or self._closed:
                 self._closed = True
@@ -157,7 +162,9 @@ class Events(AsyncIterator[Event]):
             await self._again()
             return None
         except PASSING:
-            if self._stream:
+            self._silent += 1
+            # A plain subscription is made again by the connection itself.
+            if self._stream and (self._silent >= SILENT_LOOKS or self._connection != self._wire.connections):
                 await self._again()
             return None
         return await self._read(message)
@@ -202,13 +209,14 @@ class Events(AsyncIterator[Event]):
             self.position = max(self.position, int(message.headers.get("Nats-Last-Stream", 0)))
 
     async def _api(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
-        message = await self._wire.nats.request(f"$JS.API.{call}", json.dumps(body).encode(), timeout=TRY_SECONDS)
+        message = await self._wire.ask(f"$JS.API.{call}", json.dumps(body).encode())
         said: dict[str, Any] = json.loads(message.data)
         return said
 
     async def _begin(self) -> None:
         """Makes the subscription and the consumer, behind the last event that was seen."""
         name = self._wire.stream("EVENTS")
+        connection = self._wire.connections
         info = await self._api(f"STREAM.INFO.{name}", {})
         if "error" in info:
             if info["error"].get("err_code") != NO_SUCH_STREAM:
@@ -238,6 +246,8 @@ class Events(AsyncIterator[Event]):
             await subscription.unsubscribe()
             raise
         self._subscription = subscription
+        self._connection = connection
+        self._silent = 0
         self._consumer = made["name"]
         self._consumer_seq = 0
 

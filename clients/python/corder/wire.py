@@ -13,6 +13,7 @@ import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
 
 from .errors import Error, NoAnswer, Refused, Unavailable
 
@@ -23,6 +24,12 @@ T = TypeVar("T")
 TRY_SECONDS = 5.0
 PAUSE_LEAST_SECONDS = 0.05
 PAUSE_MOST_SECONDS = 1.0
+CLOSE_SECONDS = 2.0
+
+
+class _ConnectionLost(Exception):
+    """The connection was another one when the request was sent: its answer will not come."""
+
 
 # What passes by itself: the connection comes back, a service is started, a stream gets its leader.
 PASSING = (
@@ -35,6 +42,7 @@ PASSING = (
     nats.js.errors.ServiceUnavailableError,
     nats.js.errors.NoStreamResponseError,
     OSError,
+    _ConnectionLost,
 )
 
 
@@ -63,7 +71,7 @@ async def patiently(patience: float, what: str, attempt: Callable[[], Awaitable[
 def _why(error: BaseException) -> str:
     if isinstance(error, nats.errors.NoRespondersError):
         return "nobody serves this subject; are Corder's services running?"
-    if isinstance(error, (asyncio.TimeoutError, nats.errors.TimeoutError)):
+    if isinstance(error, (_ConnectionLost, asyncio.TimeoutError, nats.errors.TimeoutError)):
         return "no answer"
     return str(error) or type(error).__name__
 
@@ -75,13 +83,38 @@ class Wire:
         self.nats = connection
         self.prefix = prefix
         self.patience = patience
-        self.reconnects = 0
+        self.connections = 1
+        """How many there were: with each new one, whatever was asked for on the one before has to be asked again."""
+        self._asking: set[asyncio.Task[Msg]] = set()
+        self._lost: set[asyncio.Task[Msg]] = set()
 
     def subject(self, relative: str) -> str:
         return f"{self.prefix}.v1.{relative}"
 
     def stream(self, name: str) -> str:
         return f"{self.prefix.replace('.', '_').upper()}_{name}"
+
+    def reconnected(self) -> None:
+        self.connections += 1
+        for asking in self._asking:
+            self._lost.add(asking)
+            asking.cancel()
+
+    async def ask(
+        self, subject: str, payload: bytes, seconds: float = TRY_SECONDS, headers: dict[str, str] | None = None
+    ) -> Msg:
+        """One plain request. It does not wait for an answer that went to a connection that is gone."""
+        asking = asyncio.ensure_future(self.nats.request(subject, payload, timeout=seconds, headers=headers))
+        self._asking.add(asking)
+        try:
+            return await asking
+        except asyncio.CancelledError as error:
+            if asking in self._lost:
+                raise _ConnectionLost from error
+            raise
+        finally:
+            self._asking.discard(asking)
+            self._lost.discard(asking)
 
     async def request(
         self,
@@ -96,7 +129,7 @@ class Wire:
         subject = self.subject(relative)
 
         async def attempt() -> dict[str, Any]:
-            message = await self.nats.request(subject, payload, timeout=try_seconds)
+            message = await self.ask(subject, payload, try_seconds)
             return read_reply(message.data)
 
         return await patiently(self.patience if patience is None else patience, subject, attempt)
@@ -106,9 +139,7 @@ class Wire:
         subject = self.subject(relative)
 
         async def attempt() -> None:
-            message = await self.nats.request(
-                subject, payload, timeout=TRY_SECONDS, headers={"Nats-Msg-Id": message_id}
-            )
+            message = await self.ask(subject, payload, headers={"Nats-Msg-Id": message_id})
             said = json.loads(message.data)
             if "error" in said:
                 raise _Again(str(said["error"].get("description", "the stream refused it")))
@@ -118,15 +149,20 @@ class Wire:
     async def position(self) -> int | None:
         """Where the stream of events stands; None when it does not say so at once."""
         try:
-            message = await self.nats.request(f"$JS.API.STREAM.INFO.{self.stream('EVENTS')}", b"", timeout=1.0)
+            message = await self.ask(f"$JS.API.STREAM.INFO.{self.stream('EVENTS')}", b"", 1.0)
         except (nats.errors.Error, *PASSING):
             return None
         state = json.loads(message.data).get("state")
         return None if state is None else int(state["last_seq"])
 
     async def close(self) -> None:
-        if not self.nats.is_closed:
-            await self.nats.close()
+        if self.nats.is_closed:
+            return
+        try:
+            # nats-py can wait for ever for the end of a connection that was about to be made again.
+            await asyncio.wait_for(self.nats.close(), CLOSE_SECONDS)
+        except asyncio.TimeoutError:
+            log.debug("the connection did not end in time; it is left alone")
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
@@ -157,7 +193,7 @@ async def open_wire(url: str | None, prefix: str | None, patience: float, option
     given_error = options.pop("error_cb", None)
 
     async def reconnected() -> None:
-        wire.reconnects += 1
+        wire.reconnected()
         if given_reconnected is not None:
             await given_reconnected()
 
