@@ -2,6 +2,7 @@
 // What exists in the contract is spelled as it is there; what is ours (patienceMs, onEvent) is spelled as JavaScript does.
 import { Connection, setConnection } from "./connection.js";
 import { Events } from "./events.js";
+import { checkToken } from "./names.js";
 import { enqueue, submit } from "./submit.js";
 import { result, wait } from "./wait.js";
 
@@ -88,6 +89,27 @@ export class Client {
 
 	events(options = {}) {
 		return new Events(this.#connection, options, this.project);
+	}
+
+	// What workers tell of their running tasks, as it comes; nothing keeps it.
+	async *progress({ project = this.project, task_type = "*", task_ids, signal } = {}) {
+		const token = (value, what) => (value === "*" ? value : checkToken(value, what));
+		const relative = `progress.${token(project, "project")}.${token(task_type, "task_type")}`;
+		const ids = task_ids && new Set(task_ids);
+		const subscription = this.nats.subscribe(this.#connection.subject(relative));
+		const stop = () => subscription.unsubscribe();
+		signal?.addEventListener("abort", stop, { once: true });
+		try {
+			signal?.throwIfAborted();
+			for await (const message of subscription) {
+				const told = message.json();
+				if (!ids || ids.has(told.task_id)) yield told;
+			}
+			signal?.throwIfAborted();
+		} finally {
+			stop();
+			signal?.removeEventListener("abort", stop);
+		}
 	}
 
 	async status(options = {}) {

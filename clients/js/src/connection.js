@@ -42,6 +42,17 @@ async function dial(options, patienceMs, signal) {
 	}
 }
 
+// nats.js takes its listeners off a socket that the server has closed, sometimes before a write to it has failed: an error that
+// nobody hears ends the process. This one stays on.
+const ignored = () => {};
+function guardSocket(nats) {
+	const socket = nats.protocol?.transport?.socket;
+	if (!socket || socket.listeners("error").includes(ignored)) return;
+	const { removeAllListeners } = socket;
+	socket.removeAllListeners = (...names) => removeAllListeners.apply(socket, names).on("error", ignored);
+	socket.on("error", ignored);
+}
+
 export class Connection extends EventEmitter {
 	static async open({ servers, prefix, patienceMs, signal, nats = {} }) {
 		const own = { ...addresses(servers), maxReconnectAttempts: -1, reconnectTimeWait: 200, reconnectJitter: 200 };
@@ -56,6 +67,8 @@ export class Connection extends EventEmitter {
 		this.prefix = prefix;
 		this.patienceMs = patienceMs;
 		this.away = false;
+		this.closing = false;
+		guardSocket(nats);
 		this.#follow();
 	}
 
@@ -81,6 +94,7 @@ export class Connection extends EventEmitter {
 	}
 
 	async close() {
+		this.closing = true;
 		await this.nats.close();
 	}
 
@@ -88,6 +102,7 @@ export class Connection extends EventEmitter {
 		for await (const { type } of this.nats.status()) {
 			if (type === "disconnect") this.away = true;
 			if (type === "reconnect") this.away = false;
+			if (type === "reconnect") guardSocket(this.nats);
 			if (type === "disconnect" || type === "reconnect") this.emit(type);
 		}
 		this.emit("closed");
@@ -124,6 +139,16 @@ export class Connection extends EventEmitter {
 				throw new NoAnswer(what, Date.now() - started, { cause: problem });
 			}
 			await pause(backoffMs(attempt), signal);
+		}
+	}
+
+	// Up to where the stream of events is now; undefined where there is none, or nobody says.
+	async eventsPosition() {
+		try {
+			const manager = await this.manager();
+			return (await this.untilLost(manager.streams.info(this.stream("EVENTS")))).state.last_seq;
+		} catch {
+			return undefined;
 		}
 	}
 

@@ -13,6 +13,11 @@ const WINDOW = 1000;
 // The last version of each task, those seen least lately forgotten first; and the ids of rejections.
 export class Versions {
 	#last = new Map();
+	#gaps;
+
+	constructor({ gaps = true } = {}) {
+		this.#gaps = gaps;
+	}
 
 	#set(key, value) {
 		this.#last.delete(key);
@@ -29,7 +34,7 @@ export class Versions {
 	#note(key, version, before) {
 		const last = this.#last.get(key);
 		if (last !== undefined && version <= last) return "seen";
-		if (last !== undefined && last !== before) return "gap";
+		if (this.#gaps && last !== undefined && last !== before) return "gap";
 		this.#set(key, version);
 		return "new";
 	}
@@ -50,7 +55,7 @@ export class Events {
 	#queue = [];
 	#problem;
 	#closed = false;
-	#versions = new Versions();
+	#versions;
 	#retried = new Set();
 	#ready;
 	#running;
@@ -62,9 +67,11 @@ export class Events {
 		this.#options = { project, since, follow, signal };
 		const token = (value, what) => (typeof value === "string" && value !== "*" ? checkToken(value, what) : "*");
 		if (project === undefined) throw new TypeError('project is missing; "*" stands for all');
-		// Without all statuses of a task there are gaps of versions on purpose: those filters are ours, not the subject's.
 		const type = token(one(task_type), "task_type");
-		this.subject = connection.subject(`event.${token(project, "project")}.${type}.*`);
+		const only = token(one(status), "status");
+		this.subject = connection.subject(`event.${token(project, "project")}.${type}.${only}`);
+		// Where one status is all that comes, there are gaps of versions on purpose.
+		this.#versions = new Versions({ gaps: only === "*" });
 		this.#matches = (event) =>
 			wanted(task_type, event.task_type) && wanted(status, event.status) && wanted(batch_id, event.batch_id) && (!ids || ids.has(event.task_id));
 		// The place in the stream of the last event given out: `since` of an iterator that goes on from here.
@@ -140,7 +147,12 @@ export class Events {
 				place = await this.#untilDone(() => this.#place());
 			} catch (error) {
 				if (this.#closed) return;
-				if (error instanceof EventsLost || this.#connection.nats.isClosed()) throw error;
+				if (this.#connection.nats.isClosed()) throw error;
+				if (error instanceof EventsLost) {
+					this.#tell(error);
+					this.position = undefined;
+					this.#options.since = "all";
+				}
 				place = null;
 				await pause(backoffMs(attempt), this.#options.signal);
 			}
@@ -171,7 +183,8 @@ export class Events {
 			this.#wake.off("close", stop);
 			this.#connection.off("disconnect", stop);
 			messages.stop();
-			consumer.delete().catch(() => {}); // it would go by itself after a while
+			// It would go by itself after a while.
+			if (!this.#connection.away && !this.#connection.closing) consumer.delete().catch(() => {});
 		}
 	}
 
@@ -194,24 +207,36 @@ export class Events {
 		const event = message.json();
 		event.position = message.seq;
 		const verdict = this.#versions.look(event);
-		if (verdict === "gap") {
+		if (verdict === "gap" && !this.#retried.has(event.event_id)) {
 			// Once more from where we were: the event may have been lost on its way. Then it is lost in the stream, too.
-			if (!this.#retried.has(event.event_id)) {
-				this.#retried.add(event.event_id);
-				return "again";
-			}
-			this.#versions.accept(event);
-			throw new EventsLost(`events of task ${event.task_id} before version ${event.version} are missing`, message.seq - 1);
+			this.#retried.add(event.event_id);
+			return "again";
+		}
+		if (verdict === "gap") {
+			this.#tellGap(event);
+			return this.#take(message);
 		}
 		if (verdict === "new") await this.#give(event);
 		this.position = message.seq;
 		return verdict;
 	}
 
+	// The next call of next() throws; the one after it goes on with the event behind the gap.
+	#tellGap(event) {
+		this.#retried.delete(event.event_id);
+		this.#versions.accept({ ...event, version: event.version - 1 });
+		const text = `events of task ${event.task_id} before version ${event.version} are missing`;
+		if (this.#matches(event)) this.#tell(new EventsLost(text, this.position));
+	}
+
+	#tell(item) {
+		this.#queue.push(item);
+		this.#wake.emit("more");
+	}
+
 	async #give(event) {
 		if (!this.#matches(event)) return;
-		this.#queue.push(event);
-		this.#wake.emit("more");
+		this.#tell(event);
 		while (this.#queue.length > WINDOW && !this.#closed) await this.#once("taken");
 	}
 
@@ -231,8 +256,11 @@ export class Events {
 		for await (const message of subscription) {
 			const event = message.json();
 			const verdict = this.#versions.look(event);
-			if (verdict === "gap") throw new EventsLost(`events of task ${event.task_id} before version ${event.version} were missed`);
-			if (verdict === "new") await this.#give(event);
+			if (verdict === "gap") {
+				this.#tellGap(event);
+				this.#versions.look(event);
+			}
+			if (verdict !== "seen") await this.#give(event);
 		}
 	}
 
@@ -260,6 +288,7 @@ export class Events {
 			const event = this.#queue.shift();
 			if (event) {
 				this.#wake.emit("taken");
+				if (event instanceof EventsLost) throw event;
 				return { value: event, done: false };
 			}
 			if (this.#options.signal?.aborted) throw this.#options.signal.reason;

@@ -10,8 +10,10 @@ const SEAL_MS = 300000;
 
 // What submit() and enqueue() return.
 export class Submission {
-	constructor({ project, batch_id, task_ids, tasks, dry_run = false }) {
-		Object.assign(this, { project, batch_id, task_ids, dry_run });
+	// enqueued: the verdict is still to come, as an event of each task or as "rejected".
+	// position: where the stream of events was before; all that becomes of the tasks comes behind it.
+	constructor({ project, batch_id, task_ids, tasks, dry_run = false, enqueued = false, position }) {
+		Object.assign(this, { project, batch_id, task_ids, dry_run, enqueued, position });
 		if (tasks) this.tasks = tasks;
 	}
 }
@@ -65,6 +67,7 @@ export async function submit(connection, what, options, defaultProject) {
 	const orders = { ...(dry_run ? { dry_run } : {}), ...(ack ? { ack } : {}) };
 	const bodies = messages(planned, orders, connection.maxBytes);
 	const large = planned.tasks.length > 5000 || ack === "archived";
+	const position = dry_run ? undefined : await connection.eventsPosition();
 	let reply;
 	for (const body of bodies) {
 		const slow = body.seal || large ? { tryMs: 60000, patienceMs: Math.max(SEAL_MS, connection.patienceMs) } : {};
@@ -72,7 +75,7 @@ export async function submit(connection, what, options, defaultProject) {
 	}
 	const task_ids = planned.tasks.map(({ task_id }) => task_id);
 	const { project } = planned;
-	return new Submission({ project, batch_id: reply.batch_id, task_ids, tasks: reply.tasks, dry_run });
+	return new Submission({ project, batch_id: reply.batch_id, task_ids, tasks: reply.tasks, dry_run, position });
 }
 
 // The promise says that the stream has it; the verdict comes as events.
@@ -81,10 +84,12 @@ export async function enqueue(connection, what, options, defaultProject) {
 	const planned = plan(what, options, defaultProject);
 	const { project, batch_id, tasks } = planned;
 	const subject = connection.subject(`enqueue.${project}`);
+	const position = await connection.eventsPosition();
 	for (const body of messages(planned, {}, connection.maxBytes)) {
 		const bytes = JSON.stringify(body);
 		const publish = (timeout) => connection.untilLost(connection.jetstream.publish(subject, bytes, { timeout }));
 		await connection.repeat("enqueue", publish, { signal });
 	}
-	return new Submission({ project, batch_id: planned.single ? "" : batch_id, task_ids: tasks.map(({ task_id }) => task_id) });
+	const task_ids = tasks.map(({ task_id }) => task_id);
+	return new Submission({ project, batch_id: planned.single ? "" : batch_id, task_ids, enqueued: true, position });
 }

@@ -1,5 +1,6 @@
 // Waiting for tasks to end: events tell, and a look at the tasks themselves covers what no event told.
-import { NotFound, Refused, TaskEnded, WaitTimeout, refusal } from "./errors.js";
+import { setMaxListeners } from "node:events";
+import { EventsLost, NoAnswer, NotFound, TaskEnded, Unavailable, WaitTimeout, refusal } from "./errors.js";
 import { finalStatuses } from "./names.js";
 import { pause } from "./pause.js";
 
@@ -23,8 +24,9 @@ async function inTurns(list, action) {
 }
 
 class Wait {
-	constructor(client, { project, batch_id, task_ids }, options) {
-		Object.assign(this, { client, project, batch_id, options });
+	// mayCome: the tasks were enqueued, and may not be there yet.
+	constructor(client, { project, batch_id, task_ids, mayCome, since, known }, options) {
+		Object.assign(this, { client, project, batch_id, mayCome, since, known, options });
 		this.finished = new Map();
 		this.open = new Set(task_ids);
 		this.whole = task_ids === undefined; // a batch by its id: its tasks are found out by a look
@@ -64,11 +66,12 @@ class Wait {
 		try {
 			this.note(await client.get(task_id, { project, signal }));
 		} catch (error) {
-			if (!(error instanceof NotFound)) throw error; // it may come yet: enqueued, or a future dependency
+			if (!(error instanceof NotFound) || !this.mayCome) throw error;
 		}
 	}
 
-	// A batch: what ended of it is looked at one by one, for lists have no results.
+	// A batch: what ended of it is looked at one by one, for lists have no results. A list is read from MySQL, which may be
+	// behind: a batch that is known by its id alone is taken as whole when two looks have found the same.
 	async lookAtBatch(signal) {
 		const { client, project, batch_id } = this;
 		const over = [];
@@ -77,9 +80,16 @@ class Wait {
 			if (finalStatuses.has(status) && this.open.has(task_id)) over.push(task_id);
 		}
 		await inTurns(over, (task_id) => this.look(task_id, signal));
-		if (this.whole && this.open.size + this.finished.size === 0) throw new NotFound({ code: "not_found", message: `no batch ${batch_id}`, path: "/batch_id" });
-		this.listed = true;
+		if (this.whole && this.open.size + this.finished.size === 0) return; // maybe it is not there yet
+		this.listed = !this.whole || this.seenBefore === this.open.size + this.finished.size;
+		this.seenBefore = this.open.size + this.finished.size;
 		if (this.enough) this.stop.abort(this);
+	}
+
+	// Of what was new when it was submitted, the events since then tell everything.
+	async lookFirst(signal) {
+		if (this.since === undefined || !this.known) return this.lookAround(signal);
+		await inTurns(this.known.filter((task_id) => this.open.has(task_id)), (task_id) => this.look(task_id, signal));
 	}
 
 	async lookAround(signal) {
@@ -88,31 +98,63 @@ class Wait {
 		else await inTurns(this.open, (task_id) => this.look(task_id, signal));
 	}
 
+	// Events are enough; this guards against what no event tells: a stream that was replaced, cut, or is switched off.
 	async lookAgain(signal) {
 		for (let ms = FIRST_LOOK_MS; ; ms = Math.min(LAST_LOOK_MS, ms * 2)) {
 			await pause(ms, signal);
-			await this.lookAround(signal);
+			try {
+				await this.lookAround(signal);
+			} catch (error) {
+				if (!(error instanceof NoAnswer) && !(error instanceof Unavailable)) throw error;
+			}
 		}
 	}
 
-	async follow(events) {
-		for await (const event of events) this.heed(event);
+	// Events that are lost are no matter: the looks go on.
+	async follow(events, signal) {
+		for (let lost = true; lost; ) {
+			try {
+				lost = false;
+				for await (const event of events) this.heed(event);
+			} catch (error) {
+				if (!(error instanceof EventsLost)) throw error;
+				lost = true;
+			}
+		}
+		signal.throwIfAborted();
+		throw new NoAnswer("wait", 0, { cause: new Error("the connection was closed") });
+	}
+
+	// From where we want them; else from now on.
+	async ready(events, signal) {
+		try {
+			await events.ready;
+			return events;
+		} catch (error) {
+			if (!(error instanceof EventsLost)) throw error;
+			events.close();
+			this.since = undefined;
+			const others = this.client.events({ project: this.project, signal });
+			await others.ready;
+			return others;
+		}
 	}
 
 	async run() {
 		const { timeoutMs, signal } = this.options;
 		const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(Math.max(0, timeoutMs));
 		const inner = AbortSignal.any([this.stop.signal, ...(limit ? [limit] : []), ...(signal ? [signal] : [])]);
-		const events = this.client.events({ project: this.project, signal: inner });
+		setMaxListeners(0, inner);
+		let events = this.client.events({ project: this.project, since: this.since, signal: inner });
 		try {
-			await events.ready;
-			const following = this.follow(events);
+			events = await this.ready(events, inner);
+			const following = this.follow(events, inner);
 			following.catch(() => {});
-			await Promise.race([following, this.lookAround(inner)]);
+			await Promise.race([following, this.lookFirst(inner)]);
 			if (!this.enough) await Promise.race([following, this.lookAgain(inner)]);
 		} catch (error) {
 			signal?.throwIfAborted();
-			if (limit?.aborted && !(error instanceof Refused) && !this.enough) throw new WaitTimeout(this.finished, [...this.open]);
+			if (!this.enough && limit?.aborted && error === limit.reason) throw new WaitTimeout(this.finished, [...this.open]);
 			if (!this.enough) throw error;
 		} finally {
 			events.close();
@@ -128,8 +170,10 @@ function target(what, { project, batch_id }, defaultProject) {
 	if (typeof what === "string") return { project: project ?? defaultProject, task_ids: [what] };
 	if (Array.isArray(what)) return { project: project ?? defaultProject, task_ids: ids(what) };
 	const given = what ?? { batch_id };
-	const { task_ids } = given;
-	return { project: given.project ?? project ?? defaultProject, batch_id: given.batch_id, task_ids: task_ids && ids(task_ids) };
+	const { task_ids, enqueued: mayCome, position: since, tasks } = given;
+	const known = mayCome ? undefined : tasks?.filter(({ result }) => result === "duplicate").map(({ task_id }) => task_id);
+	if (!task_ids && !given.batch_id) throw new TypeError("what to wait for: an id, ids, a submission, or { batch_id }");
+	return { project: given.project ?? project ?? defaultProject, batch_id: given.batch_id, task_ids: task_ids && ids(task_ids), mayCome, since, known };
 }
 
 export async function wait(client, what, options) {

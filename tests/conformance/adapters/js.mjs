@@ -36,10 +36,9 @@ function generated({ count, task_type, chain = 1, context_bytes = 0 }) {
 
 const clean = ({ wrong, ...task }) => task;
 const named = ({ task_id, task_ids, batch_id }) => task_id ?? task_ids ?? { batch_id };
-const byId = (finished) => ({ tasks: Object.fromEntries(finished) });
-const submission = ({ batch_id, tasks, task_ids }) => (tasks ? { batch_id, tasks } : { batch_id, task_count: task_ids.length });
 
 let client;
+const submissions = new Map();
 const watches = new Map();
 const workers = new Map();
 const gates = new Map();
@@ -54,6 +53,12 @@ function gate(name) {
 }
 
 const untilAborted = (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+
+function submission(said) {
+	const { batch_id, tasks, task_ids } = said;
+	submissions.set(batch_id, said);
+	return tasks ? { batch_id, tasks } : { batch_id, task_count: task_ids.length };
+}
 
 async function step(job, one) {
 	if ("fail" in one) throw new corder.TaskFailed(one.fail, { retryable: one.retryable ?? true });
@@ -71,14 +76,10 @@ async function script(job) {
 	if (Array.isArray(steps[0])) steps = steps[Math.min(job.attempt, steps.length) - 1];
 	for (const one of steps) {
 		if ("return" in one) return one.return;
+		if ("return_bytes" in one) return "x".repeat(one.return_bytes);
 		await step(job, one);
 	}
 	return null;
-}
-
-async function waitFor({ task_ids, batch_id, count, timeout_s }, more = {}) {
-	const what = task_ids ? { task_ids, batch_id, ...more } : { batch_id };
-	return byId(await client.wait(what, { count, timeoutMs: timeout_s === undefined ? undefined : timeout_s * 1000 }));
 }
 
 const verbs = {
@@ -90,16 +91,21 @@ const verbs = {
 	async close() {
 		await Promise.all([...workers.values()].map(({ worker }) => worker.stop({ graceMs: 0 })));
 		for (const { events } of watches.values()) events.close();
-		for (const map of [workers, watches, gates]) map.clear();
+		for (const map of [workers, watches, gates, submissions]) map.clear();
 		await client?.close();
 		client = undefined;
 	},
 	submit: async ({ tasks, single, ...given }) =>
 		submission(await client.submit(single ? clean(tasks[0]) : tasks.map(clean), picked(given, "batch_id", "dry_run", "ack"))),
 	generate: async (given) => submission(await client.submit(generated(given), picked(given, "batch_id"))),
+	async generate_work({ count, task_type, do: steps }) {
+		const task = (_, n) => ({ task_id: `w${n}`, task_type, execution_context: { do: steps } });
+		return submission(await client.submit(Array.from({ length: count }, task)));
+	},
 	async enqueue({ tasks, single, ...given }) {
-		const { batch_id, task_ids } = await client.enqueue(single ? clean(tasks[0]) : tasks.map(clean), picked(given, "batch_id"));
-		return { batch_id, task_ids };
+		const said = await client.enqueue(single ? clean(tasks[0]) : tasks.map(clean), picked(given, "batch_id"));
+		submission(said);
+		return { batch_id: said.batch_id, task_ids: said.task_ids };
 	},
 	get: ({ task_id }) => client.get(task_id),
 	async list({ project, ...filters }) {
@@ -114,8 +120,11 @@ const verbs = {
 	services: async () => ({ names: [...new Set((await client.services()).map(({ name }) => name))].sort() }),
 	pause: (given) => client.pause(picked(given, "task_type", "project")),
 	resume: (given) => client.resume(picked(given, "task_type", "project")),
-	wait: (given) => waitFor(given),
-	wait_enqueued: (given) => waitFor(given, { enqueued: true }),
+	async wait({ task_ids, batch_id, count, timeout_s }) {
+		const timeoutMs = timeout_s === undefined ? undefined : timeout_s * 1000;
+		const finished = await client.wait(task_ids ?? submissions.get(batch_id), { count, timeoutMs });
+		return { tasks: Object.fromEntries(finished) };
+	},
 	async watch({ name, ...given }) {
 		const events = client.events(picked(given, "task_type", "status", "task_ids", "batch_id", "since"));
 		await events.ready;
@@ -128,8 +137,8 @@ const verbs = {
 			watch.coming ??= watch.events.next();
 			let timer;
 			const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new corder.WaitTimeout(new Map(), [])), timeout_s * 1000)));
-			const { value, done } = await Promise.race([watch.coming, late]).finally(() => clearTimeout(timer));
-			watch.coming = undefined;
+			const come = watch.coming.finally(() => (watch.coming = undefined));
+			const { value, done } = await Promise.race([come, late]).finally(() => clearTimeout(timer));
 			if (done) throw new Error("the events have ended");
 			found.push(value);
 		}
