@@ -270,7 +270,7 @@ class Event:
     because: str | None = None
     waits_for: tuple[str, ...] = ()
     result: Any = None
-    task: Task | None = None
+    task: Task | None = field(default=None, compare=False)
     """The whole task, on its first event."""
     position: int | None = None
     """None where no stream keeps the events."""

@@ -16,7 +16,7 @@ ENVELOPE_BYTES = 512
 SEAL_SECONDS = 300.0
 """A seal of a million tasks takes its time."""
 
-What = Task | Graph | Iterable[Task] | Mapping[str, Any]
+What = Task | Graph | Iterable[Task | Mapping[str, Any]] | Mapping[str, Any]
 
 Send = Callable[[bytes, bool], Awaitable[dict[str, Any]]]
 

@@ -1,0 +1,229 @@
+"""Client and worker on a real stack, where the conformance suite does not look: threads, signals, the plain face."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import unittest
+from typing import Any
+
+from stack import url
+
+import corder
+import corder.sync
+
+counter = iter(range(1000))
+
+
+class Case(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self) -> None:
+        self.project = f"p{next(counter)}"
+        self.type = f"{self.project}_t"
+        self.client = await corder.connect(url(), project=self.project)
+
+    async def asyncTearDown(self) -> None:
+        await self.client.close()
+
+    def task(self, **fields: Any) -> corder.Task:
+        return corder.Task(self.type, **fields)
+
+    async def status_is(self, task_id: str, status: str) -> None:
+        async with self.client.events(task_ids=[task_id], since="all") as events:
+            async for event in events:
+                if event.status == status:
+                    return
+
+
+class Working(Case):
+    async def test_functions_run_in_threads_at_once(self) -> None:
+        both = threading.Barrier(2, timeout=30)
+        worker = corder.Worker(self.client, concurrency=2)
+        worker.add(self.type, lambda job: both.wait() >= 0)
+        async with worker:
+            submission = await self.client.submit([self.task(), self.task()])
+            outcomes = await self.client.wait(submission, timeout=60)
+        self.assertEqual([one.result for one in outcomes.values()], [True, True])
+
+    async def test_a_thread_is_told_of_a_cancel(self) -> None:
+        worker = corder.Worker(self.client, lease_s=0.9)
+
+        @worker.task(self.type)
+        def work(job: corder.Job) -> None:
+            job.wait(60)
+            job.check()
+
+        async with worker:
+            (task_id,) = (await self.client.submit(self.task())).task_ids
+            await self.status_is(task_id, "running")
+            await self.client.cancel(task_id)
+            outcome = (await self.client.wait(task_id, timeout=60))[task_id]
+        self.assertEqual(outcome.status, "cancelled")
+
+    async def test_what_outlives_the_grace_is_given_back(self) -> None:
+        worker = corder.Worker(self.client, grace_s=0.2)
+        started = asyncio.Event()
+
+        @worker.task(self.type)
+        async def work(job: corder.Job) -> None:
+            started.set()
+            await asyncio.Event().wait()
+
+        (task_id,) = (await self.client.submit(self.task())).task_ids
+        async with worker:
+            await asyncio.wait_for(started.wait(), 30)
+        info = await self.client.get(task_id)
+        self.assertEqual((info.status, info.retry_count), ("pending", 0))
+
+    async def test_a_handler_that_catches_its_cancel_may_still_answer(self) -> None:
+        worker = corder.Worker(self.client, grace_s=0.2)
+        started = asyncio.Event()
+
+        @worker.task(self.type)
+        async def work(job: corder.Job) -> str:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return "saved what there was"
+            return ""
+
+        (task_id,) = (await self.client.submit(self.task())).task_ids
+        async with worker:
+            await asyncio.wait_for(started.wait(), 30)
+        self.assertEqual(await self.client.result(task_id, timeout=30), "saved what there was")
+
+    async def test_a_result_that_is_no_json_is_a_failure(self) -> None:
+        worker = corder.Worker(self.client)
+        worker.add(self.type, lambda job: object())
+        task = self.task(max_retries=0)
+        async with worker:
+            await self.client.submit(task)
+            with self.assertRaises(corder.TaskEnded) as caught:
+                await self.client.result(task.task_id, timeout=60)
+        assert caught.exception.outcome.error is not None
+        self.assertIn("TypeError", caught.exception.outcome.error.message)
+
+    async def test_several_types_have_lanes_of_their_own(self) -> None:
+        worker = corder.Worker(self.client)
+        types = [f"{self.type}{n}" for n in range(3)]
+        for name in types:
+            worker.add(name, lambda job: job.task_type)
+        async with worker:
+            tasks = [corder.Task(name) for name in types]
+            outcomes = await self.client.wait(await self.client.submit(tasks), timeout=60)
+        self.assertEqual([outcomes[task.task_id].result for task in tasks], types)
+
+    async def test_settlements_travel_with_questions(self) -> None:
+        """A chain through one slot: a task costs one work request, and settle is never used."""
+        seen: list[str] = []
+
+        async def count(message: Any) -> None:
+            seen.append(message.subject.split(".")[2])
+
+        for verb in ("work", "settle"):
+            await self.client.nats.subscribe(f"corder.v1.{verb}.{self.type}", cb=count)
+        await self.client.nats.flush()
+        worker = corder.Worker(self.client)
+        worker.add(self.type, lambda job: None)
+        submission = await self.client.submit([self.task() for _ in range(20)])
+        async with worker:
+            await self.client.wait(submission, timeout=60)
+            self.assertLessEqual(len(seen), 24, seen)
+            self.assertNotIn("settle", seen)
+
+    async def test_a_refusal_of_the_worker_itself_ends_it(self) -> None:
+        worker = corder.Worker(self.client, name="no spaces")
+        worker.add(self.type, lambda job: None)
+        with self.assertRaises(corder.InvalidField):
+            await asyncio.wait_for(worker.run(), 30)
+
+
+class Asking(Case):
+    async def test_nobody_there_is_told_in_time(self) -> None:
+        with self.assertRaises(corder.NoAnswer):
+            await corder.connect("nats://127.0.0.1:1", patience=0.5)
+
+    async def test_a_call_without_a_project_says_what_to_do(self) -> None:
+        client = await corder.connect(url())
+        with self.assertRaisesRegex(ValueError, "CORDER_PROJECT"):
+            await client.get("a")
+        await client.close()
+
+    async def test_a_prefix_of_its_own_is_another_corder(self) -> None:
+        other = await corder.connect(url(), project="p", prefix="nobody", patience=0.3)
+        with self.assertRaisesRegex(corder.NoAnswer, "services running"):
+            await other.submit(self.task())
+        await other.close()
+
+    async def test_closing_ends_an_iteration(self) -> None:
+        events = self.client.events()
+        await events.open()
+        coming = asyncio.ensure_future(events.__anext__())
+        await asyncio.sleep(0)
+        await self.client.close()
+        with self.assertRaises(StopAsyncIteration):
+            await asyncio.wait_for(coming, 30)
+
+    async def test_a_break_out_of_a_wait_leaves_nothing_behind(self) -> None:
+        (task_id,) = (await self.client.submit(self.task(hold=True))).task_ids
+        before = len(asyncio.all_tasks())
+        with self.assertRaises(corder.WaitTimeout):
+            await self.client.wait(task_id, timeout=0.3)
+        self.assertEqual(len(asyncio.all_tasks()), before)
+
+    async def test_progress_is_an_iterator(self) -> None:
+        worker = corder.Worker(self.client)
+        go = asyncio.Event()
+
+        @worker.task(self.type)
+        async def work(job: corder.Job) -> None:
+            job.progress(percent=1)
+            await go.wait()
+
+        heard = self.client.progress(task_type=self.type)
+        coming = asyncio.ensure_future(heard.__anext__())
+        async with worker:
+            submission = await self.client.submit(self.task())
+            self.assertEqual((await asyncio.wait_for(coming, 30)).progress, {"percent": 1})
+            go.set()
+            await self.client.wait(submission, timeout=60)
+        await heard.aclose()
+
+
+class Plain(unittest.TestCase):
+    def test_every_method_has_its_plain_one(self) -> None:
+        ours = {name for name in vars(corder.sync.Client) if not name.startswith("_")}
+        theirs = {name for name in vars(corder.Client) if not name.startswith("_")}
+        self.assertEqual(theirs - ours, {"nats", "project_of"})
+
+    def test_a_program_without_asyncio(self) -> None:
+        with corder.sync.connect(url(), project="plain") as client:
+            with client.events() as events:
+                task = corder.Task("plain_t", hold=True)
+                submission = client.submit(task)
+                self.assertEqual(next(events).status, "blocked")
+            self.assertEqual([info.task_id for info in self.listed(client, submission)], [task.task_id])
+            with self.assertRaises(corder.WaitTimeout):
+                client.wait(submission, timeout=0.2)
+            self.assertEqual(client.reject(task)[0].status, "cancelled")
+            with self.assertRaises(corder.TaskEnded):
+                client.result(task.task_id, timeout=30)
+
+    def listed(self, client: corder.sync.Client, submission: corder.Submission) -> list[corder.TaskInfo]:
+        """The list comes from MySQL, which is a moment behind."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if found := list(client.list(batch_id=submission.batch_id) if submission.batch_id else client.list()):
+                return found
+        return []
+
+    def test_nobody_there_is_told_and_leaves_no_thread(self) -> None:
+        before = threading.active_count()
+        with self.assertRaises(corder.NoAnswer):
+            corder.sync.connect("nats://127.0.0.1:1", patience=0.3)
+        self.assertEqual(threading.active_count(), before)
+
+
+if __name__ == "__main__":
+    unittest.main()

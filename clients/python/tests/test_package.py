@@ -1,0 +1,56 @@
+"""The wheel: builds, installs into an empty environment with nats-py and nothing else, has the project's version."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+import venv
+import zipfile
+from pathlib import Path
+
+from stack import ROOT
+
+import corder
+
+SOURCE = ROOT / "clients/python"
+PROBE = "import corder, corder.sync, importlib.metadata as m; print(corder.__version__, m.version('corder'))"
+
+
+def run(*words: str | Path) -> str:
+    return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+class Package(unittest.TestCase):
+    def test_the_version_is_the_projects(self) -> None:
+        header = (ROOT / "shared/base/version.h").read_text()
+        found = re.search(r'CORDER_VERSION "(.*)"', header)
+        assert found is not None
+        self.assertEqual(corder.__version__, found[1])
+
+    def test_the_wheel_installs_into_an_empty_environment(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+            run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, SOURCE)
+            (wheel,) = folder.glob("corder-*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                files = archive.namelist()
+                metadata = archive.read(next(file for file in files if file.endswith("METADATA"))).decode()
+            self.assertIn("corder/py.typed", files)
+            self.assertFalse([file for file in files if "test" in file])
+            needs = [
+                line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line
+            ]
+            self.assertEqual([re.split("[ ><=]", line.split(": ")[1])[0] for line in needs], ["nats-py"])
+
+            venv.create(folder / "empty", with_pip=False)
+            python = folder / "empty/bin/python"
+            run(*pip, "--python", python, "install", wheel)
+            self.assertEqual(run(python, "-c", PROBE).split(), [corder.__version__] * 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
