@@ -27,6 +27,7 @@ tests    cmd:node                nodejs
 tests    cmd:npm                 npm
 tests    cmd:python3             python3
 tests    cmd:redis-cli           redis-tools
+browser  cmd:chromium            chromium
 demo     cmd:clang-format        clang-format
 END
 }
@@ -108,6 +109,11 @@ check_versions() {
 	if [ "${node_version%%.*}" -lt 18 ]; then
 		die "the tests need Node.js 18 or newer, this is $node_version"
 	fi
+}
+
+# As setup, for what tests can do without: they say what they leave out.
+setup_if_possible() {
+	(setup "$@") >/dev/null 2>&1 || say "note: this system has no package of: $*; tests that need it are skipped by name"
 }
 
 # setup <group>…
