@@ -55,7 +55,7 @@ function drawWaits(c, view, task, y, alpha) {
 function drawTries(c, view, task, y, alpha, lit) {
 	const { scale, now, colours, rowHeight } = view;
 	const height = Math.max(6, rowHeight * 0.56);
-	for (const one of task.tries) {
+	for (const [at, one] of task.tries.entries()) {
 		const x0 = scale.x(one.start);
 		const x1 = scale.x(one.end ?? now);
 		bar(c, x0, x1, y, height, colours[tryColour(one)], alpha);
@@ -65,8 +65,26 @@ function drawTries(c, view, task, y, alpha, lit) {
 			c.strokeRect(x0 + 0.25, y - height / 2 - 0.75, x1 - x0 - 0.5, height + 1.5);
 		}
 		const broken = one.end != null && !["completed", "released", "cancelled"].includes(one.outcome);
-		if (broken) drawGlyph(c, "failed", x1 + 6, y, 7, colours.failed);
+		const next = task.tries[at + 1];
+		if (broken && !(next && scale.x(next.start) < x1 + 12)) drawGlyph(c, "failed", x1 + 6, y, 7, colours.failed);
 	}
+}
+
+// Where it is expected to run, as an outline.
+function drawExpected(c, view, task, y) {
+	if (!task.expected || ended.has(task.status)) return;
+	const { scale, colours, now, rowHeight } = view;
+	const x0 = scale.x(Math.max(now, task.expected[0]));
+	const x1 = scale.x(task.expected[1]);
+	if (x1 <= x0) return;
+	const height = Math.max(6, rowHeight * 0.56) - 1;
+	c.strokeStyle = colours["ink-3"];
+	c.globalAlpha = 0.75;
+	c.setLineDash([2, 2]);
+	c.lineWidth = 1;
+	c.strokeRect(x0 + 0.5, Math.round(y - height / 2) + 0.5, Math.max(1.5, x1 - x0 - 1), height);
+	c.setLineDash([]);
+	c.globalAlpha = 1;
 }
 
 function drawEnd(c, view, task, y) {
@@ -181,11 +199,12 @@ export function drawGantt(c, view) {
 	c.clip();
 	for (let i = first; i < last; i++) {
 		const lit = view.lit.has(rows[i].id);
-		const alpha = view.lit.size > 0 && !lit ? 0.5 : 1;
+		const alpha = view.lit.size > 0 && !lit ? 0.62 : 1;
 		const y = rowTop(i) + rowHeight / 2;
 		drawWaits(c, view, rows[i], y, alpha);
 		drawTries(c, view, rows[i], y, alpha, lit);
 		drawEnd(c, view, rows[i], y);
+		drawExpected(c, view, rows[i], y);
 	}
 	if (view.lit.size > 0) drawPath(c, view);
 	c.restore();

@@ -88,7 +88,8 @@ export class Gantt {
 
 	get full() {
 		const { from, to } = this.plan.span(serverNow());
-		return { from, to: to + (to - from) * 0.02 };
+		const expected = this.hasLive ? Math.min(this.plan.finish ?? to, to + (to - from)) : to;
+		return { from, to: Math.max(to, expected) + (to - from) * 0.02 };
 	}
 
 	scaleOf({ from, to }) {

@@ -40,7 +40,7 @@ function Tip({ hover }) {
 const Legend = () =>
 	html`<div class="legend" aria-hidden="true">
 		<span><i class="k-wait" />waits</span><span><i class="k-run" />runs</span><span><i class="k-done" />done</span>
-		<span><i class="k-fail" />failed try</span><span><i class="k-back" />backoff</span><span><i class="k-path" />critical path</span>
+		<span><i class="k-fail" />failed try</span><span><i class="k-back" />backoff</span><span><i class="k-path" />critical path</span><span><i class="k-plan" />expected</span>
 	</div>`;
 
 function useGantt(parts, hover, { select, open }) {

@@ -50,13 +50,19 @@ export class Camera {
 		this.apply();
 	}
 
-	fit({ left, top, width, height }) {
+	// All of it; when that could not be read any more, the part around a point, at a size that can.
+	fit({ left, top, width, height }, around, whole) {
 		const { clientWidth, clientHeight } = this.svg;
 		if (!width || !clientWidth) return;
 		const k = Math.min(1, (clientWidth - 32) / width, (clientHeight - 32) / height);
-		this.k = Math.max(0.05, k);
-		this.x = (clientWidth - width * this.k) / 2 - left * this.k;
-		this.y = (clientHeight - height * this.k) / 2 - top * this.k;
+		this.k = Math.max(whole ? 0.04 : 0.6, k);
+		const along = (room, start, length, at) => {
+			if (length * this.k <= room - 32) return (room - length * this.k) / 2 - start * this.k;
+			const least = room - 16 - (start + length) * this.k;
+			return Math.max(least, Math.min(16 - start * this.k, room / 2 - at * this.k));
+		};
+		this.x = along(clientWidth, left, width, around?.x ?? left);
+		this.y = along(clientHeight, top, height, around?.y ?? top + height / 2);
 		this.apply();
 	}
 

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { count, shorten } from "../format.js";
-import { glyphIsFilled, glyphPath } from "../status.js";
+import { ended, glyphIsFilled, glyphPath } from "../status.js";
 import { Icon } from "../ui/icons.js";
 import { Empty, Segments, Sheet } from "../ui/parts.js";
 import { Camera } from "./camera.js";
@@ -95,6 +95,11 @@ function middleOf(folded, placed, wanted) {
 	return at[Math.floor(at.length / 2)];
 }
 
+const firstOf = (folded, placed, wanted) => {
+	const box = folded.boxes.find((one) => one.tasks.some(wanted));
+	return box && placed.places.get(box.key);
+};
+
 export function GraphView({ plan, rows, path, selected, follow, select, open }) {
 	const [mode, setMode] = useState("auto");
 	const [toggled, setToggled] = useState(() => new Set());
@@ -106,7 +111,10 @@ export function GraphView({ plan, rows, path, selected, follow, select, open }) 
 		camera.current = new Camera(parts.svg.current, parts.group.current);
 		return () => camera.current.close();
 	}, []);
-	useEffect(() => camera.current.fit(placed), [placed]);
+	useEffect(() => {
+		const open = (task) => !ended.has(task.status);
+		camera.current.fit(placed, middleOf(folded, placed, (task) => task.status === "running") ?? firstOf(folded, placed, open));
+	}, [placed]);
 	const running = follow && folded.boxes.filter((box) => box.tasks.some((task) => task.status === "running")).map((box) => box.key).join();
 	useEffect(() => {
 		const target = running && middleOf(folded, placed, (task) => task.status === "running");
@@ -135,7 +143,7 @@ export function GraphView({ plan, rows, path, selected, follow, select, open }) 
 		/>
 		<button class="tool" title="Larger" aria-label="Larger" onClick=${() => camera.current.zoom(1.35)}><${Icon} name="plus" /></button>
 		<button class="tool" title="Smaller" aria-label="Smaller" onClick=${() => camera.current.zoom(0.74)}><${Icon} name="minus" /></button>
-		<button class="tool" title="Fit" aria-label="Fit the graph" onClick=${() => camera.current.fit(placed)}><${Icon} name="fit" /></button>`;
+		<button class="tool" title="Fit" aria-label="Fit the graph" onClick=${() => camera.current.fit(placed, null, true)}><${Icon} name="fit" /></button>`;
 	const height = Math.max(160, Math.min(placed.height + 40, innerHeight * 0.55));
 	const note = folded.boxes.length < rows.length ? `${count(rows.length)} tasks in ${count(folded.boxes.length)} boxes; a click unfolds` : "";
 	return html`<${Sheet} title="Graph" tools=${tools} note=${note} id="graph">

@@ -26,7 +26,7 @@ export function TaskRow({ task }) {
 		<td class="tight"><${Status} status=${task.status} /></td>
 		<td class="id"><a class="task-link" data-row title=${task.task_id} href=${taskLink(task)}>${shorten(task.task_id, 46)}</a></td>
 		<td class="narrow-off"><a class="second" href=${link("project", task.project)}>${task.project}</a></td>
-		<td class="tight" title=${task.task_type}>${shorten(task.task_type, 26)}</td>
+		<td class="tight narrow-off" title=${task.task_type}>${shorten(task.task_type, 26)}</td>
 		<td class="numeric narrow-off">${task.priority}</td>
 		<td class="numeric narrow-off">${task.attempt || html`<span class="zero">0</span>`}</td>
 		<td class="numeric">${duration(ranFor(task))}</td>
@@ -39,7 +39,7 @@ export const TaskTable = ({ tasks }) =>
 	html`<div class="scroll-x" tabindex="0" role="region" aria-label="Tasks"><table>
 		<thead>
 			<tr>
-				<th>status</th><th>task</th><th class="narrow-off">project</th><th>type</th><th class="numeric narrow-off">priority</th>
+				<th>status</th><th>task</th><th class="narrow-off">project</th><th class="narrow-off">type</th><th class="numeric narrow-off">priority</th>
 				<th class="numeric narrow-off">tries</th><th class="numeric">ran</th><th class="narrow-off">worker, reason</th><th class="numeric">created</th>
 			</tr>
 		</thead>

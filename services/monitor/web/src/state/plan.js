@@ -48,6 +48,7 @@ export class Plan {
 		for (const [from, to] of answer.edges) this.tasks[to].dependencies.push(this.tasks[from].id);
 		for (const [index, start, end] of answer.forecast ?? []) this.tasks[index].expected = [start, end];
 		this.finish = answer.finish_ms;
+		this.truncated = answer.truncated;
 		this.byId = new Map(this.tasks.map((task) => [task.id, task]));
 		this.revision = 1; // changes with everything
 		this.measure();
@@ -75,7 +76,7 @@ export class Plan {
 	// Returns false for a change that this plan cannot take in: then a new snapshot is due.
 	apply(change) {
 		const task = this.byId.get(change.task_id);
-		if (!task) return false;
+		if (!task) return this.truncated && !change.new; // of a part that is not shown
 		if (change.version <= task.version) return true;
 		const missed = change.version > task.version + 1 && change.attempt > 0; // several changes in one frame
 		const { at_ms: at } = change;
