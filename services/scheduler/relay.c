@@ -26,6 +26,7 @@ static void lose_lead(struct relay *relay) {
 	relay->generation++;
 	relay->leads = false;
 	relay_drop_blocks(relay);
+	relay_drop_untold(relay); /* who leads next finds them in the log */
 	relay_phase_is(relay, RELAY_IDLE);
 }
 
@@ -53,20 +54,37 @@ static void on_epoch(void *context, enum status status, const struct kv_reply *r
 		relay_look(relay);
 }
 
-/* SET … NX to take the lead, SET … XX to keep it. */
+static void lead_key(const struct relay *relay, char key[32]) {
+	snprintf(key, 32, "%srl", state_prefix(relay->partition->state));
+}
+
+/* Kept only while it is ours: of two that believe in it (Redis was emptied in between) one has to give way. */
+static void on_holder(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
+	struct relay *relay = context;
+	bool free_or_ours = status == STATUS_OK && (kv_is_nil(reply) || slice_is(kv_text(reply), relay->service_id));
+	if (!free_or_ours) {
+		on_lead(relay, STATUS_RETRY, reply, err);
+		return;
+	}
+	char key[32], ttl[16];
+	lead_key(relay, key);
+	snprintf(ttl, sizeof(ttl), "%d", LEAD_MS);
+	struct slice words[] = {
+		SLICE("SET"), slice_of(key), slice_of(relay->service_id), kv_is_nil(reply) ? SLICE("NX") : SLICE("XX"),
+		SLICE("PX"),  slice_of(ttl)
+	};
+	kv_command(state_kv(relay->partition->state), words, 6, 0, on_lead, relay);
+}
+
 static void lead_tick(void *context) {
 	struct relay *relay = context;
 	relay->lead_timer = NULL;
-	char key[32], epoch_key[32], ttl[16];
-	snprintf(key, sizeof(key), "%srl", state_prefix(relay->partition->state));
+	char key[32], epoch_key[32];
+	lead_key(relay, key);
 	snprintf(epoch_key, sizeof(epoch_key), "%sm", state_prefix(relay->partition->state));
-	snprintf(ttl, sizeof(ttl), "%d", LEAD_MS);
-	struct slice words[] = {
-		SLICE("SET"), slice_of(key), slice_of(relay->service_id), relay->leads ? SLICE("XX") : SLICE("NX"),
-		SLICE("PX"),  slice_of(ttl)
-	};
+	struct slice words[] = { SLICE("GET"), slice_of(key) };
 	struct kv *kv = state_kv(relay->partition->state);
-	kv_command(kv, words, 6, 0, on_lead, relay);
+	kv_command(kv, words, 2, 0, on_holder, relay);
 	if (relay->phase == RELAY_SENDING) {
 		struct slice ask[] = { SLICE("HGET"), slice_of(epoch_key), SLICE("epoch") };
 		kv_command(kv, ask, 3, 0, on_epoch, relay);
@@ -84,6 +102,7 @@ static void look_timer(void *context) {
 void relay_look_later(struct relay *relay, int64_t delay_ms) {
 	struct loop *loop = relay->partition->scheduler->loop;
 	relay->generation++;
+	relay->filling = true; /* until publish_fill() has seen what is missing */
 	relay_drop_blocks(relay);
 	relay_phase_is(relay, RELAY_LOOKING);
 	if (relay->look_timer == NULL)
@@ -132,8 +151,9 @@ void relay_close(struct relay **relay) {
 	if (r == NULL)
 		return;
 	struct loop *loop = r->partition->scheduler->loop;
-	lose_lead(r);
 	relay_publish(r);
+	lose_lead(r);
+	r->partition->relay = NULL;
 	loop_timer_stop(loop, &r->lead_timer);
 	loop_timer_stop(loop, &r->look_timer);
 	kv_close(&r->kv);

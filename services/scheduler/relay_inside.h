@@ -4,7 +4,9 @@
 #define CORDER_SCHEDULER_RELAY_INSIDE_H
 
 #include "scheduler.h"
+#include "shared/base/id.h"
 #include "shared/bus/stream.h"
+#include "shared/task/record.h"
 
 enum relay_phase {
 	RELAY_IDLE,    /* another scheduler leads; we try for the lead now and then */
@@ -47,7 +49,10 @@ struct relay {
 	int64_t marked_seq, trimmed_seq;
 	struct relay_block *first, *last; /* under way, in order */
 	size_t under_way;
+	char run[ID_BYTES]; /* new with each look; blocks are named by it and a number, each names the one before it */
+	uint64_t run_blocks;
 	struct relay_block *untold, *untold_last; /* in the log, their events not yet published */
+	bool filling;                             /* older events come first: those of `untold` wait */
 	struct loop_timer *tell_timer;
 	struct loop_timer *lead_timer, *look_timer;
 };
@@ -60,11 +65,16 @@ void relay_look(struct relay *relay);
 /* relay_send.c */
 void relay_send(struct relay *relay);        /* reads more when there is room */
 void relay_drop_blocks(struct relay *relay); /* forgets what is under way */
+void relay_drop_untold(struct relay *relay); /* forgets whose events are to be published */
 void relay_mark(struct relay *relay);        /* tells Redis how far the log is, and the database */
 void relay_tell(struct relay *relay, struct slice block, uint64_t sequence); /* the mark of a block */
 void relay_publish(struct relay *relay); /* the events of all blocks that were marked */
 /* publish.c */
 void publish_events(struct partition *partition, struct slice block);
-void publish_fill(struct partition *partition, const char *log_stream, uint64_t log_sequence);
+void publish_after(struct partition *partition, struct slice block, int64_t seq); /* those above seq */
+const char *publish_subject(struct scheduler *scheduler, const struct record *record);
+/* publish_fill.c */
+/* Publishes what a failure has left out of CORDER_EVENTS, then what waits in `untold`. Called with each look. */
+void publish_fill(struct relay *relay);
 
 #endif

@@ -55,7 +55,9 @@ static void start_sending(struct look *look, int64_t seq, const char *id, uint64
 	snprintf(relay->acked_id, sizeof(relay->acked_id), "%s", id);
 	relay_phase_is(relay, RELAY_SENDING);
 	log_info("relaying", "partition", log_int(relay->partition->index), "from_seq", log_int(seq), NULL);
-	publish_fill(relay->partition, relay->stream, sequence);
+	id_make(relay->run);
+	relay->run_blocks = 0;
+	publish_fill(relay);
 	free(look);
 	relay_mark(relay);
 	relay_send(relay);
@@ -222,6 +224,7 @@ static void on_ensured(void *context, enum status status, const struct error *er
 void relay_look(struct relay *relay) {
 	const struct scheduler_settings *settings = relay->partition->scheduler->settings;
 	relay->generation++;
+	relay->filling = true;
 	relay_drop_blocks(relay);
 	relay_phase_is(relay, RELAY_LOOKING);
 	struct look *look = memory_new(sizeof(*look));
@@ -234,6 +237,8 @@ void relay_look(struct relay *relay) {
 		.discard_new = true,
 		.max_bytes = settings->log_max_bytes,
 		.replicas = settings->stream_replicas,
+		.duplicate_window_s =
+			10, /* blocks are named for the one behind them, not against doubles: a short memory will do */
 	};
 	stream_ensure(relay->partition->scheduler->bus, &config, on_ensured, look);
 }

@@ -1,5 +1,5 @@
 /* The relay at work: waits in XREAD for new entries of the outbox, packs them into blocks, appends each behind the one
- * before it, and tells everybody once a block is in the log. Any doubt (a refusal, a time-out, a broken chain): look again,
+ * before it by sequence and by name, and tells everybody once a block is in the log. Any doubt (a refusal, a time-out, a broken chain): look again,
  * never "retry the one that failed". */
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,6 +27,16 @@ void relay_drop_blocks(struct relay *relay) {
 	}
 	relay->first = relay->last = NULL;
 	relay->under_way = 0;
+}
+
+void relay_drop_untold(struct relay *relay) {
+	loop_timer_stop(relay->partition->scheduler->loop, &relay->tell_timer);
+	while (relay->untold != NULL) {
+		struct relay_block *block = relay->untold;
+		relay->untold = block->next;
+		free_block(block);
+	}
+	relay->untold_last = NULL;
 }
 
 static void on_marked(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
@@ -90,6 +100,8 @@ void relay_tell(struct relay *relay, struct slice block, uint64_t sequence) {
 void relay_publish(struct relay *relay) {
 	struct relay_block *block = relay->untold;
 	loop_timer_stop(relay->partition->scheduler->loop, &relay->tell_timer);
+	if (relay->filling)
+		return;
 	relay->untold = relay->untold_last = NULL;
 	while (block != NULL) {
 		struct relay_block *next = block->next;
@@ -169,8 +181,12 @@ static void append(struct relay *relay, struct relay_block *block) {
 	relay->last = block;
 	relay->under_way++;
 	(*relay->partition->scheduler->appended)++;
-	stream_append(relay->partition->scheduler->bus, relay->subject, block->expected,
-	              (struct slice){ block->body.bytes, block->body.length }, 2000, on_appended, block);
+	char id[ID_BYTES + 24], after[ID_BYTES + 24] = "";
+	if (relay->run_blocks > 0)
+		snprintf(after, sizeof(after), "%s-%" PRIu64, relay->run, relay->run_blocks);
+	snprintf(id, sizeof(id), "%s-%" PRIu64, relay->run, ++relay->run_blocks);
+	stream_append_after(relay->partition->scheduler->bus, relay->subject, block->expected, id, after,
+	                    (struct slice){ block->body.bytes, block->body.length }, 2000, on_appended, block);
 }
 
 /* Adds one entry of the outbox to the block; false when it does not follow the one before it. */

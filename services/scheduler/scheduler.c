@@ -73,8 +73,14 @@ static void on_persisted(void *context, const struct bus_message *message) {
 }
 
 static void on_bus_change(void *context, bool connected) {
-	if (connected)
-		publish_streams(context);
+	struct scheduler *scheduler = context;
+	if (!connected)
+		return;
+	publish_streams(scheduler);
+	/* What was on its way when the connection broke may be missing, and the log may have lost its tail. */
+	for (int64_t i = 0; i < scheduler->partition_count; i++)
+		if (scheduler->partitions[i] != NULL && scheduler->partitions[i]->relay != NULL)
+			relay_look_again(scheduler->partitions[i]->relay);
 }
 
 /* REDIS_URL may be a list: partition i uses the url of place i modulo their count. */

@@ -14,6 +14,7 @@
 enum {
 	API_TIMEOUT_MS = 5000,
 	ERROR_STREAM_EXISTS = 10058, /* with another config */
+	ERROR_WRONG_LAST_ID = 10070,
 	ERROR_WRONG_LAST_SEQUENCE = 10071,
 };
 
@@ -242,7 +243,7 @@ static void on_appended(void *context, enum status status, const struct bus_mess
 	struct call *call = context;
 	uint64_t error_code, sequence = 0;
 	status = bus_api_status(status, message, &error_code, NULL);
-	if (error_code == ERROR_WRONG_LAST_SEQUENCE)
+	if (error_code == ERROR_WRONG_LAST_SEQUENCE || error_code == ERROR_WRONG_LAST_ID)
 		status = STATUS_STALE;
 	if (status == STATUS_OK)
 		sequence = bus_json_number(message->body, "seq", 0);
@@ -252,13 +253,25 @@ static void on_appended(void *context, enum status status, const struct bus_mess
 	call_free(call);
 }
 
-void stream_append(struct bus *bus, const char *subject, uint64_t expected_last, struct slice body, int64_t timeout_ms,
-                   stream_appended *done, void *context) {
+void stream_append_after(struct bus *bus, const char *subject, uint64_t expected_last, const char *id,
+                         const char *after, struct slice body, int64_t timeout_ms, stream_appended *done,
+                         void *context) {
 	struct call *call = call_new(bus, context);
-	bool any = expected_last == STREAM_ANY_SEQUENCE || teeth_without("append-by-position");
+	struct bus_header headers[3];
+	size_t count = 0;
 	char expected[24];
 	snprintf(expected, sizeof(expected), "%llu", (unsigned long long)expected_last);
-	struct bus_header header = { "Nats-Expected-Last-Sequence", expected };
+	if (expected_last != STREAM_ANY_SEQUENCE && !teeth_without("append-by-position"))
+		headers[count++] = (struct bus_header){ "Nats-Expected-Last-Sequence", expected };
+	if (id[0] != '\0')
+		headers[count++] = (struct bus_header){ "Nats-Msg-Id", id };
+	if (after[0] != '\0' && !teeth_without("append-behind-own"))
+		headers[count++] = (struct bus_header){ "Nats-Expected-Last-Msg-Id", after };
 	call->appended = done;
-	bus_request(bus, subject, &header, any ? 0 : 1, body, timeout_ms, on_appended, call);
+	bus_request(bus, subject, headers, count, body, timeout_ms, on_appended, call);
+}
+
+void stream_append(struct bus *bus, const char *subject, uint64_t expected_last, struct slice body, int64_t timeout_ms,
+                   stream_appended *done, void *context) {
+	stream_append_after(bus, subject, expected_last, "", "", body, timeout_ms, done, context);
 }

@@ -38,6 +38,12 @@ void stream_info(struct bus *bus, const char *name, stream_info_done *done, void
 /* expected_last: the stream's last sequence before this message (0: it is empty), or STREAM_ANY_SEQUENCE. */
 void stream_append(struct bus *bus, const char *subject, uint64_t expected_last, struct slice body, int64_t timeout_ms,
                    stream_appended *done, void *context);
+/* For appends that do not wait for the one before them: `id` names this message, and `after`, when it is not "", the message
+ * that has to stand right before it. Without it, a second append could be taken although the first one was refused: somebody
+ * else's message at the first one's place makes the second one's sequence right. An id is never used twice. */
+void stream_append_after(struct bus *bus, const char *subject, uint64_t expected_last, const char *id,
+                         const char *after, struct slice body, int64_t timeout_ms, stream_appended *done,
+                         void *context);
 /* Reads one message by sequence (DIRECT.GET). */
 void stream_get(struct bus *bus, const char *name, uint64_t sequence, stream_got *done, void *context);
 /* The last message on a subject. */

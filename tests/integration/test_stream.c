@@ -120,6 +120,11 @@ static enum status append(struct fixture *f, const char *subject, uint64_t expec
 	return await_done(f);
 }
 
+static enum status append_after(struct fixture *f, uint64_t expected_last, const char *id, const char *after) {
+	stream_append_after(f->bus, "log.0", expected_last, id, after, slice_of(id), TIMEOUT_MS, on_appended, f);
+	return await_done(f);
+}
+
 static enum status get(struct fixture *f, uint64_t sequence) {
 	stream_get(f->bus, "LOG", sequence, on_got, f);
 	return await_done(f);
@@ -351,12 +356,30 @@ static void a_deleted_consumer_is_made_anew(void **state) {
 	await(f, &f->distinct, 20);
 }
 
+/* Two writers, each with two appends under way: mine-1 comes too late, and mine-2 must not stand behind theirs-1. */
+static void the_second_of_two_appends_is_refused_with_the_first(void **state) {
+	struct fixture *f = *state;
+	make_stream(f);
+	assert_int_equal(append_after(f, 0, "theirs-1", ""), STATUS_OK);
+	assert_int_equal(append_after(f, 0, "mine-1", ""), STATUS_STALE);
+	assert_int_equal(append_after(f, 1, "mine-2", "mine-1"), STATUS_STALE);
+	assert_int_equal(append_after(f, 1, "theirs-2", "theirs-1"), STATUS_OK);
+	server_kill(f->nats);
+	server_restart(f->nats);
+	int64_t limit_us = clock_mono_us() + LIMIT_US;
+	while (append_after(f, 2, "theirs-3", "theirs-2") == STATUS_RETRY && clock_mono_us() < limit_us)
+		continue;
+	assert_int_equal(f->status, STATUS_OK);
+	assert_int_equal(append_after(f, 3, "mine-3", "mine-2"), STATUS_STALE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(a_stream_is_made_kept_and_changed),
 		TEST(appending_compares_and_the_second_has_lost),
+		TEST(the_second_of_two_appends_is_refused_with_the_first),
 		TEST(messages_are_read_by_sequence_and_by_subject),
 		TEST(purging_keeps_the_tail_or_the_other_subjects),
 		TEST(a_full_stream_that_refuses_says_retry),
