@@ -1,33 +1,33 @@
-/* The subscriptions, and the way back into the past a piece at a time; see feed.h. */
+/* The subscriptions, and who is told of an event; see feed.h. */
 #include "feed.h"
 
 #include <stdlib.h>
 
-#include "history.h"
+#include "hub.h"
 #include "live.h"
 #include "metrics_waits.h"
+#include "pulse.h"
 #include "shared/base/clock.h"
-#include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "subjects/subjects.h"
+#include "workers.h"
 
-/* The past is read in pieces of so many events, a pause between them, not further than the last ring of the window. */
-enum { FILL_DELAY_US = 500000, FILL_RETRY_US = 5000000, FILL_EVENTS = 10000, FILL_EVENTS_MAX = 1000000 };
+enum { LOOK_DELAY_US = 300000, LOOK_RETRY_US = 2000000, LOOK_COUNT = 1000, LOOKS_MAX = 50 };
 
-struct past {
+/* The tasks that run already when this process starts are asked from Redis, a piece at a time. */
+struct look {
 	struct feed *feed;
 	size_t partition;
-	int64_t below;      /* everything from this seq on is counted; 0: not begun */
-	int64_t reached_us; /* back to this time */
-	int64_t filled;
-	bool done;
+	int64_t from;
 	struct loop_timer *timer;
 };
 
 struct feed {
 	struct monitor *monitor;
-	int64_t *first_seq, *last_seq; /* a partition: what was counted live */
-	struct past *pasts;
+	size_t partition;                           /* of the block being read */
+	int64_t *first_seq, *last_seq, *logged_seq; /* a partition: what was read live; what is in the log */
+	struct look *looks;
+	size_t looking; /* partitions where that goes on */
 	uint64_t events[128];
 };
 
@@ -35,14 +35,43 @@ uint64_t feed_events(const struct feed *feed, char status) {
 	return feed->events[(unsigned char)status & 127];
 }
 
+int64_t feed_read_live_to(const struct feed *feed, size_t partition) {
+	return feed->first_seq[partition] > 0 ? feed->last_seq[partition] : 0;
+}
+
+int64_t feed_logged_to(const struct feed *feed, size_t partition) {
+	return feed->logged_seq[partition];
+}
+
+int64_t feed_begin(struct feed *feed, size_t partition, int64_t newest) {
+	int64_t first_live = feed->first_seq[partition];
+	if (first_live > 0 && newest >= first_live)
+		newest = first_live - 1;
+	if (newest > feed->last_seq[partition])
+		feed->last_seq[partition] = newest;
+	return newest;
+}
+
+void feed_count(struct monitor *monitor, const struct feed_event *event) {
+	struct pulse_event pulse;
+	struct window_counts counts;
+	if (!feed_measure(event, &pulse, &counts))
+		return;
+	pulse_add(monitor->pulse, &pulse);
+	window_add(monitor->window, event->project, event->at_us, &counts);
+}
+
 static void on_record(void *context, const struct record *record) {
 	struct feed *feed = context;
-	struct window_counts counts;
+	struct monitor *monitor = feed->monitor;
+	int64_t ran_us = workers_note(monitor->workers, feed->partition, record);
+	struct feed_event event;
+	waits_note(monitor->waits, record);
+	hub_note(monitor->hub, feed->partition, record);
 	if (record->status != record->previous)
 		feed->events[(unsigned char)record->status & 127]++;
-	waits_note(feed->monitor->waits, record);
-	if (feed_counts(record, &counts))
-		window_add(feed->monitor->window, record->project, record->at_us, &counts);
+	if (feed_event_of(record, ran_us, &event))
+		feed_count(monitor, &event);
 }
 
 static size_t partition_of(const struct bus_message *message) {
@@ -57,112 +86,68 @@ static void on_block(void *context, const struct bus_message *message) {
 	size_t partition = partition_of(message);
 	if (partition >= monitor_partitions(feed->monitor))
 		return;
+	feed->partition = partition;
 	int64_t first = feed_read_block(message->body, &feed->last_seq[partition], on_record, feed);
 	if (feed->first_seq[partition] == 0)
 		feed->first_seq[partition] = first;
 }
 
+/* "<epoch> <last seq> <stream sequence>" and what follows. */
 static void on_mark(void *context, const struct bus_message *message) {
 	struct feed *feed = context;
-	live_note_mark(feed->monitor->live, partition_of(message), message->body);
-}
-
-/* ------------------------------------------------------------------------------------------------ the past */
-
-static void fill(void *context);
-
-static void fill_later(struct past *past, int64_t delay_us) {
-	past->timer = loop_timer_start(service_loop(past->feed->monitor->service), clock_mono_us() + delay_us, fill, past);
-}
-
-/* The window knows everything since the latest of the times that the partitions have reached. */
-static void note_reached(struct feed *feed) {
-	int64_t since_us = 0;
-	for (size_t i = 0; i < monitor_partitions(feed->monitor); i++)
-		since_us = feed->pasts[i].reached_us > since_us ? feed->pasts[i].reached_us : since_us;
-	window_reach(feed->monitor->window, since_us);
-}
-
-static void add_row(struct feed *feed, const struct db_result *result, size_t row) {
-	struct window_counts counts = { .started = (uint64_t)db_int(result, row, 2),
-		                            .completed = (uint64_t)db_int(result, row, 3),
-		                            .failed = (uint64_t)db_int(result, row, 4),
-		                            .wait_us = (uint64_t)db_int(result, row, 5) };
-	window_add(feed->monitor->window, db_value(result, row, 0), db_int(result, row, 1) * 1000000, &counts);
-}
-
-static void on_piece(void *context, enum status status, unsigned error_number, const struct error *err,
-                     const struct db_result *result) {
-	struct past *past = context;
-	(void)error_number, (void)err;
-	if (status != STATUS_OK) {
-		fill_later(past, FILL_RETRY_US);
+	size_t partition = partition_of(message);
+	struct slice rest = message->body;
+	live_note_mark(feed->monitor->live, partition, message->body);
+	if (partition >= monitor_partitions(feed->monitor) || rest.length == 0)
 		return;
-	}
-	for (size_t row = 0; row < db_rows(result); row++) {
-		add_row(past->feed, result, row);
-		int64_t oldest_us = db_int(result, row, 6);
-		past->reached_us = oldest_us < past->reached_us ? oldest_us : past->reached_us;
-	}
-	int64_t edge_us = clock_wall_us() - (int64_t)WINDOW_SECONDS_MAX * 1000000;
-	past->below -= FILL_EVENTS;
-	past->filled += FILL_EVENTS;
-	if (past->below <= 1)
-		past->reached_us = 0;
-	past->done = past->below <= 1 || past->filled >= FILL_EVENTS_MAX || past->reached_us < edge_us;
-	note_reached(past->feed);
-	if (!past->done)
-		fill_later(past, FILL_DELAY_US / 10);
+	slice_cut(&rest, ' ');
+	if (rest.bytes != NULL)
+		feed->logged_seq[partition] = slice_int(slice_cut(&rest, ' '), feed->logged_seq[partition]);
 }
 
-static void ask_piece(struct past *past) {
-	struct text sql = { 0 };
-	text_printf(&sql,
-	            "e.project,FLOOR(TIMESTAMPDIFF(MICROSECOND,'1970-01-01',e.at)/1000000) AS second,"
-	            "SUM(e.status='running'),SUM(e.status='completed'),SUM(e.status='failed'),"
-	            "CAST(COALESCE(SUM(GREATEST(0,TIMESTAMPDIFF(MICROSECOND,p.at,e.at))),0) AS SIGNED),"
-	            "MIN(TIMESTAMPDIFF(MICROSECOND,'1970-01-01',e.at))"
-	            " FROM task_events e LEFT JOIN task_events p ON e.status='running' AND p.project=e.project"
-	            " AND p.task_id=e.task_id AND p.version=e.version-1"
-	            " WHERE e.partition_id=%zu AND e.seq>=%lld AND e.seq<%lld AND e.number IS NOT NULL"
-	            " AND e.status IN ('running','completed','failed') AND NOT e.status<=>e.previous"
-	            " GROUP BY e.project,second",
-	            past->partition, (long long)(past->below - FILL_EVENTS), (long long)past->below);
-	history_select(past->feed->monitor->history, &sql, on_piece, past);
-	text_release(&sql);
+/* ------------------------------------------------------------------------------------------------ what runs already */
+
+static void look(void *context);
+
+static void look_later(struct look *own, int64_t delay_us) {
+	struct loop *loop = service_loop(own->feed->monitor->service);
+	own->timer = loop_timer_start(loop, clock_mono_us() + delay_us, look, own);
 }
 
-/* What is in MySQL when the live events begin belongs to the past, and is not counted a second time. */
-static void on_newest(void *context, enum status status, unsigned error_number, const struct error *err,
-                      const struct db_result *result) {
-	struct past *past = context;
-	struct feed *feed = past->feed;
-	(void)error_number, (void)err;
-	if (status != STATUS_OK) {
-		fill_later(past, FILL_RETRY_US);
-		return;
+static void on_running(void *context, enum status status, struct live_reply *reply, const struct error *err) {
+	struct look *own = context;
+	bool more = false;
+	(void)err;
+	for (size_t i = 0; reply != NULL && i < reply->count; i++) {
+		struct view view;
+		bool has_specification;
+		more = reply->items[i].count == 0;
+		if (!live_view(reply, i, &view, &has_specification))
+			continue;
+		struct workers_seen seen = { own->partition, view.number,  view.attempt,   view.started_at_us,
+			                         view.project,   view.task_id, view.task_type, view.worker };
+		workers_see(own->feed->monitor->workers, &seen);
 	}
-	int64_t newest = db_int(result, 0, 0);
-	int64_t first_live = feed->first_seq[past->partition];
-	if (first_live > 0 && newest >= first_live)
-		newest = first_live - 1;
-	if (newest > feed->last_seq[past->partition])
-		feed->last_seq[past->partition] = newest;
-	past->below = newest + 1;
-	ask_piece(past);
+	live_free(&reply);
+	own->from += LOOK_COUNT;
+	if (status != STATUS_OK)
+		own->from = 0;
+	if (status != STATUS_OK || (more && own->from < (int64_t)LOOKS_MAX * LOOK_COUNT))
+		look_later(own, status != STATUS_OK ? LOOK_RETRY_US : 0);
+	else if (--own->feed->looking == 0)
+		workers_all_seen(own->feed->monitor->workers);
 }
 
-static void fill(void *context) {
-	struct past *past = context;
-	struct text sql = { 0 };
-	past->timer = NULL;
-	if (past->below > 0) {
-		ask_piece(past);
-		return;
-	}
-	text_printf(&sql, "COALESCE(MAX(seq),0) FROM task_events WHERE partition_id=%zu", past->partition);
-	history_select(past->feed->monitor->history, &sql, on_newest, past);
-	text_release(&sql);
+static void look(void *context) {
+	struct look *own = context;
+	struct text from = { 0 }, count = { 0 };
+	own->timer = NULL;
+	text_add_int(&from, own->from);
+	text_add_int(&count, LOOK_COUNT);
+	struct slice words[] = { SLICE("running"), { from.bytes, from.length }, { count.bytes, count.length } };
+	live_read(own->feed->monitor->live, own->partition, LIVE_LOGGED, words, 3, on_running, own);
+	text_release(&from);
+	text_release(&count);
 }
 
 /* ------------------------------------------------------------------------------------------------ life */
@@ -178,14 +163,16 @@ enum status feed_open(struct monitor *monitor, struct feed **out, struct error *
 	feed->monitor = monitor;
 	feed->first_seq = memory_array(partitions, sizeof(*feed->first_seq));
 	feed->last_seq = memory_array(partitions, sizeof(*feed->last_seq));
-	feed->pasts = memory_array(partitions, sizeof(*feed->pasts));
+	feed->logged_seq = memory_array(partitions, sizeof(*feed->logged_seq));
+	feed->looks = memory_array(partitions, sizeof(*feed->looks));
 	*out = feed;
 	enum status status = subscribe(feed, SUBJECT_INTERNAL_LOG, on_block, err);
 	if (status == STATUS_OK)
 		status = subscribe(feed, SUBJECT_INTERNAL_MARK, on_mark, err);
 	for (size_t i = 0; status == STATUS_OK && i < partitions; i++) {
-		feed->pasts[i] = (struct past){ .feed = feed, .partition = i, .reached_us = clock_wall_us() };
-		fill_later(&feed->pasts[i], FILL_DELAY_US);
+		feed->looks[i] = (struct look){ .feed = feed, .partition = i };
+		feed->looking++;
+		look_later(&feed->looks[i], LOOK_DELAY_US);
 	}
 	return status;
 }
@@ -194,10 +181,11 @@ void feed_close(struct feed **feed) {
 	if (*feed == NULL)
 		return;
 	for (size_t i = 0; i < monitor_partitions((*feed)->monitor); i++)
-		loop_timer_stop(service_loop((*feed)->monitor->service), &(*feed)->pasts[i].timer);
-	free((*feed)->pasts);
+		loop_timer_stop(service_loop((*feed)->monitor->service), &(*feed)->looks[i].timer);
+	free((*feed)->looks);
 	free((*feed)->first_seq);
 	free((*feed)->last_seq);
+	free((*feed)->logged_seq);
 	free(*feed);
 	*feed = NULL;
 }

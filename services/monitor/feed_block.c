@@ -28,14 +28,42 @@ int64_t feed_read_block(struct slice block, int64_t *last_seq, feed_each *each, 
 	return first;
 }
 
-bool feed_counts(const struct record *record, struct window_counts *counts) {
-	*counts = (struct window_counts){ 0 };
+bool feed_event_of(const struct record *record, int64_t ran_us, struct feed_event *event) {
 	if (record->number == 0 || record->status == record->previous)
 		return false;
-	counts->started = record->status == RECORD_RUNNING;
-	counts->completed = record->status == RECORD_COMPLETED;
-	counts->failed = record->status == RECORD_FAILED;
-	if (counts->started && record->ready_at_us > 0 && record->at_us > record->ready_at_us)
-		counts->wait_us = (uint64_t)(record->at_us - record->ready_at_us);
-	return counts->started || counts->completed || counts->failed;
+	bool starts = record->status == RECORD_RUNNING && record->ready_at_us > 0;
+	int64_t waited_us = record->at_us > record->ready_at_us ? record->at_us - record->ready_at_us : 0;
+	*event = (struct feed_event){ .project = record->project,
+		                          .task_type = record->task_type,
+		                          .priority = record->priority,
+		                          .status = record->status,
+		                          .previous = record->previous,
+		                          .at_us = record->at_us,
+		                          .took_us = starts ? waited_us : ran_us };
+	return true;
+}
+
+bool feed_measure(const struct feed_event *event, struct pulse_event *pulse, struct window_counts *counts) {
+	bool tried = event->previous == RECORD_RUNNING;
+	*pulse = (struct pulse_event){
+		.project = event->project,
+		.task_type = event->task_type,
+		.priority = event->priority,
+		.at_us = event->at_us,
+		.came = event->previous == '\0',
+		.started = event->status == RECORD_RUNNING,
+		.completed = event->status == RECORD_COMPLETED,
+		.failed = tried && (event->status == RECORD_FAILED || event->status == RECORD_RETRY),
+		.ended = record_is_final(event->status),
+		.wait_us = event->took_us,
+		.run_us = tried ? event->took_us : -1,
+	};
+	*counts = (struct window_counts){
+		.came = pulse->came,
+		.started = pulse->started,
+		.completed = pulse->completed,
+		.failed = event->status == RECORD_FAILED,
+		.wait_us = pulse->started && event->took_us > 0 ? (uint64_t)event->took_us : 0,
+	};
+	return pulse->came || pulse->started || pulse->failed || pulse->ended;
 }

@@ -68,7 +68,7 @@ void http_frame_drop(struct http_frame **frame);
 enum { HTTP_STREAM_FRAMES = 32 }; /* so many may wait in one stream */
 
 /* Ends the request and opens a text/event-stream. closed is called once, when the client has gone or after
- * http_stream_end, and is the last that is heard of the stream. */
+ * http_stream_end, and is the last that is heard of the stream. NULL: the client has gone already. */
 typedef void http_stream_closed(void *context);
 struct http_stream *http_stream_start(struct http_request *request, http_stream_closed *closed, void *context);
 /* Takes a reference of its own. false: too many wait, the frame was not taken. */

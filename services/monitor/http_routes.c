@@ -6,6 +6,7 @@
 
 #include "http_actions.h"
 #include "http_files.h"
+#include "http_live.h"
 #include "metrics.h"
 #include "shared/base/memory.h"
 #include "shared/base/version.h"
@@ -87,6 +88,11 @@ static bool add_parameter(void *context, struct slice name, struct slice value) 
 	return true;
 }
 
+void route_add_parameters(const struct http_request *request, struct text *body) {
+	http_parameters(request, add_parameter, body);
+	text_add_char(body, '}');
+}
+
 /* {name} stands for a piece of the path, which becomes the member of that name. */
 static const struct {
 	const char *pattern;
@@ -98,6 +104,11 @@ static const struct {
 	{ "/api/v1/tasks/{project}/{task_id}/explain", on_explain },
 	{ "/api/v1/timeline", on_timeline },
 	{ "/api/v1/executable", on_executable },
+	{ "/api/v1/overview", on_overview },
+	{ "/api/v1/queues", on_queues },
+	{ "/api/v1/services", on_services },
+	{ "/api/v1/projects", on_projects },
+	{ "/api/v1/series", on_series },
 };
 
 /* Whether the path has the pattern's form; adds what the names stand for. */
@@ -126,8 +137,7 @@ static bool ask(struct monitor *monitor, struct http_request *request) {
 		if (!found)
 			continue;
 		struct asker asker = { on_answer, request, REPLY_BYTES_MAX };
-		http_parameters(request, add_parameter, &body);
-		text_add_char(&body, '}');
+		route_add_parameters(request, &body);
 		questions[i].verb(monitor, (struct slice){ body.bytes, body.length }, &asker);
 	}
 	text_release(&body);
@@ -186,10 +196,9 @@ static const struct {
 	const char *path;
 	answer_page *answer;
 } pages[] = {
-	{ "/livez", answer_alive },
-	{ "/readyz", answer_ready },
-	{ "/metrics", answer_metrics },
-	{ "/api/v1/session", answer_session },
+	{ "/livez", answer_alive },     { "/readyz", answer_ready },
+	{ "/metrics", answer_metrics }, { "/api/v1/session", answer_session },
+	{ "/api/v1/live", live_serve },
 };
 
 static bool answer_own(struct monitor *monitor, struct http_request *request) {

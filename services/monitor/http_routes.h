@@ -14,6 +14,8 @@
 
 /* Handler of http_open; context is the monitor. */
 void route_request(void *monitor, struct http_request *request);
+/* The parameters of the URL as members of the object that *body has begun, and its end. */
+void route_add_parameters(const struct http_request *request, struct text *body);
 /* Both end the request. */
 void route_fail(struct http_request *request, const struct error *error);
 void route_refuse(struct http_request *request, const char *code, const char *message);

@@ -68,6 +68,11 @@ struct http_stream *http_stream_start(struct http_request *request, http_stream_
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream; charset=utf-8");
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	(void)MHD_add_response_header(response, "X-Accel-Buffering", "no");
+	if (request->http == NULL) { /* the client has gone already */
+		http_give(request, MHD_HTTP_OK, response);
+		free(stream);
+		return NULL;
+	}
 	request->stream = stream;
 	http_give(request, MHD_HTTP_OK, response);
 	return stream;

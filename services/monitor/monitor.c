@@ -8,15 +8,19 @@
 #include "history.h"
 #include "http.h"
 #include "http_routes.h"
+#include "hub.h"
 #include "live.h"
 #include "metrics_waits.h"
 #include "pages.h"
+#include "past.h"
 #include "peers.h"
+#include "pulse.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "snapshot.h"
 #include "subjects/subjects.h"
+#include "workers.h"
 
 #define FIELD(name) offsetof(struct monitor_settings, name)
 
@@ -102,11 +106,16 @@ static enum status open_parts(struct monitor *monitor, struct error *err) {
 	int64_t us_per_point = (int64_t)HOUR_S * 1000000 / settings->age_weight;
 	monitor->window = window_open(clock_wall_us());
 	monitor->waits = waits_open();
+	monitor->pulse = pulse_open(clock_wall_us());
+	monitor->workers = workers_open();
+	monitor->hub = hub_open(monitor);
 	monitor->live = live_open(monitor->service, monitor_partitions(monitor), us_per_point, PATIENCE_MS);
 	monitor->snapshot = snapshot_open(monitor);
 	enum status status = history_open(loop, service_db(monitor->service), &history, &monitor->history, err);
 	if (status == STATUS_OK)
 		status = feed_open(monitor, &monitor->feed, err);
+	if (status == STATUS_OK)
+		monitor->past = past_open(monitor);
 	if (status == STATUS_OK)
 		status = peers_open(monitor, &monitor->peers, err);
 	if (status == STATUS_OK)
@@ -147,6 +156,7 @@ enum status monitor_start(struct service *service, struct error *err) {
 void monitor_stop(struct service *service) {
 	struct monitor *monitor = service_own(service);
 	monitor->stopping = true;
+	hub_stop(monitor->hub);
 	http_stop_listening(monitor->http);
 }
 
@@ -163,12 +173,16 @@ void monitor_close(struct service *service) {
 	if (monitor->questions > 0)
 		return; /* the time for a graceful stop is over; replies may still come until the connections are closed */
 	peers_close(&monitor->peers);
+	past_close(&monitor->past);
 	feed_close(&monitor->feed);
+	hub_close(&monitor->hub);
 	snapshot_close(&monitor->snapshot);
 	history_close(&monitor->history);
 	live_close(&monitor->live);
 	window_close(&monitor->window);
 	waits_close(&monitor->waits);
+	pulse_close(&monitor->pulse);
+	workers_close(&monitor->workers);
 	free(monitor);
 }
 

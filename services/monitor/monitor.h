@@ -34,6 +34,10 @@ struct monitor {
 	struct snapshot *snapshot;
 	struct window *window;
 	struct waits *waits;
+	struct pulse *pulse;
+	struct workers *workers;
+	struct past *past;
+	struct hub *hub;
 	int64_t questions; /* under way */
 	bool stopping;
 	uint64_t *answered, *refused;
@@ -52,6 +56,8 @@ struct asker {
 typedef void answer_verb(struct monitor *monitor, struct slice body, const struct asker *asker);
 
 answer_verb on_get, on_list, on_status, on_timeline, on_executable, on_explain;
+/* Over HTTP alone: */
+answer_verb on_overview, on_queues, on_services, on_projects, on_series;
 
 /* What every verb keeps of a question under way. */
 struct question {

@@ -144,7 +144,7 @@ static void ask_ready(struct question *question, size_t partition, struct slice 
 }
 
 /* Threes of task_type, depth, oldest. */
-static void on_queues(void *context, enum status status, struct live_reply *reply, const struct error *err) {
+static void on_types(void *context, enum status status, struct live_reply *reply, const struct error *err) {
 	struct ask *ask = context;
 	for (size_t i = 0; reply != NULL && i + 2 < reply->count; i += 3)
 		ask_ready(ask->question, ask->partition, live_text(reply, i));
@@ -159,7 +159,7 @@ static void ask_queues(struct question *question, size_t partition) {
 	*ask = (struct ask){ question, partition };
 	struct slice words[] = { SLICE("queues") };
 	executable->waiting++;
-	live_read(question->monitor->live, partition, LIVE_ANY, words, 1, on_queues, ask);
+	live_read(question->monitor->live, partition, LIVE_ANY, words, 1, on_types, ask);
 }
 
 void on_executable(struct monitor *monitor, struct slice body, const struct asker *asker) {

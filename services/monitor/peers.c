@@ -165,3 +165,86 @@ bool peers_workers(const struct peers *peers, struct slice task_type, int64_t *w
 	free(name);
 	return known;
 }
+
+static void add_service(struct text *out, const struct peer *peer, struct slice id) {
+	struct json_value root = json_root(peer->json), health = json_member(data_of(peer), "health");
+	struct slice reason = json_text(json_member(health, "reason"));
+	text_printf(out, "{\"service\":\"%s\",\"id\":", programs[peer->program] + strlen("corder-"));
+	text_add_json(out, id);
+	text_add(out, ",\"version\":");
+	text_add_json(out, json_text(json_member(root, "version")));
+	text_printf(out, ",\"ok\":%s,\"reason\":", is_well(peer) ? "true" : "false");
+	if (reason.length > 0)
+		text_add_json(out, reason);
+	else
+		text_add(out, "null");
+	text_add(out, ",\"started_at\":");
+	text_add_json(out, json_text(json_member(root, "started")));
+	struct slice counters = json_raw(json_member(data_of(peer), "counters"));
+	text_add(out, ",\"counters\":");
+	text_add_slice(out, counters.length > 0 ? counters : SLICE("{}"));
+	text_add_char(out, '}');
+}
+
+/* In the order of their kinds, so that two tellings of the same are equal; ids rise with the time of a start. */
+static int compare_ids(const void *left, const void *right) {
+	const struct slice *a = left, *b = right;
+	size_t length = a->length < b->length ? a->length : b->length;
+	int order = memcmp(a->bytes, b->bytes, length);
+	return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+static size_t ids_of(const struct peers *peers, size_t program, struct slice *ids) {
+	size_t at = 0, count = 0;
+	struct slice id;
+	void *value;
+	while (table_next(peers->by_id, &at, &id, &value))
+		if (((const struct peer *)value)->program == program)
+			ids[count++] = id;
+	qsort(ids, count, sizeof(*ids), compare_ids);
+	return count;
+}
+
+void peers_add_services(const struct peers *peers, struct text *out) {
+	struct slice *ids = memory_array(table_count(peers->by_id) + 1, sizeof(*ids));
+	struct text missing = { 0 };
+	bool first = true;
+	text_add(out, "\"services\":[");
+	for (size_t program = 0; program < PROGRAM_COUNT; program++) {
+		size_t count = ids_of(peers, program, ids);
+		if (count == 0 && peers->round > ROUNDS_KNOWN)
+			text_printf(&missing, "%s\"%s\"", missing.length > 0 ? "," : "", programs[program] + strlen("corder-"));
+		for (size_t i = 0; i < count; i++) {
+			text_add(out, first ? "" : ",");
+			first = false;
+			add_service(out, table_get(peers->by_id, ids[i]), ids[i]);
+		}
+	}
+	text_add(out, "],\"missing\":[");
+	text_append(out, missing.bytes, missing.length);
+	text_add_char(out, ']');
+	text_release(&missing);
+	free(ids);
+}
+
+void peers_add_waiting(const struct peers *peers, struct text *out) {
+	size_t at = 0;
+	struct slice id;
+	void *value;
+	struct table *seen = table_open();
+	text_add(out, "\"waiting\":{");
+	while (table_next(peers->by_id, &at, &id, &value)) {
+		struct json_value types = json_member(data_of(value), "waiting_types");
+		for (struct json_value item = json_first(types); json_present(item); item = json_next(item)) {
+			int64_t workers = 0;
+			if (table_put(seen, json_name(item), seen) != NULL)
+				continue;
+			peers_workers(peers, json_name(item), &workers);
+			text_add(out, table_count(seen) > 1 ? "," : "");
+			text_add_json(out, json_name(item));
+			text_printf(out, ":%lld", (long long)workers);
+		}
+	}
+	text_add_char(out, '}');
+	table_close(&seen);
+}

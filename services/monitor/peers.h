@@ -13,5 +13,8 @@ void peers_close(struct peers **peers);
 void peers_facts(const struct peers *peers, struct health_facts *facts);
 /* How many work requests for the type waited when the dispatchers were asked last; false when none has said so. */
 bool peers_workers(const struct peers *peers, struct slice task_type, int64_t *workers);
+/* Appends `"services":[…],"missing":[…]`, and `"waiting":{…}`: how many requests for work wait, by type. */
+void peers_add_services(const struct peers *peers, struct text *out);
+void peers_add_waiting(const struct peers *peers, struct text *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* A round of reads: four of Redis a partition and one of MySQL, with a deadline for all. See snapshot.h. */
+/* A round of reads: five of Redis a partition and one of MySQL, with a deadline for all. See snapshot.h. */
 #include "snapshot.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
 
-enum { DEADLINE_US = 1000000, READS = 4 };
+enum { DEADLINE_US = 1000000, READS = 5 };
 
 struct waiter {
 	struct waiter *next;
@@ -141,17 +141,28 @@ static void take_counts(struct snapshot_view *view, const struct live_reply *rep
 	view->now_us = reply->now_us > view->now_us ? reply->now_us : view->now_us;
 }
 
-static void add_queue(struct snapshot_view *view, struct slice task_type, int64_t depth, int64_t oldest_us) {
-	for (size_t i = 0; i < view->queue_count; i++) {
-		struct snapshot_queue *queue = &view->queues[i];
-		if (!slice_is(task_type, queue->task_type))
-			continue;
-		queue->depth += depth;
-		queue->oldest_us = oldest_us < queue->oldest_us ? oldest_us : queue->oldest_us;
-		return;
-	}
+static struct snapshot_queue *find_queue(struct snapshot_view *view, struct slice task_type) {
+	for (size_t i = 0; i < view->queue_count; i++)
+		if (slice_is(task_type, view->queues[i].task_type))
+			return &view->queues[i];
 	view->queues = memory_resize(view->queues, view->queue_count + 1, sizeof(*view->queues));
-	view->queues[view->queue_count++] = (struct snapshot_queue){ slice_copy(task_type), depth, oldest_us };
+	struct snapshot_queue *queue = &view->queues[view->queue_count++];
+	*queue = (struct snapshot_queue){ .task_type = slice_copy(task_type), .oldest_us = INT64_MAX };
+	return queue;
+}
+
+static void add_queue(struct snapshot_view *view, struct slice task_type, int64_t depth, int64_t oldest_us) {
+	struct snapshot_queue *queue = find_queue(view, task_type);
+	queue->depth += depth;
+	queue->oldest_us = oldest_us < queue->oldest_us ? oldest_us : queue->oldest_us;
+}
+
+/* The reads of a round are no single moment: a queue that has just got its first task is left for the next round. */
+static void take_depths(struct snapshot_view *view, const struct live_reply *reply) {
+	for (size_t i = 0; i + SNAPSHOT_HUNDREDS < reply->count; i += SNAPSHOT_HUNDREDS + 1)
+		for (size_t j = 0; j < view->queue_count; j++)
+			for (size_t k = 0; slice_is(live_text(reply, i), view->queues[j].task_type) && k < SNAPSHOT_HUNDREDS; k++)
+				view->queues[j].by_hundred[k] += live_int(reply, i + 1 + k);
 }
 
 static void take_queues(struct snapshot_view *view, const struct live_reply *reply) {
@@ -199,7 +210,8 @@ static void on_live(struct round *round, struct live_reply *reply, take *take_re
 		on_live(context, reply, take_reply);                                                                           \
 	}
 LIVE_HANDLER(on_counts, take_counts)
-LIVE_HANDLER(on_queues, take_queues)
+LIVE_HANDLER(on_ready_types, take_queues)
+LIVE_HANDLER(on_depths, take_depths)
 LIVE_HANDLER(on_lags, take_lags)
 LIVE_HANDLER(on_pauses, take_pauses)
 
@@ -219,7 +231,11 @@ static void start_round(struct snapshot *snapshot) {
 	static const struct {
 		const char *what;
 		live_handler *handler;
-	} reads[READS] = { { "counts", on_counts }, { "queues", on_queues }, { "lags", on_lags }, { "pauses", on_pauses } };
+	} reads[READS] = { { "counts", on_counts },
+		               { "queues", on_ready_types },
+		               { "depths", on_depths },
+		               { "lags", on_lags },
+		               { "pauses", on_pauses } };
 	struct monitor *monitor = snapshot->monitor;
 	struct round *round = memory_new(sizeof(*round));
 	round->snapshot = snapshot;
@@ -244,6 +260,13 @@ void snapshot_refresh(struct snapshot *snapshot, snapshot_handler *handler, void
 	*list = waiter;
 	if (snapshot->round == NULL)
 		start_round(snapshot);
+}
+
+const struct snapshot_queue *snapshot_queue(const struct snapshot_view *view, struct slice task_type) {
+	for (size_t i = 0; i < view->queue_count; i++)
+		if (slice_is(task_type, view->queues[i].task_type))
+			return &view->queues[i];
+	return NULL;
 }
 
 const struct snapshot_view *snapshot_view(const struct snapshot *snapshot) {

@@ -8,9 +8,12 @@
 
 struct snapshot;
 
+enum { SNAPSHOT_HUNDREDS = 11 };
+
 struct snapshot_queue {
 	char *task_type;
-	int64_t depth, oldest_us; /* oldest_us: when its longest waiting task became ready */
+	int64_t depth, oldest_us;              /* oldest_us: when its longest waiting task became ready */
+	int64_t by_hundred[SNAPSHOT_HUNDREDS]; /* of the score; see read.lua, depths */
 };
 
 struct snapshot_view {
@@ -29,6 +32,8 @@ struct snapshot *snapshot_open(struct monitor *monitor);
 void snapshot_close(struct snapshot **snapshot);
 /* Calls handler once, never from within, with a view that was read after this call (or in part an older one, see above). */
 void snapshot_refresh(struct snapshot *snapshot, snapshot_handler *handler, void *context);
+/* The queue of a type, NULL when nothing in it is ready. */
+const struct snapshot_queue *snapshot_queue(const struct snapshot_view *view, struct slice task_type);
 const struct snapshot_view *snapshot_view(const struct snapshot *snapshot);
 void snapshot_facts(const struct snapshot *snapshot, struct health_facts *facts);
 

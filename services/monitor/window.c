@@ -3,13 +3,14 @@
 #include "window.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "shared/base/memory.h"
 #include "shared/base/table.h"
 
 struct bucket {
 	int32_t tick; /* at / width of the ring; what the counts belong to */
-	uint32_t started, completed, failed;
+	uint32_t came, started, completed, failed;
 	uint64_t wait_us;
 };
 
@@ -61,6 +62,7 @@ static void series_add(struct series *series, int64_t at_us, const struct window
 			continue; /* too old for this ring */
 		if (bucket->tick < tick)
 			*bucket = (struct bucket){ .tick = tick };
+		bucket->came += (uint32_t)counts->came;
 		bucket->started += (uint32_t)counts->started;
 		bucket->completed += (uint32_t)counts->completed;
 		bucket->failed += (uint32_t)counts->failed;
@@ -119,6 +121,7 @@ static void series_sum(const struct series *series, int64_t now_s, int64_t windo
 		const struct bucket *bucket = &series->buckets[ring->offset + (size_t)(tick % ring->count)];
 		if (bucket->tick != tick)
 			continue;
+		sum->came += bucket->came;
 		sum->started += bucket->started;
 		sum->completed += bucket->completed;
 		sum->failed += bucket->failed;
@@ -126,12 +129,42 @@ static void series_sum(const struct series *series, int64_t now_s, int64_t windo
 	}
 }
 
+static const struct series *find(const struct window *window, struct slice project) {
+	return project.length > 0 ? table_get(window->projects, project) : &window->all;
+}
+
+int64_t window_series(const struct window *window, struct slice project, int64_t now_us, int64_t step_s, size_t count,
+                      struct window_counts *points) {
+	const struct series *series = find(window, project);
+	int64_t from_s = (now_us / 1000000 / step_s + 1 - (int64_t)count) * step_s;
+	const struct ring *ring = ring_for((int64_t)count * step_s);
+	memset(points, 0, count * sizeof(*points));
+	for (int64_t i = 0; series != NULL && i < ring->count; i++) {
+		const struct bucket *bucket = &series->buckets[ring->offset + (size_t)i];
+		int64_t place = (bucket->tick * ring->width_s - from_s) / step_s;
+		if (bucket->tick * ring->width_s < from_s || place >= (int64_t)count)
+			continue;
+		struct window_counts *point = &points[place];
+		point->came += bucket->came;
+		point->started += bucket->started;
+		point->completed += bucket->completed;
+		point->failed += bucket->failed;
+		point->wait_us += bucket->wait_us;
+	}
+	return from_s;
+}
+
+int64_t window_last_at(const struct window *window, struct slice project) {
+	const struct series *series = find(window, project);
+	return series != NULL ? series->touched_us : 0;
+}
+
 int64_t window_sum(const struct window *window, struct slice project, int64_t now_us, int64_t window_s,
                    struct window_counts *sum) {
 	*sum = (struct window_counts){ 0 };
 	if (window_s > WINDOW_SECONDS_MAX)
 		window_s = WINDOW_SECONDS_MAX;
-	const struct series *series = project.length > 0 ? table_get(window->projects, project) : &window->all;
+	const struct series *series = find(window, project);
 	if (series != NULL)
 		series_sum(series, now_us / 1000000, window_s, sum);
 	int64_t known_s = (now_us - window->since_us) / 1000000;

@@ -183,7 +183,9 @@ static void add_entry(struct text *out, int64_t first_seq, char previous, char s
 
 static void sum_record(void *context, const struct record *record) {
 	struct window_counts *sum = context, counts;
-	if (!feed_counts(record, &counts))
+	struct pulse_event pulse;
+	struct feed_event event;
+	if (!feed_event_of(record, -1, &event) || !feed_measure(&event, &pulse, &counts))
 		return;
 	sum->started += counts.started;
 	sum->completed += counts.completed;

@@ -6,6 +6,10 @@
 --   ready   task_type limit [project]  reply: describe() of the first `limit` (of that project) that could be leased
 --                                   now, best first, without their specifications; looks at some thousand at most
 --   queues                          reply: task_type, depth, oldest ready_us, alternating threes (types with ready work)
+--   depths                          reply: task_type, then how many of its ready tasks have a score of 0 to 99, 100 to 199, …,
+--                                   1000 and more: by priority, but who has waited for 85 points counts higher; twelves
+--   running from count              reply: describe() of the tasks that run, as far as they are among so many that
+--                                   something is due for, from there on; after them "" when there are more to look at
 --   place   name                    reply: how many ready tasks of its type stand before it, or nil
 --   key     project/key             reply: how many run with it, how many wait for it, then the task_ids of those that
 --                                   run, as far as they are among the next LOOKED_AT that something is due for
@@ -112,6 +116,34 @@ function READ.queues()
       reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = type, number_text(depth), number_text(oldest)
     end
   end
+end
+
+function READ.depths()
+  for _, type in ipairs(known_types()) do
+    local key = prefix .. 'r:' .. type
+    local depth = call('ZCARD', key)
+    if depth > 0 then
+      local counts, above = {}, 0
+      reply[#reply + 1] = type
+      for hundred = 10, 1, -1 do
+        local count = call('ZCOUNT', key, '-inf', number_text(now - hundred * 100 * us_per_point))
+        counts[hundred] = count - above
+        above = count
+      end
+      reply[#reply + 1] = number_text(depth - above)
+      for hundred = 1, 10 do reply[#reply + 1] = number_text(counts[hundred]) end
+    end
+  end
+end
+
+function READ.running()
+  local from, count = tonumber(ARGV[4]), tonumber(ARGV[5])
+  local list = call('ZRANGE', prefix .. 'due', from, from + count - 1)
+  for _, n in ipairs(members_of(list, 1)) do
+    local t = tasks[n]
+    if t and t.status == 'r' then reply[#reply + 1] = describe(t, '') end
+  end
+  if #list == count then reply[#reply + 1] = '' end
 end
 
 function READ.place()
