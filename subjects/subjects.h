@@ -143,6 +143,7 @@
 #define LIMIT_TASKS_PER_REQUEST 10000 /* in one message */
 #define LIMIT_TASKS_PER_BATCH 1000000 /* CORDER_MAX_BATCH_TASKS; in all parts together */
 #define LIMIT_PARTS 10000
+#define LIMIT_WORKERS 100000  /* of a dry run's forecast */
 #define LIMIT_SLICE_TASKS 256 /* inside: one script call's worth */
 #define LIMIT_SLICE_BYTES 409600
 

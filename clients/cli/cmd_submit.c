@@ -12,6 +12,7 @@
 struct submit {
 	const char *project, *batch, *wfformat, *id_prefix;
 	double time_scale;
+	int64_t workers;
 	bool dry_run, wait, enqueue, archived;
 	struct task_options task;
 };
@@ -102,6 +103,7 @@ static void print_reply(struct cli *cli, const struct submit *submit, const stru
 		text_printf(&out, "%zu task%s %s%s: project %s, batch %s\n", new, new == 1 ? "" : "s", verb,
 		            duplicates > 0 ? " (the others were there already)" : "", submission->project,
 		            submission->batch_id);
+	forecast_add_text(&cli->out, &out, json_member(root, "forecast"), submission->count);
 	if (submission->types.length > 0 && !submit->wait && !submission->dry_run)
 		text_printf(&out, "Work on them: corder work --type %s --exec 'eval \"$CORDER_CONTEXT_COMMAND\"'\n",
 		            submission->types.bytes);
@@ -148,7 +150,8 @@ static int send_and_wait(struct cli *cli, const struct submit *submit, const str
 		struct submit_orders orders = { submission->dry_run ? SUBMIT_DRY_RUN
 			                            : submit->enqueue   ? SUBMIT_ENQUEUE
 			                                                : SUBMIT_NOW,
-			                            submission->archived, bus_max_payload(cli->bus) - ENVELOPE_SPARE_BYTES };
+			                            submission->archived, bus_max_payload(cli->bus) - ENVELOPE_SPARE_BYTES,
+			                            submit->workers };
 		if (orders.max_bytes > LIMIT_REQUEST_BYTES)
 			orders.max_bytes = LIMIT_REQUEST_BYTES;
 		code = submission_send(cli, submission, &orders, &answer);
@@ -173,6 +176,8 @@ static int submit_run(struct cli *cli, const void *values) {
 		                     "what shall be submitted? Name a file, a folder, '-' for stdin, or --type TYPE");
 	if (submit->dry_run && (submit->enqueue || submit->wait))
 		return command_usage(&command_submit, "--dry-run only checks: it goes with neither --enqueue nor --wait");
+	if (submit->workers > 0 && !submit->dry_run)
+		return command_usage(&command_submit, "--workers goes with --dry-run: it is for the forecast alone");
 	if (cli->arguments.count > 0 && (submit->task.type != NULL || submit->wfformat != NULL))
 		return command_usage(&command_submit, "files, --wfformat and a task from --type: one of them at a time");
 	struct submission submission = { 0 };
@@ -197,7 +202,10 @@ static const struct option_row submit_options[] = {
 	  "the project; else the file's, else CORDER_PROJECT", 0, 0 },
 	{ "batch", 'b', OPTION_TEXT, offsetof(struct submit, batch), "ID", "the batch; else the file's, else a new one", 0,
 	  0 },
-	{ "dry-run", 'n', OPTION_FLAG, offsetof(struct submit, dry_run), NULL, "check everything, change nothing", 0, 0 },
+	{ "dry-run", 'n', OPTION_FLAG, offsetof(struct submit, dry_run), NULL,
+	  "check everything, foretell order and time, change nothing", 0, 0 },
+	{ "workers", 0, OPTION_INT, offsetof(struct submit, workers), "N", "with --dry-run: the time with so many workers",
+	  1, LIMIT_WORKERS },
 	{ "wait", 'w', OPTION_FLAG, offsetof(struct submit, wait), NULL,
 	  "wait until all have ended; exit 1 unless all completed", 0, 0 },
 	{ "enqueue", 0, OPTION_FLAG, offsetof(struct submit, enqueue), NULL,
@@ -240,6 +248,7 @@ const struct command command_submit = {
 	.examples = "corder submit workflow.json --wait\n"
 				"corder submit --project shop --type coding --context '{\"file\":\"cart.c\"}' --priority 8\n"
 				"generate-tasks | corder submit --project shop -\n"
+				"corder submit workflow.json --dry-run --workers 8\n"
 				"corder submit --project sky --wfformat montage.json --time-scale 0.01",
 	.options = submit_options,
 	.option_count = COUNT(submit_options),

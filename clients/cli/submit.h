@@ -45,8 +45,11 @@ struct submit_orders {
 	enum submit_mode mode;
 	bool archived;
 	size_t max_bytes; /* of one message */
+	int64_t workers;  /* of a dry run's forecast; 0: not said */
 };
 /* Sends it in one message, or in parts and a seal. An exit code; answer holds the reply that decides. */
+/* Appends what a dry run foretells. */
+void forecast_add_text(const struct term *term, struct text *out, struct json_value forecast, size_t task_count);
 int submission_send(struct cli *cli, const struct submission *submission, const struct submit_orders *orders,
                     struct answer *answer);
 

@@ -41,6 +41,8 @@ static void add_tasks(struct text *body, const struct submission *submission, si
 static void add_orders(struct text *body, const struct submit_orders *orders) {
 	if (orders->mode == SUBMIT_DRY_RUN)
 		text_add(body, ",\"dry_run\":true");
+	if (orders->workers > 0)
+		text_printf(body, ",\"workers\":%lld", (long long)orders->workers);
 	if (orders->archived)
 		text_add(body, ",\"ack\":\"archived\"");
 	text_add_char(body, '}');

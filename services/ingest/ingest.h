@@ -58,6 +58,7 @@ struct submission {
 	char traceparent[64];
 	char task_type[72], task_id[136]; /* of a single task, once it is known */
 	bool dry_run, archived;
+	int64_t workers; /* of a dry run's forecast */
 	struct plan plan;
 	struct text items; /* two letters a task in the plan's order: verdict and status; empty: not known */
 	/* the way to the scheduler */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "forecast.h"
 #include "ingest.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -227,6 +228,10 @@ void submission_accept(struct submission *s) {
 	if (!s->dry_run)
 		count_acceptance(s);
 	text_printf(&body, "{\"ok\":true,\"batch_id\":\"%s\"", s->batch_id);
+	if (s->dry_run && s->request != NULL && s->plan.count > 0) {
+		text_add(&body, ",\"forecast\":");
+		forecast_add(&s->plan, (struct slice){ s->items.bytes, s->items.length }, s->workers, &body);
+	}
 	size_t head = body.length;
 	if (known && !s->plan.in_parts && s->request != NULL)
 		add_verdicts(&body, s);

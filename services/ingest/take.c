@@ -57,6 +57,7 @@ static void take_tasks(struct submission *s, const struct submit_request *reques
 	if (s->batch_id[0] == '\0')
 		submission_make_id(s, request->task_count, s->batch_id);
 	s->dry_run = request->dry_run;
+	s->workers = request->workers;
 	s->archived = request->archived;
 	*s->ingest->submitted += request->task_count;
 	must(plan_take(&s->plan, &records));
@@ -83,6 +84,7 @@ void take(struct submission *s, struct slice body, struct slice project) {
 	case SUBMIT_PART: on_part(s, &request); break;
 	case SUBMIT_SEAL:
 		s->dry_run = request.dry_run;
+		s->workers = request.workers;
 		s->archived = request.archived;
 		on_seal(s, request.seal);
 		break;

@@ -22,6 +22,7 @@ struct submit_request {
 	struct slice project;
 	struct slice batch_id; /* "" when the client left it to us */
 	bool dry_run;
+	int64_t workers; /* of a dry run: for the forecast; 0: not given */
 	bool archived; /* "ack": "archived" */
 	int64_t part;  /* SUBMIT_PART: 1 and more */
 	int64_t seal;  /* SUBMIT_SEAL: how many parts there are */

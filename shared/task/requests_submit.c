@@ -10,6 +10,8 @@ static enum status read_flags(struct json_value root, struct submit_request *out
 	int ack = 0;
 	enum status status = field_bool(json_member(root, "dry_run"), &out->dry_run, err);
 	if (status == STATUS_OK)
+		status = field_int(json_member(root, "workers"), 1, LIMIT_WORKERS, &out->workers, err);
+	if (status == STATUS_OK)
 		status = field_word(json_member(root, "ack"), acks, &ack, err);
 	out->archived = ack == 1;
 	return status;

@@ -77,6 +77,11 @@ test("a dry run tells the verdict and changes nothing", async () => {
 	const reply = await stack.client.submit(project, { task_id: "a", dry_run: true });
 	assert.equal(reply.tasks[0].result, "accepted");
 	assert.equal((await stack.client.refused("task.get", { project, task_id: "a" })).code, "not_found");
+	const task = (task_id, estimated_duration, dependencies = []) => ({ task_id, task_type: "t", estimated_duration, dependencies });
+	const tasks = [task("a", 2), task("b", 3, ["a"]), task("c", 4)];
+	const { forecast } = await stack.client.submitBatch(project, tasks, { dry_run: true, workers: 1 });
+	assert.deepEqual([forecast.workers, forecast.makespan_s, forecast.critical_path_s], [1, 9, 5]);
+	assert.deepEqual([forecast.order, forecast.critical_path], [["a", "c", "b"], ["a", "b"]]);
 	const unknown = { project, task_type: "t", dependencies: ["nobody"], dry_run: true };
 	const error = await stack.client.refused("submit", unknown);
 	assert.deepEqual([error.code, error.tasks], ["unknown_dependency", ["nobody"]]);
