@@ -122,7 +122,6 @@ static void on_message(void *context, const struct bus_message *message) {
 	if (consumer->asked > 0)
 		consumer->asked--;
 	consumer->unanswered++;
-	consumer->worked_at_us = consumer->heard_at_us;
 	consumer->handler(consumer->context, message);
 }
 
@@ -171,7 +170,7 @@ static void answer(struct consumer *consumer, const char *ack_subject, struct sl
 	bus_publish(consumer->bus, ack_subject, body);
 	if (consumer->unanswered > 0)
 		consumer->unanswered--;
-	consumer->heard_at_us = consumer->worked_at_us = loop_now(consumer->bus->loop);
+	consumer->heard_at_us = loop_now(consumer->bus->loop);
 	pull(consumer);
 }
 

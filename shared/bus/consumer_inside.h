@@ -28,7 +28,6 @@ struct consumer {
 	size_t asked;         /* pulled for and not yet come */
 	size_t unanswered;    /* come and not yet acknowledged */
 	int64_t heard_at_us;  /* from the server, or of an answer to it */
-	int64_t worked_at_us; /* on a message */
 	struct orphan_check orphans;
 };
 

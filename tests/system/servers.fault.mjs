@@ -58,6 +58,8 @@ test("holds, pauses, waits and leases outlive an emptied Redis", { timeout: 1200
 	assert.equal(task.task_id, "running");
 	await witness.redisCli("FLUSHALL");
 	const done = [{ project, task_id: "running", lease: task.lease, outcome: "completed", result: 7 }];
+	const { lease_until } = await client.get(project, "running");
+	assert.ok(lease_until >= task.lease_until, `the lease holds as long as was told: ${lease_until}, ${task.lease_until}`);
 	const reply = await client.stubborn(`settle.${type}`, { worker: "w1", done });
 	assert.deepEqual([reply.done[0].ok, reply.done[0].status], [true, "completed"], "the lease still counts");
 	const next = await client.work(type, { max: 10, wait_ms: 10000 });

@@ -53,8 +53,9 @@ local function place_task(t, grace)
   if t.status == 'p' then
     put(zadd, prefix .. 'r:' .. t.type, number_text(rank(t)), member(t.number))
   elseif t.status == 'r' then
-    t.started = math.max(t.started, 0)
-    schedule(t, now + grace) -- the same lease, a fresh deadline: a running try still counts
+    -- The same lease, a fresh deadline: a running try still counts, for as long as its worker was told.
+    local till = now + math.max(grace, t.due - t.started)
+    schedule(t, t.timeout > 0 and math.min(till, t.started + t.timeout) or till)
     if t.key ~= '' then key_change(key_name(t), 1) end
   elseif t.status == 't' or (t.status == 'b' and t.waits % 4 >= WAIT_TIME) then
     schedule(t, t.due)
