@@ -45,13 +45,18 @@ class TaskBatch:
     """It was there already: this step ran before."""
 
 
+@dataclass(eq=False, repr=False)
 class TaskQueueManager:
     """Submits, asks and waits for a graph, on one connection. Safe for any number of nodes at once."""
 
-    def __init__(self, client: corder.Client, *, project: str | None = None, batch_id: str | None = None):
-        self.client = client
-        self.project = client.project_of(project)
-        self.batch_id = batch_id
+    client: corder.Client
+    project: str = ""
+    """The client's, unless given."""
+    batch_id: str | None = None
+    """Of all that is submitted; otherwise each thread is a batch."""
+
+    def __post_init__(self) -> None:
+        self.project = self.client.project_of(self.project or None)
         self._loop = _running_loop()
         self._calls: OrderedDict[int, tuple[Any, int, int]] = OrderedDict()
 

@@ -1,4 +1,4 @@
-"""A graph that is killed at a named point: `crashing.py STORE THREAD HOW`, CRASH says where. Run again, it goes on.
+"""A graph that is killed at a named point: CRASH says where. Its program, run again on the same store, goes on.
 
 Prints "waits" when it ended by interrupt, else the results.
 """
@@ -10,7 +10,6 @@ import json
 import operator
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ from langgraph.types import Send
 
 from corder_langgraph import CodingAgentState, Driver, TaskQueueManager, submit_and_wait_node, submit_node, wait_node
 
-TASK_TYPE = os.environ.get("TASK_TYPE", "coding")
+TASK_TYPE = ""
 
 
 class State(CodingAgentState, total=False):
@@ -89,7 +88,13 @@ def crash_around(manager: TaskQueueManager) -> None:
     manager.client.wait = waiting  # type: ignore[method-assign]
 
 
-async def main(store: str, thread: str, how: str) -> None:
+def main(store: str, thread: str, how: str) -> None:
+    global TASK_TYPE
+    TASK_TYPE = os.environ["TASK_TYPE"]
+    asyncio.run(run(store, thread, how))
+
+
+async def run(store: str, thread: str, how: str) -> None:
     async with AsyncSqliteSaver.from_conn_string(store) as saver, TaskQueueManager.connect() as manager:
         crash_around(manager)
         config: Any = {"configurable": {"thread_id": thread}}
@@ -99,19 +104,16 @@ async def main(store: str, thread: str, how: str) -> None:
             print(json.dumps(state.values["results"]), flush=True)
             return
         graph = build(how).compile(checkpointer=saver)
+        durability: Any = os.environ.get("DURABILITY", "sync")
         begun = (await graph.aget_state(config)).next
-        async for _, part in graph.astream(
+        async for part in graph.astream(
             None if begun else begin,
             config,
             context=manager,
-            stream_mode=["updates"],
-            durability=os.environ.get("DURABILITY", "sync"),  # type: ignore[arg-type]
+            stream_mode="updates",
+            durability=durability,
         ):
             if "__interrupt__" in part:
                 print("waits", flush=True)
                 return
         print(json.dumps((await graph.aget_state(config)).values["results"]), flush=True)
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import operator
-from typing import Annotated, Any
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -13,11 +13,19 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, RetryPolicy
 
 import corder
-from corder_langgraph import CodingAgentState, Driver, TaskQueueManager, Wait, submit_node
+from corder_langgraph import (
+    CodingAgentState,
+    Driver,
+    TaskQueueManager,
+    Wait,
+    submit_and_wait_node,
+    submit_node,
+    wait_node,
+)
 from corder_langgraph.position import PositionError
 
 from . import crashing
-from .support import CorderCase, until
+from .support import CorderCase
 
 NAMES = ["plan", "check", "a", "b", "c"]
 
@@ -26,29 +34,20 @@ class Killed(CorderCase):
     """The graph's process is killed, and started again on the same store and thread."""
 
     async def runs(self, how: str, **environment: str) -> tuple[int, str]:
-        program = self.program(
-            "-m", "tests_langgraph.crashing", str(self.folder / "store.db"), self.mark, how, **environment
-        )
-        told, wrong = program.communicate(timeout=60)
-        if program.returncode not in (0, -9):
-            self.fail(wrong)
-        return program.returncode, told.strip()
+        code, told = await self.program(crashing.main, str(self.folder / "store.db"), self.mark, how, **environment)
+        self.assertIn(code, (0, -9))
+        return code, told
 
     async def dies_and_goes_on(self, how: str, *points: str, **environment: str) -> None:
         async with self.worker():
             for point in points:
-                code, _ = await self.in_thread(how, CRASH=point, **environment)
+                code, _ = await self.runs(how, CRASH=point, **environment)
                 self.assertEqual(code, -9, f"it was not killed at {point}")
-            code, told = await self.in_thread(how, **environment)
+            code, told = await self.runs(how, **environment)
             self.assertEqual(code, 0)
             self.assertEqual(json.loads(told), [{"did": name} for name in NAMES])
         await self.count(len(NAMES))
         self.assertEqual(len(self.done), len(NAMES), "a task ran twice")
-
-    async def in_thread(self, how: str, **environment: str) -> tuple[int, str]:
-        import asyncio
-
-        return await asyncio.to_thread(lambda: asyncio.run(self.runs(how, **environment)))
 
     async def test_before_submit(self) -> None:
         await self.dies_and_goes_on("block", "before-submit-1", "before-submit-1")
@@ -63,7 +62,7 @@ class Killed(CorderCase):
         await self.dies_and_goes_on("block", "after-submit-3", "before-submit-2")
 
     async def test_while_waiting_in_the_node(self) -> None:
-        code, _ = await self.in_thread("block", CRASH="while-waiting")
+        code, _ = await self.runs("block", CRASH="while-waiting")
         self.assertEqual(code, -9)
         await self.dies_and_goes_on("block")
 
@@ -77,7 +76,7 @@ class Stopped(CorderCase):
     async def asyncSetUp(self) -> None:
         await super().asyncSetUp()
         crashing.TASK_TYPE = self.task_type
-        self.saver = await self.enterAsyncContext(AsyncSqliteSaver.from_conn_string(":memory:"))
+        self.saver = await self.opened.enter_async_context(AsyncSqliteSaver.from_conn_string(":memory:"))
         self.config: RunnableConfig = {"configurable": {"thread_id": self.mark}}
 
     def graph(self, how: str) -> Any:
@@ -88,6 +87,11 @@ class Stopped(CorderCase):
         begin = {"services": ["a", "b", "c"]} if given is None else given
         await graph.ainvoke(begin, self.config, context=self.manager)
         return list((await graph.aget_state(self.config)).interrupts)
+
+    async def before(self, graph: Any, node: str) -> Any:
+        """The thread's first checkpoint from which this node runs."""
+        history = [state async for state in graph.aget_state_history(self.config)]
+        return next(state for state in reversed(history) if node in state.next)
 
     async def ended(self, task_ids: list[str]) -> None:
         await self.client.wait(task_ids, timeout=30)
@@ -155,7 +159,7 @@ class Stopped(CorderCase):
         """A node that submits and then fails is retried by LangGraph; its tasks are those of its first try."""
         tries: list[list[str]] = []
 
-        async def submit(state: Any, config: RunnableConfig, runtime: Runtime[TaskQueueManager]) -> dict[str, Any]:
+        async def submit(state: CodingAgentState, runtime: Runtime[TaskQueueManager]) -> dict[str, Any]:
             first = await runtime.context.submit_task_batch({"task_type": self.task_type})
             second = await runtime.context.submit_task_batch({"task_type": self.task_type})
             tries.append([*first.task_ids.values(), *second.task_ids.values()])
@@ -166,7 +170,7 @@ class Stopped(CorderCase):
         graph = StateGraph(CodingAgentState, context_schema=TaskQueueManager)
         graph.add_node("submit", submit, retry_policy=RetryPolicy(initial_interval=0.01, jitter=False))
         compiled = graph.add_edge(START, "submit").compile(checkpointer=self.saver)
-        await compiled.ainvoke({}, self.config, context=self.manager)  # type: ignore[call-overload]
+        await compiled.ainvoke({}, self.config, context=self.manager)
         self.assertEqual(tries, [tries[0]] * 3)
         await self.count(2)
 
@@ -176,8 +180,7 @@ class Stopped(CorderCase):
         async with self.worker():
             before = await graph.ainvoke({"services": ["a", "b", "c"]}, self.config, context=self.manager)
             for step in ("submit", "code", "submit"):
-                history = [state async for state in graph.aget_state_history(self.config)]
-                start = next(state for state in reversed(history) if step in state.next)
+                start = await self.before(graph, step)
                 after = await graph.ainvoke(None, start.config, context=self.manager)
                 self.assertEqual(after["results"], before["results"])
                 self.assertEqual(after["completed_tasks"], before["completed_tasks"])
@@ -192,7 +195,7 @@ class Stopped(CorderCase):
         graph.add_node("two", submit_node(lambda _: {"task_type": self.task_type}))
         compiled: Any = graph.add_edge(START, "one").add_edge("one", "two").compile(checkpointer=self.saver)
         await compiled.ainvoke({}, self.config, context=self.manager)
-        start = await anext(state async for state in compiled.aget_state_history(self.config) if state.next == ("one",))
+        start = await self.before(compiled, "one")
         await self.count(2)
         wanted = "second"
         for _ in range(2):
@@ -225,7 +228,7 @@ class Stopped(CorderCase):
             return {"task_type": self.task_type, "execution_context": {"time": len(asked)}}
 
         graph = StateGraph(CodingAgentState, context_schema=TaskQueueManager)
-        node = crashing.submit_and_wait_node(build, how="interrupt")
+        node = submit_and_wait_node(build, how="interrupt")
         compiled: Any = graph.add_node("code", node).add_edge(START, "code").compile(checkpointer=self.saver)
         await compiled.ainvoke({}, self.config, context=self.manager)
         async with self.worker():
@@ -271,7 +274,7 @@ class Stopped(CorderCase):
                 outer = StateGraph(CodingAgentState, context_schema=TaskQueueManager)
                 policy = RetryPolicy(initial_interval=0.01, jitter=False)
                 outer.add_node("inner", inner.compile(checkpointer=saver), retry_policy=policy)
-                outer.add_node("wait", crashing.wait_node())
+                outer.add_node("wait", wait_node())
                 compiled: Any = (
                     outer.add_edge(START, "inner").add_edge("inner", "wait").compile(checkpointer=self.saver)
                 )
@@ -283,18 +286,13 @@ class Stopped(CorderCase):
         await self.count(2)
 
 
-class Notes(CodingAgentState, total=False):
-    notes: Annotated[list[str], operator.add]
-
-
 class QueueRestarted(CorderCase):
     async def test_all_five_services_are_killed_while_a_graph_waits(self) -> None:
         """Once in each way of waiting. The node and the driver wait on; nothing is submitted twice or lost."""
         from .run import stack
 
         crashing.TASK_TYPE = self.task_type
-        saver = await self.enterAsyncContext(AsyncSqliteSaver.from_conn_string(":memory:"))
-        import asyncio
+        saver = await self.opened.enter_async_context(AsyncSqliteSaver.from_conn_string(":memory:"))
 
         async def drive() -> Any:
             graph = crashing.build("interrupt").compile(checkpointer=saver)
@@ -325,7 +323,7 @@ class Interrupts(CorderCase):
 
     async def test_a_failed_task_ends_a_wait_too(self) -> None:
         crashing.TASK_TYPE = self.task_type
-        saver = await self.enterAsyncContext(AsyncSqliteSaver.from_conn_string(":memory:"))
+        saver = await self.opened.enter_async_context(AsyncSqliteSaver.from_conn_string(":memory:"))
         graph = crashing.build("interrupt").compile(checkpointer=saver)
         async with self.worker(plan=corder.TaskFailed("no idea", retryable=False)):
             state = await Driver(graph, self.manager).run(self.mark, {"services": []})
@@ -335,6 +333,3 @@ class Interrupts(CorderCase):
         )
         self.assertEqual(failed["plan"]["error"]["message"], "no idea")
         self.assertEqual(failed["check"]["because"], failed["plan"]["task_id"])
-
-
-del until

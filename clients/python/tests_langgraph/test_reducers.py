@@ -17,7 +17,7 @@ from corder_langgraph import (
     reduce_tasks,
     resume_position,
 )
-from corder_langgraph.records import COLLECTIONS, STATE_KEYS, collection_of, record_of_event
+from corder_langgraph.records import COLLECTIONS, STATE_KEYS, Collection, collection_of, record_of_event
 from corder_langgraph.reducers import Memory, empty_memory, merge_memory
 
 EXAMPLES = 100
@@ -67,7 +67,7 @@ def told(events: Sequence[dict[str, Any]]) -> list[TaskRecord]:
     return [record_of_event(event) for event in events]
 
 
-def fold(events: Sequence[dict[str, Any]], sizes: Sequence[int] = (1,)) -> dict[str, Memory]:
+def fold(events: Sequence[dict[str, Any]], sizes: Sequence[int] = (1,)) -> dict[Collection, Memory]:
     """All four collections after the events, given to them in groups of these sizes."""
     memories = {name: empty_memory() for name in COLLECTIONS}
     start, turn = 0, 0
