@@ -1,0 +1,125 @@
+// What a round has left in its folder, as plain data. The stored forms (records of the log, rows, Redis' packed states) are
+// read here by code of its own, from their descriptions in record.h, prelude.lua and 0001_tables.sql.
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+const words = {
+	b: "blocked", p: "pending", r: "running", t: "retry", c: "completed", f: "failed", x: "cancelled", s: "skipped",
+	j: "rejected", q: "queue", g: "graph", h: "graph_done", m: "continue",
+};
+export const finals = new Set(["completed", "failed", "cancelled", "skipped"]);
+export const keyOf = ({ project, task_id }) => `${project}/${task_id}`;
+
+function* linesOf(file) {
+	if (!existsSync(file)) return;
+	for (const line of readFileSync(file, "utf8").split("\n")) if (line) yield line;
+}
+
+// A process that was killed may have left half a line at its end.
+function parseLine(line) {
+	try {
+		return JSON.parse(line);
+	} catch {
+		return null;
+	}
+}
+
+function readHistory(folder) {
+	const files = readdirSync(folder).filter((file) => /^history-.*\.jsonl$/.test(file));
+	const all = files.flatMap((file) => {
+		const process = file.slice(8, -6);
+		return [...linesOf(join(folder, file))].map(parseLine).filter(Boolean).map((note) => ({ ...note, process }));
+	});
+	return all.sort((a, b) => a.t - b.t);
+}
+
+// Microseconds since 1970, from "YYYY-MM-DD hh:mm:ss.ffffff".
+export const microseconds = (text) =>
+	text === null ? null : Date.parse(`${text.slice(0, 10)}T${text.slice(11, 23)}Z`) * 1000 + Number(text.slice(23, 26));
+// The same of RFC 3339 with six digits.
+export const instant = (text) => Date.parse(`${text.slice(0, 23)}Z`) * 1000 + Number(text.slice(23, 26));
+
+const escapes = { n: "\n", t: "\t", 0: "\0", "\\": "\\" };
+const field = (text) => (text === "NULL" ? null : text.includes("\\") ? text.replace(/\\(.)/g, (_, c) => escapes[c] ?? c) : text);
+
+function readTable(folder, name) {
+	const [head, ...rows] = [...linesOf(join(folder, `table-${name}.tsv`))];
+	const columns = head?.split("\t") ?? [];
+	return rows.map((row) => Object.fromEntries(row.split("\t").map((text, i) => [columns[i], field(text)])));
+}
+
+function record(text) {
+	const f = text.split("\x1f");
+	const number = (at) => (f[at] === "" ? null : Number(f[at]));
+	return {
+		seq: number(0), status: words[f[1]], number: number(2), project: f[3], task_id: f[4], type: f[5], batch: f[6],
+		previous: words[f[7]] ?? null, version: number(8), attempt: number(9), at: number(10), ready: number(11), due: number(12),
+		retries: number(13), priority: number(14), waits: f[15], worker: f[16], lease: f[17], lease_until: number(18),
+		reason: f[19], code: f[20], because: f[22],
+	};
+}
+
+// Entries in the order of the log: { id, previous, first, last, records }.
+function readLog(folder, partition) {
+	const entries = [];
+	for (const line of linesOf(join(folder, `log-${partition}.jsonl`))) {
+		for (const entry of JSON.parse(line).body.split("\x1c")) {
+			const cut = entry.indexOf("\x1d");
+			const [id, previous, first, last, epoch] = entry.slice(0, cut).split("\x1f");
+			const records = entry.slice(cut + 1).split("\x1e").map(record);
+			entries.push({ id, previous, first: Number(first), last: Number(last), epoch, records });
+		}
+	}
+	return entries;
+}
+
+function readRedis(folder) {
+	const keys = new Map();
+	for (const line of linesOf(join(folder, "redis.jsonl"))) {
+		const { key, ...rest } = JSON.parse(line);
+		keys.set(key, rest);
+	}
+	return keys;
+}
+
+export const pairs = (list) => new Map(Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i], list[2 * i + 1]]));
+
+// A state as prelude.lua packs it (big-endian; strings end with NUL).
+export function unpack(text) {
+	const bytes = Buffer.from(text, "latin1");
+	let at = 0;
+	const take = (size) => {
+		let value = 0;
+		for (let i = 0; i < size; i++) value = value * 256 + bytes[at++];
+		return value;
+	};
+	const string = () => {
+		const stop = bytes.indexOf(0, at);
+		const found = bytes.toString("latin1", at, stop);
+		at = stop + 1;
+		return found;
+	};
+	const state = { status: words[String.fromCharCode(take(1))] };
+	const fields = { priority: 1, flags: 1, waits: 1, retries: 2, max_retries: 2, degree: 4, left: 4, version: 4, attempt: 4, limit: 4 };
+	Object.assign(fields, { created: 7, ready: 7, due: 7, started: 7, timeout: 6, seq: 6, policy: 1, hold: 1 });
+	for (const [name, size] of Object.entries(fields)) state[name] = take(size);
+	for (const name of ["project", "task_id", "type", "batch", "key", "backoff", "worker", "lease", "because", "trace"]) state[name] = string();
+	return state;
+}
+
+export function readRun(folder) {
+	const { plan, options, settings } = JSON.parse(readFileSync(join(folder, "round.json"), "utf8"));
+	const history = readHistory(folder);
+	const run = { folder, plan, options, settings, history, redis: readRedis(folder) };
+	run.collected = existsSync(join(folder, "redis.jsonl"));
+	run.logs = Array.from({ length: plan.partitions }, (_, partition) => readLog(folder, partition));
+	run.tables = Object.fromEntries(
+		["log_position", "tasks", "task_events", "task_dependencies", "task_attempts", "batches", "queue_pauses", "poison_events"]
+			.map((name) => [name, readTable(folder, name)]),
+	);
+	run.stream = [...linesOf(join(folder, "events.jsonl"))].map((line) => JSON.parse(line));
+	run.streams = existsSync(join(folder, "streams.json")) ? JSON.parse(readFileSync(join(folder, "streams.json"), "utf8")) : [];
+	run.faults = history.filter(({ what }) => what === "fault");
+	run.had = (pattern) => run.faults.some(({ kind }) => pattern.test(kind));
+	return run;
+}

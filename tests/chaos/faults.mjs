@@ -1,0 +1,250 @@
+// Every kind of fault: what it may hit, how it is done, and how it is healed. A fault is { hits(stack): targets or [],
+// hold: [least, most] ms, do(stack, target, random): heal }. Two faults never hit the same target at once.
+import { execFileSync } from "node:child_process";
+import { readdirSync, rmSync, statSync, truncateSync } from "node:fs";
+import { join } from "node:path";
+import { environment } from "../system/servers.mjs";
+import { serviceNames } from "../system/stack.mjs";
+import { janitor } from "./janitor.mjs";
+import { serverNames } from "./stack.mjs";
+
+const redisCli = (stack, ...words) => execFileSync("redis-cli", ["-p", stack.redis.port, ...words], { env: environment });
+const sqlAsRoot = (stack, sql) =>
+	execFileSync("mariadb", ["--no-defaults", `--socket=${stack.mariadb.folder}/s.sock`, "-uroot", "-e", sql], { env: environment, stdio: "pipe" });
+
+async function endServer(stack, name) {
+	stack.down.add(name);
+	await stack[name].kill("SIGKILL");
+}
+
+async function startServer(stack, name) {
+	if (!stack.isRunning(name)) await stack[name].start();
+	stack.down.delete(name);
+}
+
+const killServer = (name, hold) => ({
+	hold,
+	hits: () => [name],
+	async do(stack) {
+		await endServer(stack, name);
+		return () => startServer(stack, name);
+	},
+});
+
+const pauseProcess = (hits, hold) => ({
+	hold,
+	hits,
+	async do(stack, target) {
+		const child = stack.processOf(target);
+		child.kill("SIGSTOP");
+		return async () => child.kill("SIGCONT");
+	},
+});
+
+const inFolder = (folder, wanted) => readdirSync(folder).filter((file) => wanted.test(file)).map((file) => join(folder, file));
+
+// The newest part of the append-only file ends in the middle of something.
+function cutAof(stack, random) {
+	const [file] = inFolder(join(stack.redis.folder, "appendonlydir"), /\.incr\.aof$/).sort().slice(-1);
+	if (!file) return;
+	const { size } = statSync(file);
+	truncateSync(file, Math.max(0, size - 1 - random.below(Math.max(1, Math.floor(size * (random.chance(0.3) ? 0.9 : 0.05))))));
+}
+
+const emptyRedis = (change) => ({
+	hold: [0, 1500],
+	hits: () => ["redis"],
+	async do(stack, _, random) {
+		await endServer(stack, "redis");
+		change(stack, random);
+		return () => startServer(stack, "redis");
+	},
+});
+
+const diskFull = (name) => ({
+	hold: [2000, 6000],
+	hits: (stack) => (stack.disks ? [name] : []),
+	async do(stack) {
+		stack.disks.fill(name);
+		return async () => {
+			stack.disks.free(name);
+			if (name === "nats") await endServer(stack, name); // it does not come back by itself
+			await startServer(stack, name);
+		};
+	},
+});
+
+// names: cut at the very same moment.
+const powerCut = (...names) => ({
+	hold: [0, 1000],
+	hits: (stack) => (stack.disks ? [names.join("+")] : []),
+	async do(stack) {
+		names.forEach((name) => stack[name].child.kill("SIGSTOP"));
+		names.forEach((name) => stack.disks.copy(name));
+		await Promise.all(names.map((name) => endServer(stack, name)));
+		names.forEach((name) => stack.disks.swap(name));
+		return () => Promise.all(names.map((name) => startServer(stack, name)));
+	},
+});
+
+const links = (hold, to) => ({
+	hold,
+	hits: (stack) => ["links"].filter(() => stack.links.length > 0),
+	async do(stack, _, random) {
+		const far = random.pick([...serverNames, ""]);
+		const names = stack.links.filter((name) => name.endsWith(far) && random.chance(far ? 0.6 : 0.25));
+		stack.setLinks(names, to(random));
+		return async () => stack.setLinks(names, { mode: "open", reset: random.chance(0.5) });
+	},
+});
+
+// The server dies, or the connection, at the moment a COMMIT passes.
+const atCommit = (act) => ({
+	hold: [1500, 3000],
+	hits: () => ["mariadb"],
+	async do(stack) {
+		const names = stack.links.filter((name) => name.startsWith("persister") && name.endsWith("mariadb"));
+		const seen = new Promise((resolve) => {
+			stack.onCommit = resolve;
+		});
+		stack.setLinks(names, { mode: "open", armed: true });
+		const timer = new Promise((resolve) => setTimeout(resolve, 3000));
+		const name = await Promise.race([seen, timer]);
+		await act(stack, name ?? names[0]);
+		return async () => {
+			stack.setLinks(names, { mode: "open" });
+			await startServer(stack, "mariadb");
+		};
+	},
+});
+
+async function consumersGone(stack) {
+	await janitor(stack, async (manager) => {
+		for await (const stream of manager.streams.list()) {
+			for await (const { name } of manager.consumers.list(stream.config.name)) {
+				await manager.consumers.delete(stream.config.name, name);
+			}
+		}
+	});
+	return async () => {};
+}
+
+// The log takes no more. Services put the limit back when they look, so it is set again all the time.
+async function streamFull(stack) {
+	let over = false;
+	const limit = async (manager) => {
+		for (const name of await manager.streams.names().next()) {
+			if (!name.startsWith("CORDER_LOG_")) continue;
+			const { state, config } = await manager.streams.info(name);
+			if (config.max_bytes <= 0 || over) await manager.streams.update(name, { max_bytes: over ? -1 : state.bytes + 1000 });
+		}
+	};
+	const keep = async () => {
+		while (!over) await janitor(stack, limit).catch(() => {});
+	};
+	const kept = keep();
+	return async () => {
+		over = true;
+		await kept;
+		await janitor(stack, limit);
+	};
+}
+
+async function rollingRestart(stack, service) {
+	for (const id of stack.serviceIds.filter((each) => each.startsWith(service))) {
+		await stack.killService(id, "SIGTERM");
+		await stack.startService(id);
+	}
+	return async () => {};
+}
+
+async function killAll(stack, ids) {
+	await Promise.all(ids.map((id) => stack.killService(id)));
+	return () => Promise.all(ids.map((id) => stack.startService(id)));
+}
+
+const allOf = (stack, service) => stack.serviceIds.filter((id) => id.startsWith(service));
+
+export const faults = {
+	"kill-service": { hold: [0, 2000], hits: (stack) => stack.serviceIds, do: (stack, id) => killAll(stack, [id]) },
+	"kill-all-of-a-service": { hold: [0, 2500], hits: () => serviceNames, do: (stack, name) => killAll(stack, allOf(stack, name)) },
+	"pause-service": pauseProcess((stack) => stack.serviceIds, [300, 6000]),
+	"rolling-restart": { hold: [0, 300], hits: () => serviceNames, do: rollingRestart },
+	"kill-nats": killServer("nats", [0, 3000]),
+	"kill-redis": killServer("redis", [0, 3000]),
+	"kill-mariadb": killServer("mariadb", [0, 3000]),
+	"mariadb-away": killServer("mariadb", [5000, 15000]),
+	"pause-nats": pauseProcess(() => ["nats"], [300, 5000]),
+	"pause-redis": pauseProcess(() => ["redis"], [300, 5000]),
+	"pause-mariadb": pauseProcess(() => ["mariadb"], [300, 5000]),
+	"kill-servers": {
+		hold: [0, 1500],
+		hits: () => ["nats+redis+mariadb"],
+		async do(stack) {
+			await Promise.all(serverNames.map((name) => endServer(stack, name)));
+			return () => Promise.all(serverNames.map((name) => startServer(stack, name)));
+		},
+	},
+	"redis-flushall": {
+		hold: [0, 100],
+		hits: () => ["redis"],
+		async do(stack) {
+			redisCli(stack, "FLUSHALL");
+			return async () => {};
+		},
+	},
+	"redis-empty-folder": emptyRedis((stack) => rmSync(join(stack.redis.folder, "appendonlydir"), { recursive: true, force: true })),
+	"redis-aof-cut": emptyRedis(cutAof),
+	"mariadb-read-only": {
+		hold: [1000, 5000],
+		hits: () => ["mariadb"],
+		async do(stack) {
+			sqlAsRoot(stack, "SET GLOBAL read_only=1");
+			return async () => sqlAsRoot(stack, "SET GLOBAL read_only=0");
+		},
+	},
+	"mariadb-killed-in-commit": atCommit((stack) => endServer(stack, "mariadb")),
+	"mariadb-cut-in-commit": atCommit(async (stack, name) => stack.setLinks([name], { mode: "cut" })),
+	"links-cut": links([200, 3000], () => ({ mode: "cut" })),
+	"links-slow": links([1000, 5000], (random) => ({ mode: "open", delayMs: random.between(20, 400) })),
+	"links-half-open": links([1000, 6000], (random) => ({ mode: "freeze", way: random.pick(["both", "up", "down"]) })),
+	"disk-full-nats": diskFull("nats"),
+	"disk-full-redis": diskFull("redis"),
+	"disk-full-mariadb": diskFull("mariadb"),
+	"power-cut-nats": powerCut("nats"),
+	"power-cut-redis": powerCut("redis"),
+	"power-cut-mariadb": powerCut("mariadb"),
+	"stream-full": { hold: [1000, 4000], hits: () => ["nats"], do: streamFull },
+	"consumers-deleted": { hold: [0, 100], hits: () => ["nats"], do: consumersGone },
+	"duplicates": {
+		hold: [3000, 8000],
+		hits: () => ["bus"],
+		async do(stack) {
+			stack.clients.send({ duplicates: true });
+			return async () => stack.clients.connected && stack.clients.send({ duplicates: false });
+		},
+	},
+	"kill-workers": {
+		hold: [0, 2500],
+		hits: () => ["workers"],
+		async do(stack) {
+			await stack.endWorkers();
+			return () => stack.startWorkers();
+		},
+	},
+	"pause-workers": {
+		hold: [1000, 6000],
+		hits: () => ["workers"],
+		async do(stack) {
+			stack.workers.kill("SIGSTOP");
+			return async () => stack.workers.kill("SIGCONT");
+		},
+	},
+	// The whole machine loses power: nobody promises this for the default settings; it is measured, when asked for by name.
+	"power-cut-all": { ...powerCut(...serverNames), onlyByName: true },
+};
+
+// Things that last for a whole run: they are drawn at its start.
+export const lasting = ["wrong-clocks"];
+
+export const targetsOf = (target) => target.split("+");
