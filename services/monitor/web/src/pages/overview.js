@@ -9,7 +9,7 @@ import { overview, queues, services, useChange, useLive } from "../state/live.js
 import { useSource } from "../state/source.js";
 import { statuses } from "../status.js";
 import { now } from "../ui/clock.js";
-import { Age, Bones, Count, Empty, Glyph, Loaded, Segments, Sheet } from "../ui/parts.js";
+import { Age, Bones, Count, Empty, Glyph, Loaded, Segments, Sheet, Typed } from "../ui/parts.js";
 
 const windows = { "15m": { window_s: 900, step_s: 10 }, "1h": { window_s: 3600, step_s: 30 }, "24h": { window_s: 86400, step_s: 600 } };
 
@@ -58,7 +58,7 @@ export function Health({ health }) {
 				(check) =>
 					html`<li>
 						<${Glyph} status=${words[check.status][0]} />
-						<div><strong>${check.name.replaceAll("_", " ")}</strong> <span>${check.message}</span>${check.status !== "ok" && check.advice && html`<p class="quiet">${check.advice}</p>`}</div>
+						<div><strong>${check.name.replaceAll("_", " ")}</strong> <span><${Typed} text=${check.message} /></span>${check.status !== "ok" && check.advice && html`<p class="quiet"><${Typed} text=${check.advice} /></p>`}</div>
 					</li>`,
 			)}
 		</ul>
@@ -101,11 +101,12 @@ function Flow() {
 function QueueTable() {
 	const state = queues.value;
 	if (!state) return html`<${Sheet} title="Queues"><${Bones} rows=${4} /><//>`;
-	const rows = [...state.queues].sort((a, b) => b.ready - a.ready || b.counts.running - a.counts.running).slice(0, 8);
-	const note = state.queues.length > rows.length ? `${rows.length} busiest of ${state.queues.length}` : "";
+	const busy = state.queues.filter(({ ready, counts }) => ready + counts.running > 0);
+	const rows = busy.sort((a, b) => b.ready - a.ready || b.counts.running - a.counts.running).slice(0, 8);
+	const note = busy.length > rows.length ? `${rows.length} busiest of ${busy.length}` : "";
 	return html`<${Sheet} title="Queues" note=${note} tools=${html`<a href=${link("queues")}>All</a>`}>
 		${rows.length === 0
-			? html`<${Empty} title="Nothing is queued" command="corder submit --project first --type shell">A task type shows here with its first task.<//>`
+			? html`<${Empty} title="Nothing waits or runs" command=${state.queues.length === 0 && "corder submit --project first --type shell"} />`
 			: html`<div class="scroll-x" tabindex="0" role="region" aria-label="Queues"><table>
 					<thead><tr><th>type</th><th class="numeric">ready</th><th class="numeric">running</th><th class="numeric narrow-off">workers free</th><th class="numeric">wait p95</th></tr></thead>
 					<tbody>

@@ -83,7 +83,7 @@ export function Tasks() {
 		<div class="sheet">
 			<${Loaded} source=${source} rows=${12}>${(data) =>
 				data.tasks.length === 0
-					? html`<${Empty} title="No task fits" command=${names.some((name) => query[name]) ? null : "corder submit --project first --type shell"}>
+					? html`<${Empty} title=${names.some((name) => query[name]) ? "No task fits" : "No task yet"} command=${names.some((name) => query[name]) ? null : "corder submit --project first --type shell"}>
 							${names.some((name) => query[name]) ? "Nothing matches these filters." : "Nothing was submitted yet."}
 						<//>`
 					: html`<${TaskTable} tasks=${data.tasks} /><${Pager} next=${data.next} shown=${rows.length} />`}<//>

@@ -19,6 +19,7 @@ function levels(high) {
 }
 
 function drawLine(c, xs, ys, x, y, colour, { dash, fill }) {
+	if (ys.every((value) => !value)) return; // a flat red line at nothing would only alarm
 	c.lineWidth = 1.6;
 	c.lineJoin = c.lineCap = "round";
 	c.strokeStyle = c.fillStyle = colour;

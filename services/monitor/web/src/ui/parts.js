@@ -27,6 +27,9 @@ export const Status = ({ status, more }) =>
 export const Age = ({ at }) =>
 	at == null ? html`<span class="quiet">–</span>` : html`<time class="when" title=${stamp(at)}>${ago(at, now.value)}</time>`;
 
+// `words between backquotes` are to be typed.
+export const Typed = ({ text }) => text.split("`").map((part, at) => (at % 2 ? html`<code>${part}</code>` : part));
+
 export const Count = ({ value }) => html`<span class=${value ? "" : "zero"}>${count(value)}</span>`;
 
 export const Bones = ({ rows = 6 }) =>
