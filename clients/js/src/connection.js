@@ -36,7 +36,8 @@ async function dial(options, patienceMs, signal) {
 		try {
 			return await connectNats(options);
 		} catch (error) {
-			if (isForGood(error) || Date.now() >= deadline) throw error;
+			if (isForGood(error)) throw error;
+			if (Date.now() >= deadline) throw new NoAnswer(`connect to ${options.servers}`, patienceMs, { cause: error });
 		}
 		await pause(backoffMs(attempt), signal);
 	}
