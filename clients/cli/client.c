@@ -28,7 +28,8 @@ enum {
 	LONG_TRY_MS = 60000,
 	LONG_PATIENCE_S = 120,
 	PAUSE_LEAST_MS = 50,
-	PAUSE_MOST_MS = 1000
+	PAUSE_MOST_MS = 1000,
+	TRACEPARENT_CHARS = 55
 };
 
 static void on_signal(int number) {
@@ -133,7 +134,11 @@ static void on_reply(void *context, enum status status, const struct bus_message
 static enum status try_once(struct cli *cli, const char *subject, struct slice body, int64_t timeout_ms,
                             struct text *reply) {
 	struct attempt *attempt = memory_new(sizeof *attempt);
-	bus_request(cli->bus, subject, NULL, 0, body, timeout_ms, on_reply, attempt);
+	/* What a command of a worker asks for belongs to the trace of its task. */
+	const char *parent = getenv("TRACEPARENT");
+	struct bus_header header = { HEADER_TRACEPARENT, parent };
+	bool has_parent = parent != NULL && strlen(parent) == TRACEPARENT_CHARS && strpbrk(parent, "\r\n") == NULL;
+	bus_request(cli->bus, subject, &header, has_parent, body, timeout_ms, on_reply, attempt);
 	while (!attempt->answered && client_turn(cli, 100000))
 		;
 	if (!attempt->answered) {

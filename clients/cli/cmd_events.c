@@ -1,4 +1,5 @@
 /* `corder events`: what happens, as it happens; with --since also what the stream has kept, then on without a gap. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +9,11 @@
 #include "commands.h"
 #include "event_line.h"
 #include "fields.h"
+#include "otlp.h"
 #include "replay.h"
 
 struct events_options {
-	const char *project, *type, *status, *task, *batch, *since;
+	const char *project, *type, *status, *task, *batch, *since, *otlp;
 	int64_t limit; /* 0: none */
 	bool no_follow;
 };
@@ -24,6 +26,8 @@ struct events {
 	const struct events_options *options;
 	struct slice project, task_id;
 	struct json *json;
+	struct otlp *otlp; /* NULL: events are printed */
+	FILE *otlp_file;
 	struct text held; /* bodies, parted by newlines */
 	bool replaying, full;
 	int64_t told_seq[PARTITIONS_MOST]; /* the last one told, a partition */
@@ -39,7 +43,9 @@ static bool is_wanted(const struct slice wanted, struct json_value event, const 
 
 static void print_event(struct events *events, struct json_value event) {
 	struct slice raw = json_raw(event);
-	if (events->cli->common.json) {
+	if (events->otlp != NULL) {
+		otlp_take(events->otlp, event);
+	} else if (events->cli->common.json) {
 		fwrite(raw.bytes, 1, raw.length, stdout);
 		putchar('\n');
 	} else {
@@ -176,6 +182,8 @@ static int follow(struct events *events, enum replay_from from, int64_t place) {
 		code = replay_from(events, from, place);
 	while (code == EXIT_DONE && !options->no_follow && !events->full) {
 		fflush(stdout);
+		if (events->otlp_file != NULL)
+			fflush(events->otlp_file);
 		if (!client_turn(events->cli, TURN_US))
 			code = EXIT_INTERRUPTED;
 		else if (may_have_missed(events) && options->since != NULL) /* each is told once all the same */
@@ -190,11 +198,38 @@ static int check(const struct events_options *options, struct cli *cli, enum rep
 		                     cli->arguments.words[0]);
 	if (options->no_follow && options->since == NULL)
 		return command_usage(&command_events, "--no-follow goes with --since: it ends after what the stream has kept");
+	if (options->otlp != NULL && (options->type != NULL || options->status != NULL || options->limit > 0))
+		return command_usage(&command_events,
+		                     "--otlp writes whole tasks: it goes with --project, --batch, --task, --since");
 	if (options->since != NULL && !read_since(options->since, from, place))
 		return command_usage(
 			&command_events,
 			"--since takes a seq (4711), a time (2030-01-31T12:00:00Z), so long ago (10m, 2h, 3d), or all");
 	return EXIT_DONE;
+}
+
+/* It goes on at the file's end, as a collector that follows it expects. */
+static int open_otlp(struct events *events) {
+	const char *path = events->options->otlp;
+	if (path == NULL)
+		return EXIT_DONE;
+	events->otlp_file = strcmp(path, "-") == 0 ? stdout : fopen(path, "ae");
+	if (events->otlp_file == NULL) {
+		fprintf(stderr, "corder: cannot write %s: %s\n", path, strerror(errno));
+		return EXIT_USAGE;
+	}
+	events->otlp = otlp_open(events->otlp_file);
+	return EXIT_DONE;
+}
+
+static int close_otlp(struct events *events, int code) {
+	otlp_close(&events->otlp);
+	if (events->otlp_file == NULL || events->otlp_file == stdout)
+		return code;
+	if (fclose(events->otlp_file) == 0)
+		return code;
+	fprintf(stderr, "corder: cannot write %s: %s\n", events->options->otlp, strerror(errno));
+	return EXIT_FAILED;
 }
 
 static int events_run(struct cli *cli, const void *values) {
@@ -217,8 +252,12 @@ static int events_run(struct cli *cli, const void *values) {
 		code = client_open(cli);
 	if (code == EXIT_DONE) {
 		events->json = json_open();
+		code = open_otlp(events);
+	}
+	if (code == EXIT_DONE) {
 		code = follow(events, from, place);
 		bus_unsubscribe_all(cli->bus);
+		code = close_otlp(events, code);
 	}
 	client_close(cli);
 	json_close(&events->json);
@@ -238,6 +277,8 @@ static const struct option_row events_options[] = {
 	  0 },
 	{ "batch", 'b', OPTION_TEXT, offsetof(struct events_options, batch), "ID", "of this batch", 0, 0 },
 	{ "task", 0, OPTION_TEXT, offsetof(struct events_options, task), "TASK", "of this task", 0, 0 },
+	{ "otlp", 0, OPTION_TEXT, offsetof(struct events_options, otlp), "FILE",
+	  "instead of printing, append spans to FILE as OTLP JSON lines; - is stdout", 0, 0 },
 	{ "limit", 'n', OPTION_INT, offsetof(struct events_options, limit), "N", "end after so many", 1, 1000000000 },
 };
 
@@ -248,9 +289,12 @@ const struct command command_events = {
 	.usage = "[--since SEQ|TIME|AGO|all] [filters]",
 	.about =
 		"Every change of every task is an event; the stream keeps them for a week (CORDER_EVENTS_MAX_AGE). seq is the\n"
-		"number in each event; it rises within a partition.",
+		"number in each event; it rises within a partition. With --otlp the spans of batches, tasks and tries are "
+	    "written\n"
+		"as they end, for OpenTelemetry: a task in the trace of its traceparent, else in one of its batch.",
 	.examples = "corder events --project shop\ncorder events --since 10m --status failed\n"
-				"corder events --since all --no-follow --json > history.jsonl",
+				"corder events --since all --no-follow --json > history.jsonl\n"
+				"corder events --since 1h --no-follow --project shop --otlp spans.jsonl",
 	.options = events_options,
 	.option_count = COUNT(events_options),
 	.values_bytes = sizeof(struct events_options),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../shared/base/memory.h"
+#include "trace.h"
 #include "work.h"
 
 extern char **environ;
@@ -57,13 +58,25 @@ static size_t add_context(char **out, struct json_value context) {
 
 /* Ours replace what a task that runs `corder work` itself has got from its own worker. */
 static bool is_ours(const char *variable) {
-	static const char *const names[] = { "CORDER_PROJECT=",      "CORDER_TASK_ID=", "CORDER_TASK_TYPE=",
-		                                 "CORDER_SERVICE_NAME=", "CORDER_ATTEMPT=", "CORDER_INPUTS=",
-		                                 "CORDER_BATCH_ID=",     "CORDER_WORKER=",  "CORDER_CONTEXT_" };
+	static const char *const names[] = {
+		"CORDER_PROJECT=", "CORDER_TASK_ID=",  "CORDER_TASK_TYPE=", "CORDER_SERVICE_NAME=", "CORDER_ATTEMPT=",
+		"CORDER_INPUTS=",  "CORDER_BATCH_ID=", "CORDER_WORKER=",    "CORDER_CONTEXT_",      "TRACEPARENT="
+	};
 	for (size_t i = 0; i < COUNT(names); i++)
 		if (strncmp(variable, names[i], strlen(names[i])) == 0)
 			return true;
 	return false;
+}
+
+/* The span of this try, so that what the command traces hangs under it. */
+static char *traceparent_entry(const struct slot *slot, struct json_value task) {
+	struct slice traceparent = json_text(json_member(task, "traceparent"));
+	struct trace_task names = { slice_of(slot->run.project), slice_of(slot->run.task_id),
+		                        json_text(json_member(task, "batch_id")),
+		                        traceparent.bytes != NULL ? traceparent : SLICE("") };
+	char parent[TRACEPARENT_BYTES];
+	trace_try_parent(&names, slot->run.attempt, parent);
+	return entry("TRACEPARENT", slice_of(parent));
 }
 
 char **environment_make(const struct slot *slot, struct json_value task) {
@@ -84,6 +97,7 @@ char **environment_make(const struct slot *slot, struct json_value task) {
 	out[count++] = entry("CORDER_ATTEMPT", slice_of(attempt));
 	out[count++] = entry("CORDER_WORKER", slice_of(slot->worker->name));
 	out[count++] = entry("CORDER_INPUTS", slice_of(slot->run.inputs_path));
+	out[count++] = traceparent_entry(slot, task);
 	count += add_context(out + count, json_member(task, "execution_context"));
 	return out;
 }
