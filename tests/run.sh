@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=cmake/say.sh
 source cmake/say.sh
 
-parts=(check build unit contract integration node system)
+parts=(check build unit contract integration node system js)
 declare -A passed failed took
 total_passed=0
 total_failed=0
@@ -92,6 +92,11 @@ part_system() {
 	return "$code"
 }
 
+part_js() {
+	npm_setup clients/js && npm_setup tests/system || return 1
+	clients/js/test.sh
+}
+
 run_part() {
 	local part=$1 log=$2 code
 	case $part in
@@ -103,7 +108,7 @@ run_part() {
 	esac
 	code=$?
 	case $part in
-	check | node | system) count_log "$log" ;;
+	check | node | system | js) count_log "$log" ;;
 	build) count_passed=$((code == 0)) count_failed=$((code != 0)) ;;
 	esac
 	if [ "$code" -ne 0 ] && [ "$count_failed" -eq 0 ]; then
@@ -121,6 +126,7 @@ record() {
 	total_failed=$((total_failed + count_failed))
 	if [ "$code" -eq 0 ]; then
 		printf '%sok%s (%d in %d s)\n' "$green" "$plain" "$count_passed" "${took[$part]}"
+		grep '^skipped' "$log" || true
 	else
 		printf '%sFAILED%s; the log is %s:\n' "$red" "$plain" "$log"
 		show_log "$log" 2>&1
