@@ -32,47 +32,57 @@ function Row({ event, fresh }) {
 	</tr>`;
 }
 
-function useTail({ project, task_type, status, text }, held) {
-	const [state, setState] = useState({ list: null, dropped: 0, fresh: new Set() });
+const newestFirst = (a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : b.seq - a.seq);
+
+function merge(old, more) {
+	const known = new Set(old.map(keyOf));
+	return [...old, ...more.filter((event) => !known.has(keyOf(event)))].sort(newestFirst);
+}
+
+const nothing = { list: null, fresh: new Set(), dropped: 0, next: undefined, error: null };
+
+// The tail as it comes, over what MySQL has from before; `more` goes further back.
+function useEvents(query, held) {
+	const [state, setState] = useState(nothing);
 	const waiting = useRef([]);
-	const key = [project, task_type, status, text].join("\n");
+	const key = JSON.stringify(query);
+	const latest = useRef(key);
+	latest.current = key;
+	const load = async (before) => {
+		try {
+			const { events, next } = await read("events", { ...query, limit: 100, before });
+			if (latest.current !== key) return;
+			setState((old) => {
+				const list = merge(old.list ?? [], events);
+				return { ...old, list, error: null, next: before || old.next === undefined ? next : old.next };
+			});
+		} catch (error) {
+			if (latest.current === key) setState((old) => ({ ...old, error }));
+		}
+	};
 	const add = (events, dropped) =>
-		setState((old) => {
-			const known = new Set((old.list ?? []).map(keyOf));
-			const news = events.filter((event) => !known.has(keyOf(event))).reverse();
-			const fresh = new Set(old.list ? news.map(keyOf) : []);
-			return { list: [...news, ...(old.list ?? [])].slice(0, kept), dropped: old.dropped + dropped, fresh };
-		});
+		setState((old) => ({
+			...old,
+			list: old.list === null && events.length === 0 ? null : merge(old.list ?? [], events).slice(0, kept),
+			fresh: new Set(events.map(keyOf)),
+			dropped: old.dropped + dropped,
+		}));
 	useEffect(() => {
 		waiting.current = [];
-		setState({ list: null, dropped: 0, fresh: new Set() });
+		setState(nothing);
 	}, [key]);
 	useEffect(() => {
 		if (!held && waiting.current.length > 0) add(waiting.current.splice(0), 0);
 	}, [held]);
+	const { project, task_type, status, text } = query;
 	useLive({ events: 1, event_project: project, event_type: task_type, event_status: status, event_text: text }, {
-		events: ({ events, dropped }) => {
+		events: ({ events, dropped, reset }) => {
+			if (reset) load();
 			if (held) waiting.current = [...waiting.current, ...events].slice(-kept);
 			else add(events, dropped ?? 0);
 		},
 	});
-	return { ...state, waiting: waiting.current.length };
-}
-
-function useOlder(query, list) {
-	const [older, setOlder] = useState({ list: [], next: undefined, error: null });
-	const key = JSON.stringify(query);
-	useEffect(() => setOlder({ list: [], next: undefined, error: null }), [key]);
-	const more = async () => {
-		const oldest = [...(list ?? []), ...older.list].at(-1);
-		try {
-			const reply = await read("events", { ...query, limit: 100, before: older.next ?? oldest?.seq });
-			setOlder((old) => ({ list: [...old.list, ...reply.events], next: reply.next, error: null }));
-		} catch (error) {
-			setOlder((old) => ({ ...old, error }));
-		}
-	};
-	return { ...older, more };
+	return { ...state, more: () => load(state.next), waits: held && waiting.current.length };
 }
 
 const Table = ({ list, fresh }) =>
@@ -85,15 +95,12 @@ export function Events() {
 	const { project, task_type, status, text } = route.value.query;
 	const query = { project, task_type, status, text };
 	const [held, setHeld] = useState(false);
-	const tail = useTail(query, held);
-	const older = useOlder(query, tail.list);
+	const { list, fresh, dropped, next, error, more } = useEvents(query, held);
 	const names = ["project", "task_type", "status", "text"];
 	useKeys([{ keys: ["h"], what: "hold the tail, let it go", act: () => setHeld(!held) }], [held]);
-	const seen = new Set((tail.list ?? []).map(keyOf));
-	const list = [...(tail.list ?? []), ...older.list.filter((event) => !seen.has(keyOf(event)))];
 	return html`<div class="page-head">
 			<h1 tabindex="-1">Events</h1>
-			<span class="quiet">${tail.dropped > 0 && `${plural(tail.dropped, "event")} went by too fast to be shown`}</span>
+			<span class="quiet">${dropped > 0 && `${plural(dropped, "event")} went by too fast to be shown`}</span>
 			<span class="spread" />
 			<button class="button" aria-pressed=${String(held)} onClick=${() => setHeld(!held)}>${held ? "Let it go on" : "Hold"}</button>
 		</div>
@@ -102,10 +109,10 @@ export function Events() {
 		</div>
 		<div class="filters"><${StatusChips} list=${shownStatuses} /></div>
 		<div class="sheet">
-			${tail.list === null && html`<${Bones} rows=${12} />`}
-			${tail.list && list.length === 0 && html`<${Empty} title="Nothing has happened yet">Events stand here as soon as something does.<//>`}
-			${list.length > 0 && html`<${Table} list=${list} fresh=${tail.fresh} />`}
-			${older.error && html`<${Broken} error=${older.error} again=${older.more} />`}
-			${tail.list && list.length > 0 && html`<div class="pager"><button class="button small" disabled=${older.next === null} onClick=${older.more}>Older</button>${older.next === null ? "that is the beginning" : ""}</div>`}
+			${list === null && !error && html`<${Bones} rows=${12} />`}
+			${error && !list && html`<${Broken} error=${error} again=${more} />`}
+			${list && list.length === 0 && html`<${Empty} title="Nothing has happened yet">Events stand here as soon as something does.<//>`}
+			${list && list.length > 0 && html`<${Table} list=${list} fresh=${fresh} />`}
+			${list && list.length > 0 && html`<div class="pager"><button class="button small" disabled=${!next} onClick=${more}>Older</button>${error?.message ?? (next === null ? "that is the beginning" : "")}</div>`}
 		</div>`;
 }
