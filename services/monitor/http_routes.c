@@ -109,6 +109,11 @@ static const struct {
 	{ "/api/v1/services", on_services },
 	{ "/api/v1/projects", on_projects },
 	{ "/api/v1/series", on_series },
+	{ "/api/v1/projects/{project}/batches", on_batches },
+	{ "/api/v1/events", on_events },
+	{ "/api/v1/tasks/{project}/{task_id}/events", on_task_events },
+	{ "/api/v1/failures", on_failures },
+	{ "/api/v1/poison", on_poison },
 };
 
 /* Whether the path has the pattern's form; adds what the names stand for. */

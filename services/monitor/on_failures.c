@@ -1,0 +1,215 @@
+/* failures over HTTP: the tasks that are failed now, by what their error says. */
+#include <stdlib.h>
+
+#include "alike.h"
+#include "history.h"
+#include "monitor.h"
+#include "shared/base/id.h"
+#include "shared/base/memory.h"
+#include "shared/base/table.h"
+#include "subjects/subjects.h"
+
+enum { TASKS_MAX = 5000, EVENTS_BACK = 300000, IDS_MAX = LIMIT_TASK_IDS, TYPES_MAX = 20 };
+
+struct failures {
+	struct list_request request;
+};
+
+/* Rows of one group stand in a list, in the order of the result: newest first. */
+struct group {
+	char *key;
+	struct text message;
+	size_t *rows, count, capacity;
+};
+
+enum column { PROJECT, TASK_ID, TASK_TYPE, CODE, MESSAGE, AT };
+
+static void add_conditions(struct text *sql, const struct list_request *request, const char *table) {
+	if (request->project.length > 0) {
+		text_printf(sql, " AND %s.project=", table);
+		db_quote(sql, request->project);
+	}
+	if (request->task_type.length > 0) {
+		text_printf(sql, " AND %s.task_type=", table);
+		db_quote(sql, request->task_type);
+	}
+}
+
+static const char columns[] = "t.project,t.task_id,t.task_type,t.error_code,t.error_message,"
+							  "TIMESTAMPDIFF(MICROSECOND,'1970-01-01',t.finished_at)";
+
+/* A project's tasks are found by its index; over all projects the latest events tell which tasks to look at. */
+static void ask(struct text *sql, const struct monitor *monitor, const struct list_request *request) {
+	if (request->project.length > 0) {
+		text_printf(sql, "%s FROM tasks t WHERE t.status='failed'", columns);
+		add_conditions(sql, request, "t");
+		text_printf(sql, " ORDER BY t.number DESC LIMIT %d", TASKS_MAX);
+		return;
+	}
+	text_add(sql, "* FROM (");
+	for (size_t i = 0; i < monitor_partitions(monitor); i++) {
+		text_printf(sql,
+		            "%s(SELECT %s FROM task_events e JOIN tasks t ON t.partition_id=e.partition_id AND"
+		            " t.number=e.number AND t.version=e.version WHERE e.partition_id=%zu AND e.seq>(SELECT"
+		            " COALESCE(CAST(MAX(m.seq) AS SIGNED),0)-%d FROM task_events m WHERE m.partition_id=%zu)"
+		            " AND e.status='failed'",
+		            i > 0 ? " UNION ALL " : "", columns, i, EVENTS_BACK, i);
+		add_conditions(sql, request, "e");
+		text_printf(sql, " ORDER BY e.seq DESC LIMIT %d)", TASKS_MAX);
+	}
+	text_printf(sql, ") failed ORDER BY %d DESC LIMIT %d", AT + 1, TASKS_MAX);
+}
+
+static struct group *group_of(struct table *groups, const struct db_result *result, size_t row) {
+	struct text key = { 0 }, message = { 0 };
+	alike_add(&message, db_value(result, row, MESSAGE));
+	text_add_slice(&key, db_value(result, row, CODE));
+	text_add_char(&key, '\n');
+	text_append(&key, message.bytes, message.length);
+	struct slice name = { key.bytes, key.length };
+	struct group *group = table_get(groups, name);
+	if (group == NULL) {
+		group = memory_new(sizeof(*group));
+		group->key = slice_copy(name);
+		group->message = message;
+		message = (struct text){ 0 };
+		table_put(groups, name, group);
+	}
+	text_release(&key);
+	text_release(&message);
+	return group;
+}
+
+static void add_row(struct group *group, size_t row) {
+	if (group->count == group->capacity) {
+		group->capacity = group->capacity > 0 ? group->capacity * 2 : 8;
+		group->rows = memory_resize(group->rows, group->capacity, sizeof(*group->rows));
+	}
+	group->rows[group->count++] = row;
+}
+
+static int compare(const void *left, const void *right) {
+	const struct group *a = *(struct group *const *)left, *b = *(struct group *const *)right;
+	if (a->count != b->count)
+		return a->count > b->count ? -1 : 1;
+	return (a->rows[0] > b->rows[0]) - (a->rows[0] < b->rows[0]);
+}
+
+static void add_types(struct text *out, const struct group *group, const struct db_result *result) {
+	struct table *seen = table_open();
+	text_add(out, ",\"task_types\":[");
+	for (size_t i = 0; i < group->count && table_count(seen) < TYPES_MAX; i++) {
+		struct slice type = db_value(result, group->rows[i], TASK_TYPE);
+		if (table_get(seen, type) != NULL)
+			continue;
+		text_add(out, table_count(seen) > 0 ? "," : "");
+		text_add_json(out, type);
+		table_put(seen, type, seen);
+	}
+	text_add_char(out, ']');
+	table_close(&seen);
+}
+
+/* The ids of one project, from the row where it comes first; marks what it has told. */
+static void add_project(struct text *out, const struct group *group, const struct db_result *result, size_t first,
+                        bool *told) {
+	struct slice project = db_value(result, group->rows[first], PROJECT);
+	size_t count = 0;
+	text_add(out, "{\"project\":");
+	text_add_json(out, project);
+	text_add(out, ",\"task_ids\":[");
+	for (size_t i = first; i < group->count; i++) {
+		if (told[i] || !slice_equal(db_value(result, group->rows[i], PROJECT), project))
+			continue;
+		told[i] = true;
+		if (count >= IDS_MAX)
+			continue;
+		text_add(out, count++ > 0 ? "," : "");
+		text_add_json(out, db_value(result, group->rows[i], TASK_ID));
+	}
+	text_add(out, "]}");
+}
+
+static void add_group(struct text *out, const struct group *group, const struct db_result *result) {
+	size_t newest = group->rows[0], oldest = group->rows[group->count - 1];
+	bool *told = memory_array(group->count, sizeof(*told)), first = true;
+	text_printf(out, "{\"key\":\"%016llx\",\"code\":", (unsigned long long)id_hash(slice_of(group->key)));
+	text_add_json(out, db_value(result, newest, CODE));
+	text_add(out, ",\"message\":");
+	text_add_json(out, (struct slice){ group->message.bytes, group->message.length });
+	text_add(out, ",\"example\":");
+	text_add_json(out, db_value(result, newest, MESSAGE));
+	text_printf(out, ",\"count\":%zu,\"first_at\":", group->count);
+	text_add_json_time(out, db_int(result, oldest, AT));
+	text_add(out, ",\"last_at\":");
+	text_add_json_time(out, db_int(result, newest, AT));
+	add_types(out, group, result);
+	text_add(out, ",\"projects\":[");
+	for (size_t i = 0; i < group->count; i++) {
+		if (told[i])
+			continue;
+		text_add(out, first ? "" : ",");
+		first = false;
+		add_project(out, group, result, i, told);
+	}
+	text_add(out, "]}");
+	free(told);
+}
+
+static void add_groups(struct question *question, struct table *groups, const struct db_result *result) {
+	const struct failures *failures = question->own;
+	struct group **list = memory_array(table_count(groups) + 1, sizeof(*list));
+	size_t at = 0, count = 0;
+	struct slice key;
+	void *value;
+	while (table_next(groups, &at, &key, &value))
+		list[count++] = value;
+	qsort(list, count, sizeof(*list), compare);
+	text_printf(&question->out, "{\"ok\":true,\"tasks\":%zu,\"truncated\":%s,\"groups\":[", db_rows(result),
+	            db_rows(result) >= TASKS_MAX ? "true" : "false");
+	for (size_t i = 0; i < count; i++) {
+		if (i < (size_t)failures->request.limit) {
+			text_add(&question->out, i > 0 ? "," : "");
+			add_group(&question->out, list[i], result);
+		}
+		text_release(&list[i]->message);
+		free(list[i]->rows);
+		free(list[i]->key);
+		free(list[i]);
+	}
+	text_add(&question->out, "]}");
+	free(list);
+}
+
+static void on_rows(void *context, enum status status, unsigned error_number, const struct error *err,
+                    const struct db_result *result) {
+	struct question *question = context;
+	(void)error_number;
+	if (status != STATUS_OK) {
+		question_fail_status(question, status, err);
+		return;
+	}
+	struct table *groups = table_open();
+	for (size_t row = 0; row < db_rows(result); row++)
+		add_row(group_of(groups, result, row), row);
+	add_groups(question, groups, result);
+	table_close(&groups);
+	question_answer(question);
+}
+
+void on_failures(struct monitor *monitor, struct slice body, const struct asker *asker) {
+	struct question *question = question_open(monitor, body, sizeof(struct failures), asker);
+	struct error error = { 0 };
+	struct text sql = { 0 };
+	if (question == NULL)
+		return;
+	struct failures *failures = question->own;
+	if (list_request_parse(question->json, question->text, &task_limits_default, &failures->request, &error) !=
+	    STATUS_OK) {
+		question_fail(question, &error);
+		return;
+	}
+	ask(&sql, monitor, &failures->request);
+	history_select(monitor->history, &sql, on_rows, question);
+	text_release(&sql);
+}
