@@ -28,9 +28,14 @@ function serve(path, answer) {
 	answer.end(readFileSync(file));
 }
 
+// The monitor takes changes from its own pages only.
+function headersOf({ headers }) {
+	return { ...headers, host: monitor.host, ...(headers.origin && { origin: monitor.origin }) };
+}
+
 function forward(incoming, answer) {
 	const options = { host: monitor.hostname, port: monitor.port, path: incoming.url, method: incoming.method };
-	const asked = request({ ...options, headers: { ...incoming.headers, host: monitor.host } }, (reply) => {
+	const asked = request({ ...options, headers: headersOf(incoming) }, (reply) => {
 		answer.writeHead(reply.statusCode, reply.headers);
 		reply.pipe(answer);
 	});

@@ -61,12 +61,13 @@ function useEvents(query, held) {
 		}
 	};
 	const add = (events, dropped) =>
-		setState((old) => ({
-			...old,
-			list: old.list === null && events.length === 0 ? null : merge(old.list ?? [], events).slice(0, kept),
-			fresh: new Set(events.map(keyOf)),
-			dropped: old.dropped + dropped,
-		}));
+		setState((old) => {
+			const most = Math.max(kept, old.list?.length ?? 0);
+			const all = merge(old.list ?? [], events);
+			const list = old.list === null && events.length === 0 ? null : all.slice(0, most);
+			const next = all.length > most ? String(list.at(-1).seq) : old.next; // what was let go can be read again
+			return { ...old, list, next, fresh: new Set(events.map(keyOf)), dropped: old.dropped + dropped };
+		});
 	useEffect(() => {
 		waiting.current = [];
 		setState(nothing);
