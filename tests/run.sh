@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=cmake/say.sh
 source cmake/say.sh
 
-parts=(check build unit contract integration node system js)
+parts=(check build unit contract integration node system js chaos)
 declare -A passed failed took
 total_passed=0
 total_failed=0
@@ -97,6 +97,11 @@ part_js() {
 	clients/js/test.sh
 }
 
+# Seeds that once found something, each with a few seconds of its faults. ./dev chaos runs others, for longer.
+part_chaos() {
+	npm_setup tests/system && tests/chaos/run --seed 3,10,11 --round 12
+}
+
 run_part() {
 	local part=$1 log=$2 code
 	case $part in
@@ -108,7 +113,7 @@ run_part() {
 	esac
 	code=$?
 	case $part in
-	check | node | system | js) count_log "$log" ;;
+	check | node | system | js | chaos) count_log "$log" ;;
 	build) count_passed=$((code == 0)) count_failed=$((code != 0)) ;;
 	esac
 	if [ "$code" -ne 0 ] && [ "$count_failed" -eq 0 ]; then

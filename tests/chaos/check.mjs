@@ -22,6 +22,7 @@ export function judge(folder) {
 	};
 	if (!run.collected) violation("the round did not come to its end", folder);
 	run.quiet = run.history.some(({ what }) => what === "quiet");
+	run.settled = run.quiet && run.options.dustMs >= 18000; // long enough for what has ended to leave Redis
 	const told = gather(run);
 	const fold = new Fold(run, told, violation).all();
 	const figures = { ...fold.figures, tasks: fold.tasks.size };

@@ -1,7 +1,7 @@
 // Where servers keep their data: each on an ext4 image behind a loop device, where root and the kernel allow it. Then a disk
 // can be full, and a power cut is: stop the server, copy the image as the device has it, kill the server, mount the copy.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { environment } from "../system/servers.mjs";
 
@@ -48,14 +48,22 @@ export class Disks {
 		run("chattr", "+S", "+D", this.mounted.get(name).place);
 	}
 
+	// The server writes meanwhile: what is left is taken in shares, until nothing more is given.
 	fill(name) {
 		const { place } = this.mounted.get(name);
-		const { bavail, bsize } = statfsSync(place);
-		run("fallocate", "-l", String(Math.max(4096, bavail * bsize)), join(place, "ballast"));
+		for (let file = 0; file < 12; file++) {
+			const { bavail, bsize } = statfsSync(place);
+			try {
+				run("fallocate", "-l", String(Math.max(bsize, Math.floor(bavail * (file % 2 ? 0.5 : 1)) * bsize)), join(place, `ballast-${file}`));
+			} catch {
+				// less than that was left
+			}
+		}
 	}
 
 	free(name) {
-		rmSync(join(this.mounted.get(name).place, "ballast"), { force: true });
+		const { place } = this.mounted.get(name);
+		for (const file of readdirSync(place)) if (file.startsWith("ballast")) rmSync(join(place, file), { force: true });
 	}
 
 	// While the server is stopped: what the device has now.

@@ -14,6 +14,7 @@ const text = { type: "string" };
 const { values } = parseArgs({
 	options: {
 		seed: { ...text, default: "1" }, seconds: { ...text, default: "60" }, faults: text, round: { ...text, default: "60" },
+		patience: { ...text, default: "60" }, dust: { ...text, default: "20" },
 		dir: { ...text, default: fileURLToPath(new URL("../../build/chaos", import.meta.url)) }, json: text, without: text, backlog: text,
 		keep: { type: "boolean", default: false }, "sync-always": { type: "boolean", default: false }, help: { type: "boolean", default: false },
 	},
@@ -24,6 +25,8 @@ const usage = `./dev chaos: breaks a whole stack under load, and proves that eve
   --seed N          the first seed (1), each round takes the next one; or a list: 3,10,17
   --seconds N       seconds of faults in all (60; of a list of seeds, every one is run)
   --round N         seconds of faults in one round (60)
+  --patience N      seconds in which everything has to come to rest after the last fault (60)
+  --dust N          seconds of rest before Redis is searched for what was left behind (20)
   --faults LIST     only these kinds, parted by commas; none: a round without faults
   --dir DIR         where rounds keep their folders (build/chaos); one that failed stays there
   --keep            keep them all
@@ -71,7 +74,7 @@ async function oneRound(seed, seconds, totals, started) {
 	const plan = draw(seed, { wanted: totals.wanted, withDisks: totals.withDisks });
 	const folder = join(resolve(values.dir), `seed-${seed}`);
 	rmSync(folder, { recursive: true, force: true });
-	const options = { seconds, withDisks: totals.withDisks, patienceMs: 60000, dustMs: 20000, without: values.without, syncAlways: values["sync-always"] };
+	const options = { seconds, withDisks: totals.withDisks, patienceMs: number("patience") * 1000, dustMs: number("dust") * 1000, without: values.without, syncAlways: values["sync-always"] };
 	if (values.backlog) options.backlog = number("backlog");
 	const round = new Round(folder, plan, options);
 	const timer = progress(round, totals, started);

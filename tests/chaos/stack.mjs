@@ -2,7 +2,7 @@
 // service, and a proxy between every instance and every server, and between the clients and NATS.
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MariaServer, NatsServer, RedisServer, endProcess, environment, freePort } from "../system/servers.mjs";
@@ -94,12 +94,19 @@ export class ChaosStack {
 		return gone.map((id) => `${id} (${this.services[id].signalCode ?? this.services[id].exitCode})`);
 	}
 
+	// Out of its disk, which goes.
+	keepLog(name) {
+		const log = join(this.folder, name, "log");
+		if (existsSync(log)) copyFileSync(log, join(this.folder, "logs", `${name}.log`));
+	}
+
 	async stop() {
 		const all = Object.values(this.services);
 		for (const child of all) if (isAlive(child)) child.kill("SIGCONT");
 		await Promise.all(all.map((child) => endProcess(child, "SIGTERM")));
 		await Promise.all(serverNames.map((name) => this[name]?.kill("SIGKILL")));
-		this.proxy?.disconnect();
+		if (this.proxy?.connected) this.proxy.disconnect();
+		for (const name of serverNames) this.keepLog(name);
 		this.disks?.close();
 	}
 }

@@ -19,9 +19,10 @@ export class Totals {
 		this.seeds.push(verdict.seed);
 		for (const name of added) this.figures[name] = (this.figures[name] ?? 0) + (verdict.figures[name] ?? 0);
 		for (const violation of verdict.violations) this.violations.push({ seed: verdict.seed, ...violation });
-		for (const [kind, { count, longest_ms, problems }] of Object.entries(verdict.faults)) {
-			const entry = (this.kinds[kind] ??= { count: 0, longest_ms: null, problems: 0 });
+		for (const [kind, { count, measured, longest_ms, problems }] of Object.entries(verdict.faults)) {
+			const entry = (this.kinds[kind] ??= { count: 0, measured: 0, longest_ms: null, problems: 0 });
 			entry.count += count;
+			entry.measured += measured;
 			entry.problems += problems;
 			if (longest_ms !== null) entry.longest_ms = Math.max(entry.longest_ms ?? 0, longest_ms);
 		}

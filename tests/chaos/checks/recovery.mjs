@@ -1,4 +1,5 @@
-// How long after each fault was healed the first submit and the first settle were answered ok that were asked after it.
+// How long after each fault was healed the first submit and the first settle were answered ok that were asked after it. Only
+// where no other fault was there meanwhile: `measured` says how often.
 export function recovery(run) {
 	const submits = [];
 	const settles = [];
@@ -13,14 +14,18 @@ export function recovery(run) {
 	}
 	const healed = run.history.find(({ what }) => what === "healed")?.t ?? Infinity;
 	const longest = {};
-	for (const { kind, till, problem } of run.faults) {
-		const entry = (longest[kind] ??= { count: 0, longest_ms: null, problems: 0 });
+	for (const fault of run.faults) {
+		const { kind, till, problem } = fault;
+		const entry = (longest[kind] ??= { count: 0, measured: 0, longest_ms: null, problems: 0 });
 		entry.count++;
 		if (problem) entry.problems++;
 		if (!till || till > healed - 3000) continue; // nobody submits any more
 		const first = (list) => Math.min(...list.filter(({ asked: at }) => at >= till).map(({ t }) => t));
 		const took = Math.max(first(submits), first(settles)) - till;
-		if (Number.isFinite(took)) entry.longest_ms = Math.max(entry.longest_ms ?? 0, Math.round(took));
+		const alone = run.faults.every((other) => other === fault || (other.till ?? Infinity) < till - 200 || other.from > till + took);
+		if (!Number.isFinite(took) || !alone) continue;
+		entry.measured++;
+		entry.longest_ms = Math.max(entry.longest_ms ?? 0, Math.round(took));
 	}
 	return longest;
 }
