@@ -36,13 +36,9 @@ export function mergeMemory(collection, one, other) {
 
 // Folds records into all four collections as a node sees them; each task ends up in one.
 export function reduceTasks(state, records) {
-	const latest = new Map();
 	const seen = stateKeys.flatMap((key) => Object.values(state[key] ?? {}));
-	for (const record of [...seen, ...records]) {
-		const held = latest.get(record.task_id);
-		latest.set(record.task_id, held ? mergeRecords(held, record) : record);
-	}
-	const of = (name) => [...latest.values()].filter(({ status }) => collectionOf(status) === name);
+	const latest = latestOf([...seen, ...records]);
+	const of = (name) => latest.filter(({ status }) => collectionOf(status) === name);
 	return Object.fromEntries(collections.map((name, index) => [stateKeys[index], Object.fromEntries(of(name).map((one) => [one.task_id, one]))]));
 }
 
@@ -79,8 +75,19 @@ export function resumePosition(log) {
 	return positions.length > 0 ? positions.reduce((a, b) => Math.max(a, b)) : undefined;
 }
 
+// The last that is known of each task, with what any of the records knows of its submission.
+function latestOf(records) {
+	const latest = new Map();
+	for (const record of records) {
+		const held = latest.get(record.task_id);
+		latest.set(record.task_id, held ? mergeRecords(held, record) : record);
+	}
+	return [...latest.values()];
+}
+
 // A node's update of the state: every collection is told of every task, so that each knows what moved.
 export function updates(records, entries = []) {
-	const changes = records.length > 0 ? Object.fromEntries(stateKeys.map((key) => [key, records])) : {};
+	const told = latestOf(records);
+	const changes = told.length > 0 ? Object.fromEntries(stateKeys.map((key) => [key, told])) : {};
 	return entries.length > 0 ? { ...changes, task_execution_log: entries } : changes;
 }

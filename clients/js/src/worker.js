@@ -3,7 +3,7 @@
 import { EventEmitter } from "node:events";
 import { hostname } from "node:os";
 import { connectionOf } from "./connection.js";
-import { LeaseLost, Release, Stopping, TaskFailed } from "./errors.js";
+import { LeaseLost, Stopping, TaskFailed } from "./errors.js";
 import { Job, outcome } from "./job.js";
 import { checkToken, newId } from "./names.js";
 import { backoffMs, pause } from "./pause.js";
@@ -120,8 +120,9 @@ class Queue {
 	// The verdict on what was settled, one by one.
 	#heed(items, verdicts) {
 		items.forEach((one, index) => {
-			const { job, item, end } = one;
+			const { job, item, end, unseen } = one;
 			const { ok, status, error } = verdicts[index];
+			if (unseen) return;
 			if (ok) return this.worker.ended(job, end, status);
 			if (error.code === "stale_lease") return this.worker.ended(job, "lease_lost");
 			this.worker.problem(new Error(`settle of ${job.task_id}: ${error.code}: ${error.message}`));
@@ -132,7 +133,11 @@ class Queue {
 	}
 
 	#take(tasks) {
-		for (const task of tasks) this.#run(new Job(task, () => this.worker.renewals.progress()));
+		for (const task of tasks) {
+			const job = new Job(task, () => this.worker.renewals.progress());
+			if (!this.worker.stopping) this.#run(job);
+			else this.done.push({ job, unseen: true, item: { ...job.name, outcome: "released" } }); // it came too late
+		}
 	}
 
 	async #run(job) {
@@ -142,7 +147,6 @@ class Queue {
 		this.worker.emit("started", job);
 		const came = {};
 		try {
-			if (this.worker.stopping) throw new Release("came when the worker had stopped");
 			came.result = await this.handler(job);
 			JSON.stringify(came.result); // one that has no JSON is the handler's failure
 		} catch (error) {

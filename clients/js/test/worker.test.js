@@ -1,0 +1,180 @@
+// Workers: what they send, what a handler's signal tells, how they stop.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Cancelled, LeaseLost, Release, Stopping, TaskFailed, Worker } from "corder";
+import { deferred, freshClient, freshName, take } from "./support/setup.js";
+import { until } from "./support/until.js";
+
+const untilAborted = (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+
+// A client, a type of its own, a worker with a list of how its jobs ended.
+async function prepare(handler, options = {}) {
+	const client = await freshClient();
+	const type = freshName("t");
+	const worker = new Worker(client, { concurrency: 4, ...options });
+	const ended = [];
+	const problems = [];
+	worker.on("ended", ({ task_id }, how, status) => ended.push([task_id, how, status]));
+	worker.on("problem", (error) => problems.push(error));
+	worker.task(type, handler).start();
+	return { client, type, worker, ended, problems };
+}
+
+test("results travel along a chain, and a hop costs one request", async () => {
+	const { client, type, worker, ended } = await prepare(({ inputs, context }) => Object.values(inputs).reduce((a, b) => a + b, context.n), { concurrency: 1 });
+	let requests = 0;
+	client.nats.subscribe(client.prefix + `.v1.*.${type}`, { callback: () => requests++ });
+	const tasks = Array.from({ length: 40 }, (_, n) => ({ task_id: `c${n}`, task_type: type, execution_context: { n }, dependencies: n ? [`c${n - 1}`] : [] }));
+	await client.submit(tasks);
+	assert.equal(await client.result("c39", { timeoutMs: 20000 }), (39 * 40) / 2);
+	await worker.stop();
+	assert.equal(ended.length, 40);
+	assert.ok(ended.every(([, how, status]) => how === "returned" && status === "completed"));
+	assert.ok(requests <= 46, `${requests} requests for 40 hops`);
+});
+
+test("what a handler throws decides: failed, failed for good, released", async () => {
+	const tries = [];
+	const { client, type, worker } = await prepare(({ task_id, attempt }) => {
+		tries.push([task_id, attempt]);
+		if (task_id === "again" && attempt === 1) throw new Error("once");
+		if (task_id === "never") throw new TaskFailed("for good", { retryable: false });
+		if (task_id === "text") throw "no error object";
+		if (task_id === "given-back" && tries.filter(([id]) => id === task_id).length === 1) throw new Release();
+		if (task_id === "circle") return Object.assign({}, { toJSON: () => 1n });
+	});
+	const quick = { task_type: type, retry_backoff: { initial_ms: 1, factor: 1, max_ms: 1 }, max_retries: 1 };
+	const ids = ["again", "never", "text", "given-back", "circle"];
+	await client.submit(ids.map((task_id) => ({ ...quick, task_id })));
+	const done = await client.wait(ids, { timeoutMs: 20000 });
+	await worker.stop();
+	const told = (id) => [done.get(id).status, done.get(id).attempt, done.get(id).error?.message];
+	assert.deepEqual(told("again"), ["completed", 2, undefined]);
+	assert.deepEqual(told("never"), ["failed", 1, "for good"]);
+	assert.deepEqual(told("text"), ["failed", 2, "no error object"]);
+	assert.equal(told("given-back")[0], "completed");
+	assert.equal(tries.filter(([id]) => id === "given-back").length, 2);
+	assert.equal(told("circle")[0], "failed");
+	assert.match(told("circle")[2], /BigInt/);
+});
+
+test("a cancel aborts the signal with Cancelled, a lost lease with LeaseLost", async () => {
+	const reasons = new Map();
+	const { client, type, worker, ended } = await prepare(
+		async (job) => {
+			try {
+				await untilAborted(job.signal);
+			} catch (reason) {
+				reasons.set(job.task_id, reason);
+				throw reason;
+			}
+		},
+		{ lease_ms: 600 },
+	);
+	await client.submit([{ task_type: type, task_id: "cancelled" }, { task_type: type, task_id: "lost" }]);
+	await until("both run", () => worker.jobs.length === 2);
+	await client.cancel("cancelled");
+	const lost = worker.jobs.find(({ task_id }) => task_id === "lost");
+	const { project, lease } = lost.task;
+	await client.request(`settle.${type}`, { worker: "thief", done: [{ project, task_id: "lost", lease, outcome: "completed", result: 7 }] });
+	const done = await client.wait(["cancelled", "lost"], { timeoutMs: 20000 });
+	await until("both handlers have ended", () => ended.length === 2);
+	await worker.stop();
+	assert.ok(reasons.get("cancelled") instanceof Cancelled);
+	assert.ok(reasons.get("lost") instanceof LeaseLost);
+	assert.equal(done.get("cancelled").status, "cancelled");
+	assert.equal(done.get("lost").result, 7);
+	assert.deepEqual(Object.fromEntries(ended.map(([id, how]) => [id, how])), { cancelled: "cancelled", lost: "lease_lost" });
+});
+
+test("a lease is renewed while the handler works longer than it lasts", async () => {
+	const go = deferred();
+	const { client, type, worker } = await prepare(() => go.promise, { lease_ms: 300 });
+	await client.submit({ task_type: type, task_id: "a" });
+	const events = client.progress({ task_type: type });
+	await until("it runs", () => worker.jobs.length === 1);
+	const first = (await client.get("a")).lease_until;
+	await until("three leases have passed", async () => Date.parse((await client.get("a")).lease_until) > Date.parse(first) + 900);
+	go.resolve("late");
+	assert.equal(await client.result("a", { timeoutMs: 10000 }), "late");
+	assert.equal((await client.get("a")).attempt, 1);
+	await events.return();
+	await worker.stop();
+});
+
+test("progress is told live, the last word before the end", async () => {
+	const go = deferred();
+	const { client, type, worker } = await prepare(async (job) => {
+		await go.promise;
+		for (let percent = 0; percent <= 100; percent++) job.progress({ percent });
+	});
+	const told = take(client.progress({ task_type: type }), 1);
+	await client.nats.flush();
+	await client.submit({ task_type: type, task_id: "a" });
+	go.resolve();
+	const [{ task_id, progress }] = await told;
+	assert.deepEqual([task_id, progress], ["a", { percent: 100 }]);
+	await client.wait("a", { timeoutMs: 10000 });
+	await worker.stop();
+});
+
+test("a stop lets what runs finish, and takes no more", async () => {
+	const go = deferred();
+	const { client, type, worker, ended } = await prepare(() => go.promise, { concurrency: 1 });
+	await client.submit([{ task_type: type, task_id: "a" }, { task_type: type, task_id: "b" }]);
+	await until("one runs", () => worker.jobs.length === 1);
+	const stopped = worker.stop();
+	go.resolve("done");
+	await stopped;
+	assert.equal(ended.length, 1);
+	assert.equal(await client.result(ended[0][0]), "done");
+	const other = ended[0][0] === "a" ? "b" : "a";
+	assert.deepEqual([(await client.get(other)).status, (await client.get(other)).attempt], ["pending", 0]);
+});
+
+test("a stop without grace aborts what runs, and gives it back at no try", async () => {
+	let reason;
+	const { client, type, worker, ended } = await prepare((job) => untilAborted(job.signal).catch((error) => ((reason = error), Promise.reject(error))));
+	await client.submit({ task_type: type, task_id: "a", max_retries: 0 });
+	await until("it runs", () => worker.jobs.length === 1);
+	await worker.stop({ graceMs: 0 });
+	assert.ok(reason instanceof Stopping);
+	assert.deepEqual(ended.map(([, how]) => how), ["released"]);
+	await until("it is ready again", async () => (await client.get("a")).status === "pending");
+});
+
+test("run() ends with its signal", async () => {
+	const client = await freshClient();
+	const controller = new AbortController();
+	const worker = new Worker(client).task(freshName("t"), () => 1);
+	const running = worker.run({ signal: controller.signal, signals: false });
+	controller.abort();
+	await running;
+	assert.ok(worker.stopping);
+});
+
+test("several types run side by side, each with its own limit", async () => {
+	const client = await freshClient();
+	const [a, b] = [freshName("a"), freshName("b")];
+	const most = { [a]: 0, [b]: 0 };
+	const now = { [a]: 0, [b]: 0 };
+	const handler = async ({ task_type }) => {
+		most[task_type] = Math.max(most[task_type], ++now[task_type]);
+		await new Promise(setImmediate);
+		now[task_type]--;
+	};
+	const worker = new Worker(client, { concurrency: 8 }).task(a, handler, { concurrency: 2 }).task(b, handler).start();
+	const tasks = Array.from({ length: 60 }, (_, n) => ({ task_type: n % 2 ? a : b }));
+	await client.wait(await client.submit(tasks), { timeoutMs: 20000 });
+	await worker.stop();
+	assert.ok(most[a] <= 2 && most[b] <= 8 && most[b] > 2, JSON.stringify(most));
+});
+
+test("what cannot work is refused at once", async () => {
+	const client = await freshClient();
+	assert.throws(() => new Worker(client).start(), RangeError);
+	assert.throws(() => new Worker(client, { name: "a b" }), TypeError);
+	assert.throws(() => new Worker(client).task("a.b", () => 1), TypeError);
+	assert.throws(() => new Worker(client).task("a", () => 1, { concurrency: 0 }), RangeError);
+	assert.throws(() => new Worker(client).task("a", () => 1).task("a", () => 1), RangeError);
+});
