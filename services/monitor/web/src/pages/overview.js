@@ -93,7 +93,7 @@ function Flow() {
 			const data = perSecond(series);
 			return html`<${Chart} label="Tasks in, completed and failed a second" data=${data} series=${flows} height=${168} />
 				<h2 class="sheet-sub">Wait for a worker</h2>
-				<${Chart} label="Mean seconds from ready to started" data=${[data[0], series.mean_wait_s]} series=${waits} height=${112} format=${duration} />`;
+				<${Chart} label="Mean seconds from ready to started" data=${[data[0], series.mean_wait_s.map((value, at) => (series.started[at] > 0 ? value : null))]} series=${waits} height=${112} format=${duration} />`;
 		}}<//>
 	<//>`;
 }
@@ -144,7 +144,7 @@ function Worker({ worker }) {
 	const [first] = worker.running;
 	return html`<tr>
 		<td class="tight">${worker.worker}</td>
-		<td class="wide">
+		<td class="wide all">
 			${first
 				? html`<span class="status"><${Glyph} status="running" /><a class="task-link" href=${taskLink(first)} title=${first.task_id}>${shorten(first.task_id, 40)}</a></span> <span class="second">${duration((now.value - ms(first.started_at)) / 1000)}${worker.running_count > 1 ? `, and ${worker.running_count - 1} more` : ""}</span>`
 				: html`<span class="second">idle, last seen <${Age} at=${ms(worker.last_at)} /></span>`}
