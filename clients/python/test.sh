@@ -37,11 +37,17 @@ code_is_laid_out() {
 		"$bin/ruff" format --quiet --no-cache --check --config clients/python/pyproject.toml "${where[@]}"
 }
 
+# The tests here and those of the docs' examples share one stack, so they are one run.
+modules() {
+	find clients/python/tests tests/examples -name 'test_*.py' -not -path '*/node_modules/*' -exec basename {} .py ';' | sort
+}
+
 run_unittest() {
-	local log
+	local log code ran bad
 	log=$(mktemp)
-	(cd clients/python && PYTHONPATH=tests "$bin/python" -m unittest "$@") 2>&1 | tee "$log"
-	local code=${PIPESTATUS[0]} ran bad
+	PYTHONPATH=clients/python/tests:tests/examples "$bin/python" -m unittest -v "$@" 2>&1 | tee "$log"
+	code=${PIPESTATUS[0]}
+	sed -nE "s/^(test_[a-z_]+) \(.*\.\.\. skipped ['\"](.*)['\"]$/skipped - \1: \2/p" "$log"
 	ran=$(sed -nE 's/^Ran ([0-9]+) tests?.*/\1/p' "$log" | tail -n 1)
 	bad=$(grep -cE '^(FAIL|ERROR): ' "$log")
 	rm -f "$log"
@@ -50,12 +56,15 @@ run_unittest() {
 	failed=$((failed + bad))
 }
 
+code=0
 if [ $# -gt 0 ]; then
 	run_unittest "$@"
 else
 	is_clean "the package is typed (mypy --strict)" code_is_typed
 	is_clean "the code is laid out (ruff)" code_is_laid_out
-	run_unittest discover -s tests
+	mapfile -t modules < <(modules)
+	run_unittest "${modules[@]}"
+	PYTHON_WITH_CORDER=$bin/python node tests/conformance/run.mjs python || code=1
 fi
 echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+[ "$failed" -eq 0 ] && [ "$code" -eq 0 ]
