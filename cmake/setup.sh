@@ -2,7 +2,8 @@
 # Installs what is missing on Debian and Ubuntu, and says so. Sourced by ./dev after say.sh.
 #
 # A row: group, how to see that it is there, the package that brings it. "cmd" looks for a program, "lib" for a
-# library that pkg-config knows. Servers are only installed, never started: we run our own, on ports of our own.
+# library that pkg-config knows, "py" for a module of Python. Servers are only installed, never started: we run our own,
+# on ports of our own.
 requirements() {
 	cat <<'END'
 build    cmd:cc                  build-essential
@@ -26,6 +27,8 @@ check    cmd:shellcheck          shellcheck
 tests    cmd:node                nodejs
 tests    cmd:npm                 npm
 tests    cmd:python3             python3
+tests    py:venv                 python3-venv
+tests    cmd:jq                  jq
 tests    cmd:redis-cli           redis-tools
 browser  cmd:chromium            chromium
 demo     cmd:clang-format        clang-format
@@ -38,6 +41,7 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 is_there() {
 	case $1 in
 	cmd:*) command -v "${1#cmd:}" >/dev/null ;;
+	py:*) python3 -c "import ensurepip, ${1#py:}" 2>/dev/null || /usr/bin/python3 -c "import ensurepip, ${1#py:}" 2>/dev/null ;;
 	lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
 	esac
 }

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=cmake/say.sh
 source cmake/say.sh
 
-parts=(check build unit contract integration node system js chaos)
+parts=(check build unit contract integration node system js chaos python)
 declare -A passed failed took
 total_passed=0
 total_failed=0
@@ -92,6 +92,10 @@ part_system() {
 	return "$code"
 }
 
+part_python() {
+	npm_setup tests/system && clients/python/test.sh
+}
+
 part_js() {
 	npm_setup clients/js && npm_setup tests/system || return 1
 	clients/js/test.sh
@@ -113,7 +117,7 @@ run_part() {
 	esac
 	code=$?
 	case $part in
-	check | node | system | js | chaos) count_log "$log" ;;
+	check | node | system | js | chaos | python) count_log "$log" ;;
 	build) count_passed=$((code == 0)) count_failed=$((code != 0)) ;;
 	esac
 	if [ "$code" -ne 0 ] && [ "$count_failed" -eq 0 ]; then
