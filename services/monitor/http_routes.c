@@ -110,6 +110,7 @@ static const struct {
 	{ "/api/v1/projects", on_projects },
 	{ "/api/v1/series", on_series },
 	{ "/api/v1/projects/{project}/batches", on_batches },
+	{ "/api/v1/projects/{project}/timeline", on_gantt },
 	{ "/api/v1/events", on_events },
 	{ "/api/v1/tasks/{project}/{task_id}/events", on_task_events },
 	{ "/api/v1/failures", on_failures },

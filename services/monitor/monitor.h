@@ -58,7 +58,7 @@ typedef void answer_verb(struct monitor *monitor, struct slice body, const struc
 answer_verb on_get, on_list, on_status, on_timeline, on_executable, on_explain;
 /* Over HTTP alone: */
 answer_verb on_overview, on_queues, on_services, on_projects, on_series, on_batches;
-answer_verb on_events, on_task_events, on_failures, on_poison;
+answer_verb on_events, on_task_events, on_failures, on_poison, on_gantt;
 
 /* What every verb keeps of a question under way. */
 struct question {

@@ -9,6 +9,7 @@
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
 #include "shared/base/table.h"
+#include "workers.h"
 
 enum { ROUNDS_KEPT = 3, ROUNDS_KNOWN = 2, PEERS_MAX = 1000 };
 
@@ -63,6 +64,8 @@ static void on_stats(void *context, const struct bus_message *message) {
 		free_peer(peer);
 		return;
 	}
+	if (json_present(json_member(data_of(peer), "waiting_types")))
+		workers_mark(peers->monitor->workers);
 	struct peer *old = table_put(peers->by_id, id, peer);
 	if (old != NULL)
 		free_peer(old);
@@ -227,12 +230,11 @@ void peers_add_services(const struct peers *peers, struct text *out) {
 	free(ids);
 }
 
-void peers_add_waiting(const struct peers *peers, struct text *out) {
+void peers_each_waiting(const struct peers *peers, peers_waiting *each, void *context) {
 	size_t at = 0;
 	struct slice id;
 	void *value;
 	struct table *seen = table_open();
-	text_add(out, "\"waiting\":{");
 	while (table_next(peers->by_id, &at, &id, &value)) {
 		struct json_value types = json_member(data_of(value), "waiting_types");
 		for (struct json_value item = json_first(types); json_present(item); item = json_next(item)) {
@@ -240,11 +242,21 @@ void peers_add_waiting(const struct peers *peers, struct text *out) {
 			if (table_put(seen, json_name(item), seen) != NULL)
 				continue;
 			peers_workers(peers, json_name(item), &workers);
-			text_add(out, table_count(seen) > 1 ? "," : "");
-			text_add_json(out, json_name(item));
-			text_printf(out, ":%lld", (long long)workers);
+			each(context, json_name(item), workers);
 		}
 	}
-	text_add_char(out, '}');
 	table_close(&seen);
+}
+
+static void add_waiting(void *context, struct slice task_type, int64_t waiting) {
+	struct text *out = context;
+	text_add(out, out->bytes[out->length - 1] == '{' ? "" : ",");
+	text_add_json(out, task_type);
+	text_printf(out, ":%lld", (long long)waiting);
+}
+
+void peers_add_waiting(const struct peers *peers, struct text *out) {
+	text_add(out, "\"waiting\":{");
+	peers_each_waiting(peers, add_waiting, out);
+	text_add_char(out, '}');
 }

@@ -15,6 +15,8 @@ void peers_facts(const struct peers *peers, struct health_facts *facts);
 bool peers_workers(const struct peers *peers, struct slice task_type, int64_t *workers);
 /* Appends `"services":[…],"missing":[…]`, and `"waiting":{…}`: how many requests for work wait, by type. */
 void peers_add_services(const struct peers *peers, struct text *out);
+typedef void peers_waiting(void *context, struct slice task_type, int64_t waiting);
+void peers_each_waiting(const struct peers *peers, peers_waiting *each, void *context);
 void peers_add_waiting(const struct peers *peers, struct text *out);
 
 #endif

@@ -7,10 +7,15 @@
 #include "shared/base/memory.h"
 #include "shared/base/table.h"
 
+struct type_count {
+	size_t running, marked;
+};
+
 struct workers {
 	struct table *tasks; /* key: partition and number, as bytes */
 	struct table *by_name;
-	struct table *ended; /* tries that ended before all was seen that ran at the start; NULL since then */
+	struct table *by_type; /* struct type_count */
+	struct table *ended;   /* tries that ended before all was seen that ran at the start; NULL since then */
 };
 
 struct task_key {
@@ -25,6 +30,7 @@ struct workers *workers_open(void) {
 	struct workers *workers = memory_new(sizeof(*workers));
 	workers->tasks = table_open();
 	workers->by_name = table_open();
+	workers->by_type = table_open();
 	workers->ended = table_open();
 	return workers;
 }
@@ -54,6 +60,10 @@ void workers_close(struct workers **workers) {
 	at = 0;
 	while (table_next((*workers)->by_name, &at, &key, &value))
 		free_worker(value);
+	at = 0;
+	while (table_next((*workers)->by_type, &at, &key, &value))
+		free(value);
+	table_close(&(*workers)->by_type);
 	table_close(&(*workers)->tasks);
 	table_close(&(*workers)->by_name);
 	workers_all_seen(*workers);
@@ -97,6 +107,15 @@ static void note_type(struct worker *worker, struct slice task_type) {
 		worker->types[worker->type_count++] = slice_copy(task_type);
 }
 
+static struct type_count *type_of(struct workers *workers, struct slice task_type) {
+	struct type_count *count = table_get(workers->by_type, task_type);
+	if (count == NULL) {
+		count = memory_new(sizeof(*count));
+		table_put(workers->by_type, task_type, count);
+	}
+	return count;
+}
+
 static void add_task(struct workers *workers, const struct workers_seen *seen) {
 	struct task_key key = { (int64_t)seen->partition, seen->number };
 	if (seen->worker.length == 0 || table_get(workers->tasks, key_slice(&key)) != NULL ||
@@ -120,6 +139,7 @@ static void add_task(struct workers *workers, const struct workers_seen *seen) {
 	worker->most_running = worker->running > worker->most_running ? worker->running : worker->most_running;
 	worker->last_at_us = seen->started_at_us > worker->last_at_us ? seen->started_at_us : worker->last_at_us;
 	note_type(worker, seen->task_type);
+	type_of(workers, seen->task_type)->running++;
 	table_put(workers->tasks, key_slice(&key), task);
 }
 
@@ -142,6 +162,7 @@ static int64_t end_try(struct workers *workers, struct workers_task *task, const
 	worker->failed += record->status == RECORD_FAILED || record->status == RECORD_RETRY;
 	worker->last_at_us = record->at_us;
 	worker->running--;
+	type_of(workers, slice_of(task->task_type))->running--;
 	if (task->next != NULL)
 		task->next->previous = task->previous;
 	if (task->previous != NULL)
@@ -200,4 +221,19 @@ size_t workers_running(const struct workers *workers) {
 const struct workers_task *workers_find(const struct workers *workers, size_t partition, int64_t number) {
 	struct task_key key = { (int64_t)partition, number };
 	return table_get(workers->tasks, key_slice(&key));
+}
+
+void workers_mark(struct workers *workers) {
+	size_t at = 0;
+	struct slice type;
+	void *value;
+	while (table_next(workers->by_type, &at, &type, &value)) {
+		struct type_count *count = value;
+		count->marked = count->running;
+	}
+}
+
+size_t workers_marked(const struct workers *workers, struct slice task_type) {
+	const struct type_count *count = table_get(workers->by_type, task_type);
+	return count != NULL ? count->marked : 0;
 }

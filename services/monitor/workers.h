@@ -47,6 +47,9 @@ void workers_all_seen(struct workers *workers); /* no more of workers_see */
 /* Those who run something or were seen lately, those with most to do first; free() the list. Forgets the others. */
 size_t workers_list(struct workers *workers, int64_t now_us, struct worker ***list);
 size_t workers_running(const struct workers *workers);
+/* How many tasks of a type ran when workers_mark was called last: when the dispatchers told how many requests wait. */
+void workers_mark(struct workers *workers);
+size_t workers_marked(const struct workers *workers, struct slice task_type);
 /* The task that runs under this number, NULL when none does. */
 const struct workers_task *workers_find(const struct workers *workers, size_t partition, int64_t number);
 
