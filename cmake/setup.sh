@@ -30,6 +30,9 @@ tests    cmd:python3             python3
 tests    py:venv                 python3-venv
 tests    cmd:jq                  jq
 tests    cmd:redis-cli           redis-tools
+tests    cmd:promtool            prometheus
+tests    cmd:tmux                tmux
+tests    cmd:rsvg-convert        librsvg2-bin
 browser  cmd:chromium            chromium
 demo     cmd:clang-format        clang-format
 END

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=cmake/say.sh
 source cmake/say.sh
 
-parts=(check build unit contract integration node system js chaos python)
+parts=(check build unit contract integration node system operations js chaos python)
 declare -A passed failed took
 total_passed=0
 total_failed=0
@@ -106,6 +106,10 @@ part_chaos() {
 	npm_setup tests/system && tests/chaos/run --seed 3,10,11 --round 12
 }
 
+part_operations() {
+	node tests/operations/run.mjs
+}
+
 run_part() {
 	local part=$1 log=$2 code
 	case $part in
@@ -117,7 +121,7 @@ run_part() {
 	esac
 	code=$?
 	case $part in
-	check | node | system | js | chaos | python) count_log "$log" ;;
+	check | node | system | operations | js | chaos | python) count_log "$log" ;;
 	build) count_passed=$((code == 0)) count_failed=$((code != 0)) ;;
 	esac
 	if [ "$code" -ne 0 ] && [ "$count_failed" -eq 0 ]; then
