@@ -13,7 +13,7 @@ _corder() {
 	--status | -s) mapfile -t COMPREPLY < <(compgen -W 'blocked pending running retry completed failed cancelled skipped' -- "$word") && return ;;
 	--since) mapfile -t COMPREPLY < <(compgen -W 'all 10m 1h 1d' -- "$word") && return ;;
 	--name) mapfile -t COMPREPLY < <(compgen -W 'ingest scheduler dispatcher persister monitor' -- "$word") && return ;;
-	--wfformat) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
+	--wfformat | --svg | --otlp) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
 	esac
 	if [[ -z $command || $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(corder help 2>/dev/null | sed -nE 's/^  ([a-z]+) .*/\1/p' | grep -vx corder)" -- "$word")
