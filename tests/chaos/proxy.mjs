@@ -6,7 +6,7 @@ const links = new Map();
 
 class Pair {
 	constructor(link, near) {
-		Object.assign(this, { link, near, far: connect(link.target, "127.0.0.1"), dead: false });
+		Object.assign(this, { link, near, far: connect(link.target, "127.0.0.1"), dead: false, late: { up: [], down: [] } });
 		near.setNoDelay(true);
 		this.far.setNoDelay(true);
 		this.join(near, this.far, "up");
@@ -26,15 +26,22 @@ class Pair {
 			link.armed = false;
 			process.send({ commit: link.name });
 		}
-		const write = () => {
-			if (to.destroyed) return;
-			if (!to.write(bytes)) {
-				from.pause();
-				to.once("drain", () => this.frozen(way) || from.resume());
-			}
-		};
-		if (link.delayMs > 0) setTimeout(write, link.delayMs);
-		else write();
+		this.late[way].push({ bytes, due: performance.now() + link.delayMs });
+		this.forward(from, to, way);
+	}
+
+	// In order, whatever the delay was when a piece came: bytes of a connection never overtake each other.
+	forward(from, to, way) {
+		const queue = this.late[way];
+		while (queue.length > 0 && queue[0].due <= performance.now() && !to.destroyed) {
+			if (to.write(queue.shift().bytes)) continue;
+			from.pause();
+			to.once("drain", () => this.frozen(way) || from.resume());
+		}
+		if (queue.length > 0 && !to.destroyed) {
+			clearTimeout(queue.timer);
+			queue.timer = setTimeout(() => this.forward(from, to, way), Math.max(1, queue[0].due - performance.now()));
+		}
 	}
 
 	frozen(way) {
