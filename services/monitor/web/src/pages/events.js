@@ -87,7 +87,7 @@ function useEvents(query, held) {
 }
 
 const Table = ({ list, fresh }) =>
-	html`<div class="scroll-x" tabindex="0" role="region" aria-label="Events"><table>
+	html`<div class="scroll-x" tabindex="0" role="group" aria-label="Events"><table>
 		<thead><tr><th>time</th><th>became</th><th>task</th><th class="narrow-off">project</th><th class="narrow-off">type</th><th class="narrow-off">more</th></tr></thead>
 		<tbody>${list.map((event) => html`<${Row} key=${keyOf(event)} event=${event} fresh=${fresh.has(keyOf(event))} />`)}</tbody>
 	</table></div>`;

@@ -107,7 +107,7 @@ function QueueTable() {
 	return html`<${Sheet} title="Queues" note=${note} tools=${html`<a href=${link("queues")}>All</a>`}>
 		${rows.length === 0
 			? html`<${Empty} title="Nothing waits or runs" command=${state.queues.length === 0 && "corder submit --project first --type shell"} />`
-			: html`<div class="scroll-x" tabindex="0" role="region" aria-label="Queues"><table>
+			: html`<div class="scroll-x" tabindex="0" role="group" aria-label="Queues"><table>
 					<thead><tr><th>type</th><th class="numeric">ready</th><th class="numeric">running</th><th class="numeric narrow-off">workers free</th><th class="numeric">wait p95</th></tr></thead>
 					<tbody>
 						${rows.map(
@@ -133,7 +133,7 @@ function Workers() {
 	return html`<${Sheet} title="Workers" note=${note}>
 		${rows.length === 0
 			? html`<${Empty} title="No worker was seen lately" command="corder work --type shell --exec 'echo done'">A worker shows here with its first task.<//>`
-			: html`<div class="scroll-x" tabindex="0" role="region" aria-label="Workers"><table>
+			: html`<div class="scroll-x" tabindex="0" role="group" aria-label="Workers"><table>
 					<thead><tr><th>worker</th><th>does now</th><th class="numeric narrow-off">done</th><th class="numeric narrow-off">failed</th></tr></thead>
 					<tbody>${rows.map((worker) => html`<${Worker} key=${worker.worker} worker=${worker} />`)}</tbody>
 				</table></div>`}

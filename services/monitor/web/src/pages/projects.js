@@ -43,7 +43,7 @@ export function Projects() {
 			<${Loaded} source=${source} rows=${8}>${({ projects }) =>
 				projects.length === 0
 					? html`<${Empty} title="No project yet" command="corder submit --project first --type shell">A project begins with its first task.<//>`
-					: html`<div class="scroll-x" tabindex="0" role="region" aria-label="Projects"><table>
+					: html`<div class="scroll-x" tabindex="0" role="group" aria-label="Projects"><table>
 							<thead>
 								<tr>
 									<th>project</th><th>how far</th><th class="numeric">tasks</th><th class="numeric">running</th><th class="numeric narrow-off">ready</th>

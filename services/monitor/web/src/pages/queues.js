@@ -90,7 +90,7 @@ const hasWork = ({ counts }) => counts.pending + counts.running + counts.retry +
 const byWork = (a, b) => hasWork(b) - hasWork(a) || a.task_type.localeCompare(b.task_type);
 
 function Table({ state, span }) {
-	return html`<div class="scroll-x" tabindex="0" role="region" aria-label="Queues"><table>
+	return html`<div class="scroll-x" tabindex="0" role="group" aria-label="Queues"><table>
 		<thead>
 			<tr><th>type</th>${head.map((name, at) => html`<th class=${at === 1 ? "narrow-off" : "numeric"}>${name}</th>`)}<th><span class="unseen">actions</span></th></tr>
 		</thead>

@@ -81,7 +81,7 @@ const Tries = ({ task }) =>
 		<${Life} task=${task} />
 		${task.attempts.length === 0 && html`<p class="sheet-body quiet">No worker has had it yet.</p>`}
 		${task.attempts.length > 0 &&
-		html`<div class="scroll-x" tabindex="0" role="region" aria-label="Tries"><table>
+		html`<div class="scroll-x" tabindex="0" role="group" aria-label="Tries"><table>
 			<thead><tr><th>try</th><th>outcome</th><th>worker</th><th class="numeric">started</th><th class="numeric">ran</th></tr></thead>
 			<tbody>
 				${task.attempts.map(

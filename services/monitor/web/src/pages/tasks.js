@@ -36,7 +36,7 @@ export function TaskRow({ task }) {
 }
 
 export const TaskTable = ({ tasks }) =>
-	html`<div class="scroll-x" tabindex="0" role="region" aria-label="Tasks"><table>
+	html`<div class="scroll-x" tabindex="0" role="group" aria-label="Tasks"><table>
 		<thead>
 			<tr>
 				<th>status</th><th>task</th><th class="narrow-off">project</th><th class="narrow-off">type</th><th class="numeric narrow-off">priority</th>

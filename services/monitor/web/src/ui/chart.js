@@ -64,7 +64,7 @@ function drawAxes(c, { width, height, x, y, high, palette, format }) {
 
 function draw(canvas, { data, series, height, format }) {
 	const ratio = devicePixelRatio || 1;
-	const width = canvas.parentElement.clientWidth;
+	const width = canvas?.parentElement.clientWidth ?? 0; // none: it has just gone
 	if (width === 0 || data[0].length === 0) return;
 	canvas.width = Math.round(width * ratio);
 	canvas.height = Math.round(height * ratio);
