@@ -8,10 +8,9 @@ import time
 import unittest
 from typing import Any
 
-from stack import url
-
 import corder
 import corder.sync
+from stack import url
 
 counter = iter(range(1000))
 

@@ -8,12 +8,11 @@ import re
 import unittest
 from datetime import datetime, timedelta, timezone
 
-from stack import ROOT
-
 import corder
 from corder.errors import _BY_CODE
 from corder.events import Versions
 from corder.submitting import MESSAGE_TASKS, Order
+from stack import ROOT
 
 EXAMPLES = ROOT / "subjects/examples/valid"
 

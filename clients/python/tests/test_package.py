@@ -11,9 +11,8 @@ import venv
 import zipfile
 from pathlib import Path
 
-from stack import ROOT
-
 import corder
+from stack import ROOT
 
 SOURCE = ROOT / "clients/python"
 PROBE = "import corder, corder.sync, importlib.metadata as m; print(corder.__version__, m.version('corder'))"
