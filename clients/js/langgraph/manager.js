@@ -167,8 +167,7 @@ export class TaskQueueManager {
 		const batch_id = bodies.length > TASKS_IN_ONE_BATCH && base ? base : together;
 		try {
 			const submission = await this.client.submit(bodies, { project: this.project, batch_id, signal });
-			const statuses = new Map(submission.tasks?.map(({ task_id, status }) => [task_id, status]));
-			const records = bodies.map((body) => recordOfSubmission(body, { batch_id: submission.batch_id, status: statuses.get(body.task_id) }));
+			const records = bodies.map((body) => recordOfSubmission(body, submission.batch_id));
 			const repeated = (submission.tasks ?? []).length > 0 && submission.tasks.every(({ result }) => result === "duplicate");
 			return { batch_id: submission.batch_id, task_ids: names, records, repeated };
 		} catch (error) {

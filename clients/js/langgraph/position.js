@@ -59,6 +59,13 @@ function placeOf(path) {
 	return `push:${places.filter((place) => typeof place !== "boolean").join(",")}`;
 }
 
+// The namespace of the subgraph that the node is in, "" in the graph itself. Where a node calls its subgraph again (also by a
+// retry policy), LangGraph counts the calls in it; a key says that they are one.
+function levelOf(checkpoint_ns = "", key) {
+	const levels = checkpoint_ns.split("|").slice(0, -1);
+	return (key ? levels.filter((level) => !/^\d+$/.test(level)) : levels).join("|");
+}
+
 // The position of the node that runs with this config; undefined outside of a graph. Resolves when the checkpoint it stands
 // on is saved: a crash before that would run the step again under another one.
 export async function locate(config, key = "") {
@@ -67,7 +74,7 @@ export async function locate(config, key = "") {
 	if (!map || !config.metadata?.langgraph_node) return undefined;
 	const { langgraph_node: node, langgraph_path, langgraph_step } = config.metadata;
 	const path = placeOf(langgraph_path);
-	const level = `${settings.checkpoint_ns ?? ""}`.split("|").slice(0, -1).join("|");
+	const level = levelOf(settings.checkpoint_ns, key);
 	const { thread_id } = settings;
 	const saver = settings[SAVER];
 	if (typeof saver?.getTuple !== "function" || thread_id === undefined) {

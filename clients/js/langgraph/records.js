@@ -74,10 +74,11 @@ export function recordOfTask(task) {
 	return task.updated_at ? { ...record, at: task.updated_at } : record;
 }
 
-// The record of a task that was just submitted: behind every event, for a repeated one may have ended long ago.
-export function recordOfSubmission(task, { batch_id, status }) {
+// The record of a task that was just submitted: behind every event, and the same when the step runs again.
+export function recordOfSubmission(task, batch_id) {
 	const known = pick(task, ["task_id", "task_type", "service_name", "priority", "dependencies"]);
-	return { ...known, batch_id, status: status === "blocked" ? "blocked" : "pending", version: 0 };
+	const waits = (task.dependencies ?? []).length > 0 || task.hold || task.not_before;
+	return { ...known, batch_id, status: waits ? "blocked" : "pending", version: 0 };
 }
 
 // The entry of the execution log that an event makes.

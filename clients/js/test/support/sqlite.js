@@ -3,6 +3,8 @@ import { SqliteSaver } from "@langchain/langgraph-checkpoint-sqlite";
 import { rmSync } from "node:fs";
 import sqlite from "node-sqlite3-wasm";
 
+const bound = (values) => values.map((value) => value ?? null);
+
 class Statement {
 	constructor(database, sql) {
 		this.database = database;
@@ -10,15 +12,15 @@ class Statement {
 	}
 
 	get(...values) {
-		return this.database.get(this.sql, values) ?? undefined;
+		return this.database.get(this.sql, bound(values)) ?? undefined;
 	}
 
 	all(...values) {
-		return this.database.all(this.sql, values);
+		return this.database.all(this.sql, bound(values));
 	}
 
 	run(...values) {
-		return this.database.run(this.sql, values);
+		return this.database.run(this.sql, bound(values));
 	}
 }
 
