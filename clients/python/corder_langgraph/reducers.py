@@ -58,9 +58,7 @@ def merge_memory(collection: Collection, one: Memory, other: Memory) -> Memory:
     return reduce_collection(collection, one, [*other["tasks"].values(), *other["left"].values()])
 
 
-def reduce_tasks(
-    collections: Mapping[str, Mapping[str, TaskRecord]], records: Iterable[TaskRecord]
-) -> dict[str, dict[str, TaskRecord]]:
+def reduce_tasks(collections: Mapping[str, Any], records: Iterable[TaskRecord]) -> dict[str, dict[str, TaskRecord]]:
     """Folds records into all four collections as a node sees them; each task ends up in one."""
     latest: dict[str, TaskRecord] = {}
     seen = [record for key in STATE_KEYS.values() for record in (collections.get(key) or {}).values()]

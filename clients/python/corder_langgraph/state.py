@@ -9,8 +9,8 @@ from langgraph.channels.base import BaseChannel
 from langgraph.types import Overwrite
 from typing_extensions import Self
 
-from .records import COLLECTIONS, STATE_KEYS, Collection, LogEvent, TaskRecord
-from .reducers import Memory, empty_memory, merge_memory, reduce_collection, reduce_log
+from .records import COLLECTIONS, Collection, LogEvent, TaskRecord
+from .reducers import Memory, empty_memory, merge_memory, reduce_collection, reduce_log, reduce_tasks
 
 
 class QueueReference(TypedDict, total=False):
@@ -114,4 +114,5 @@ class CodingAgentState(TypedDict, total=False):
 
 def all_tasks(state: Mapping[str, Any]) -> dict[str, TaskRecord]:
     """Every task that the state knows, by id."""
-    return {task_id: record for key in STATE_KEYS.values() for task_id, record in (state.get(key) or {}).items()}
+    folded = reduce_tasks(state, ())
+    return {task_id: record for tasks in folded.values() for task_id, record in tasks.items()}

@@ -6,6 +6,7 @@ runs already, that one is used, and nothing of it is killed.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import tempfile
@@ -14,6 +15,8 @@ import unittest
 from pathlib import Path
 
 from .support import Stack
+
+TEST_SECONDS = 150
 
 _stack: Stack | None = None
 
@@ -30,9 +33,11 @@ def stack() -> Stack:
 class Result(unittest.TextTestResult):
     def startTest(self, test: unittest.TestCase) -> None:
         self.began = time.monotonic()
+        faulthandler.dump_traceback_later(TEST_SECONDS, exit=True)
         super().startTest(test)
 
     def stopTest(self, test: unittest.TestCase) -> None:
+        faulthandler.cancel_dump_traceback_later()
         super().stopTest(test)
         if time.monotonic() - self.began > 2:
             self.stream.writeln(f"  took {time.monotonic() - self.began:.1f} s: {test.id()}")

@@ -111,6 +111,7 @@ class CorderCase(unittest.IsolatedAsyncioTestCase):
         self.mark = secrets.token_hex(4)
         self.project = f"p-{self.mark}"
         self.task_type = f"t-{self.mark}"
+        asyncio.get_running_loop().set_debug(False)
         # enterAsyncContext came with Python 3.11.
         self.opened = AsyncExitStack()
         self.addAsyncCleanup(self.opened.aclose)
