@@ -66,7 +66,6 @@ function Boxes({ folded, placed, lit, selected, act }) {
 			transform="translate(${at.x - at.width / 2} ${at.y - at.height / 2})"
 			role="button"
 			tabindex="0"
-			aria-label=${named(box)}
 			onClick=${() => act(box)}
 			onDblClick=${() => act(box, true)}
 			onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), act(box, event.key === "Enter"))}

@@ -50,6 +50,7 @@ export const TaskTable = ({ tasks }) =>
 function Pager({ next, shown }) {
 	const trail = useRef([]);
 	const { after } = route.value.query;
+	if (!after) trail.current = [];
 	const forth = () => {
 		trail.current.push(after ?? null);
 		setQuery({ after: next });
@@ -67,7 +68,7 @@ function Pager({ next, shown }) {
 export function Tasks() {
 	const { query } = route.value;
 	const asked = Object.fromEntries(names.map((name) => [name, query[name]]));
-	const source = useSource((signal) => read("tasks", { ...asked, limit, after: query.after }, signal), [JSON.stringify(asked), query.after]);
+	const source = useSource((signal) => read("tasks", { ...asked, limit, after: query.after }, signal), [JSON.stringify(asked), query.after], { keep: true });
 	const filtered = { events: 1, event_project: query.project, event_type: query.task_type };
 	const soon = useThrottle(source.refresh, 1000);
 	useLive(filtered, { events: ({ events }) => events.length > 0 && soon() });

@@ -1,12 +1,12 @@
 // A question whose answer a page shows: asked when its inputs change, asked again on demand, never twice at once. While
 // it is asked again the old answer stays; when that fails, the error stands beside it.
 import { signal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 
 export class Source {
-	constructor(ask) {
+	constructor(ask, data = null) {
 		this.ask = ask;
-		this.state = signal({ data: null, error: null });
+		this.state = signal({ data, error: null });
 		this.refresh = this.refresh.bind(this);
 	}
 
@@ -36,8 +36,11 @@ export class Source {
 	}
 }
 
-export function useSource(ask, inputs) {
-	const source = useMemo(() => new Source(ask), inputs);
+// keep: the old answer stays until the one to the new question is there, as in a list that is paged through.
+export function useSource(ask, inputs, { keep = false } = {}) {
+	const before = useRef(null);
+	const source = useMemo(() => new Source(ask, keep ? before.current?.state.peek().data : null), inputs);
+	before.current = source;
 	useEffect(() => {
 		source.refresh();
 		return () => source.close();
