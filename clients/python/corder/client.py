@@ -138,9 +138,9 @@ class Client:
 
     # ---- ask
 
-    async def get(self, task_id: str, *, project: str | None = None) -> TaskInfo:
+    async def get(self, task: str | Task, *, project: str | None = None) -> TaskInfo:
         """One task with its dependencies, dependents and tries. Raises NotFound."""
-        reply = await self.request("task.get", {"project": self.project_of(project), "task_id": task_id})
+        reply = await self.request("task.get", {"project": self.project_of(project), "task_id": _id(task)})
         return TaskInfo.from_json(reply["task"])
 
     async def list(
@@ -191,16 +191,16 @@ class Client:
             body["project"] = project
         return [Executable.from_json(one) for one in (await self.request("executable", body))["tasks"]]
 
-    async def explain(self, task_id: str, *, project: str | None = None) -> Explanation:
+    async def explain(self, task: str | Task, *, project: str | None = None) -> Explanation:
         """Why the task is not running, or where it stands."""
-        body = {"project": self.project_of(project), "task_id": task_id}
+        body = {"project": self.project_of(project), "task_id": _id(task)}
         return Explanation.from_json(await self.request("explain", body))
 
     # ---- wait and listen
 
     async def wait(
         self,
-        what: Submission | str | Iterable[str],
+        what: Submission | Names,
         *,
         project: str | None = None,
         count: Count = "all",
@@ -212,11 +212,12 @@ class Client:
         It outlives reconnects and restarts of anything. After `timeout` seconds: WaitTimeout, which holds what ended.
         """
         chosen = what.project if isinstance(what, Submission) else self.project_of(project)
-        return await waiting.wait(self, chosen, what, count=count, timeout=timeout, on_event=on_event)
+        ids = what if isinstance(what, Submission) else _ids(what)
+        return await waiting.wait(self, chosen, ids, count=count, timeout=timeout, on_event=on_event)
 
-    async def result(self, task_id: str, *, project: str | None = None, timeout: float | None = None) -> Any:
+    async def result(self, task: str | Task, *, project: str | None = None, timeout: float | None = None) -> Any:
         """Waits for one task and returns its result; TaskEnded when it did not complete."""
-        outcome = (await self.wait(task_id, project=project, timeout=timeout))[task_id]
+        outcome = (await self.wait(task, project=project, timeout=timeout))[_id(task)]
         if not outcome.ok:
             raise TaskEnded(outcome)
         return outcome.result
@@ -260,7 +261,7 @@ class Client:
         if isinstance(what, (str, Task)):
             body["task_id"] = _id(what)
         elif what is not None:
-            body["task_ids"] = [_id(one) for one in what]
+            body["task_ids"] = _ids(what)
         if reason is not None:
             body["reason"] = reason
         return [Changed.of(one) for one in (await self.request(f"task.{verb}", body))["tasks"]]
@@ -353,6 +354,10 @@ class Client:
 
 def _id(one: str | Task) -> str:
     return one.task_id if isinstance(one, Task) else one
+
+
+def _ids(what: Names) -> list[str]:
+    return [_id(what)] if isinstance(what, (str, Task)) else [_id(one) for one in what]
 
 
 def _given(**members: Any) -> dict[str, Any]:

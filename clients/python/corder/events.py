@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime, timedelta, timezone
@@ -32,6 +33,7 @@ SILENT_LOOKS = 7
 TASKS_REMEMBERED = 200_000
 """Tasks whose last version is known; an event seen twice is told apart as long as its task is among them."""
 NO_SUCH_STREAM = 10059
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}|\*")
 
 
 class Versions:
@@ -70,6 +72,9 @@ class Filter:
         self.task_ids = set(task_ids) if task_ids is not None else None
         self.batch_id = batch_id
         one = next(iter(self.statuses)) if self.statuses and len(self.statuses) == 1 else "*"
+        for token in (project, task_type or "*", one):
+            if not TOKEN.fullmatch(token):
+                raise ValueError(f"a project, type or status has 1 to 64 letters, digits, _ or -, not {token!r}")
         self.subject = f"event.{project}.{task_type or '*'}.{one}"
         self.sees_all_statuses = one == "*"
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from .errors import Release
 from .model import TaskInfo
+from .wire import encode
+
+PROGRESS_BYTES = 16_384
 
 
 @dataclass(eq=False)
@@ -90,7 +93,10 @@ class Job:
 
         It travels with a renewal of the lease, which it hastens; of several in a moment the last one counts.
         """
-        self._progress = {**(progress or {}), **members}
+        told = {**(progress or {}), **members}
+        if len(encode(told)) > PROGRESS_BYTES:
+            raise ValueError(f"a progress may have {PROGRESS_BYTES} bytes, this one has {len(encode(told))}")
+        self._progress = told
         self._tell()
 
     def _take_progress(self) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import NoAnswer, Release, TaskFailed
+from .errors import NoAnswer, Refused, Release, TaskFailed
 from .ids import new_id
 from .job import Delivered, Job
 from .wire import Wire, log
@@ -54,6 +54,8 @@ class Lane:
         self.name = name
         self.task_type = task_type
         self.handler = handler
+        called = getattr(handler, "__call__", None)  # noqa: B004
+        self.is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
         self.concurrency = concurrency
         self.lease_ms = lease_ms
         self.stopping = False
@@ -235,7 +237,7 @@ class Lane:
         return {"outcome": "completed", "result": result}
 
     async def _call(self, job: Job) -> Any:
-        if inspect.iscoroutinefunction(self.handler):
+        if self.is_async:
             return await self.handler(job)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self.concurrency, f"corder-{self.task_type}")
@@ -249,7 +251,7 @@ class Lane:
             return
         run.ending = why
         run.job._end(why)
-        if run.handler is not None and inspect.iscoroutinefunction(self.handler):
+        if run.handler is not None and self.is_async:
             run.handler.cancel(why)
 
     # ---- leases
@@ -267,7 +269,7 @@ class Lane:
             runs = list(self.runs.values())
             for first in range(0, len(runs), DONE_MOST):
                 await self._renew(runs[first : first + DONE_MOST])
-            await asyncio.sleep(PROGRESS_LEAST_SECONDS)
+            await asyncio.sleep(min(PROGRESS_LEAST_SECONDS, every / 2))
 
     async def _renew(self, runs: list[Run]) -> None:
         leases = []
@@ -279,6 +281,9 @@ class Lane:
             reply = await self.wire.request(f"renew.{self.task_type}", body, patience=1.0, try_seconds=2.0)
         except NoAnswer as error:
             log.debug("renew: %s", error)
+            return
+        except Refused as error:
+            log.error("renew: %s", error)
             return
         for run, verdict in zip(runs, reply["leases"], strict=True):
             if verdict.get("cancel"):

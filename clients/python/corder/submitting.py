@@ -27,7 +27,7 @@ def as_task(one: Task | Mapping[str, Any]) -> Task | dict[str, Any]:
         return one
     if not isinstance(one, Mapping):
         raise TypeError(f"a task or a mapping is wanted, not {type(one).__name__}")
-    return {**one, "task_id": one["task_id"]} if "task_id" in one else {"task_id": new_id(), **one}
+    return {"task_id": new_id(), **one}
 
 
 class Order:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -20,7 +20,7 @@ from . import client as asynchronous
 from .client import PATIENCE_SECONDS, Names
 from .events import Events as AsyncEvents
 from .events import Since
-from .model import Changed, Event, Outcome, Progress, Submission, TaskInfo
+from .model import Changed, Event, Outcome, Progress, Submission, Task, TaskInfo
 from .replies import Executable, Explanation, Service, Status, Timeline
 from .submitting import What
 from .waiting import Count, OnEvent
@@ -155,8 +155,8 @@ class Client:
     def enqueue(self, what: What, *, project: str | None = None, batch_id: str | None = None) -> Submission:
         return self._loop.run(self.asynchronous.enqueue(what, project=project, batch_id=batch_id))
 
-    def get(self, task_id: str, *, project: str | None = None) -> TaskInfo:
-        return self._loop.run(self.asynchronous.get(task_id, project=project))
+    def get(self, task: str | Task, *, project: str | None = None) -> TaskInfo:
+        return self._loop.run(self.asynchronous.get(task, project=project))
 
     def list(
         self,
@@ -189,12 +189,12 @@ class Client:
     ) -> Sequence[Executable]:
         return self._loop.run(self.asynchronous.executable(project=project, task_type=task_type, limit=limit))
 
-    def explain(self, task_id: str, *, project: str | None = None) -> Explanation:
-        return self._loop.run(self.asynchronous.explain(task_id, project=project))
+    def explain(self, task: str | Task, *, project: str | None = None) -> Explanation:
+        return self._loop.run(self.asynchronous.explain(task, project=project))
 
     def wait(
         self,
-        what: Submission | str | Iterable[str],
+        what: Submission | Names,
         *,
         project: str | None = None,
         count: Count = "all",
@@ -205,8 +205,8 @@ class Client:
         work = self.asynchronous.wait(what, project=project, count=count, timeout=timeout, on_event=on_event)
         return self._loop.run(work)
 
-    def result(self, task_id: str, *, project: str | None = None, timeout: float | None = None) -> Any:
-        return self._loop.run(self.asynchronous.result(task_id, project=project, timeout=timeout))
+    def result(self, task: str | Task, *, project: str | None = None, timeout: float | None = None) -> Any:
+        return self._loop.run(self.asynchronous.result(task, project=project, timeout=timeout))
 
     def events(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from .errors import EventsLost, NoAnswer, NotFound, Refused, WaitTimeout
@@ -161,7 +161,7 @@ class Wait:
 async def wait(
     client: Client,
     project: str,
-    what: Submission | str | Iterable[str],
+    what: Submission | Sequence[str],
     *,
     count: Count,
     timeout: float | None,
@@ -170,8 +170,7 @@ async def wait(
     if isinstance(what, Submission):
         task = Wait(client, what.project or project, what.task_ids, what)
     else:
-        ids = [what] if isinstance(what, str) else list(what)
-        task = Wait(client, project, ids, None)
+        task = Wait(client, project, what, None)
     try:
         await asyncio.wait_for(task.run(count, on_event), timeout)
     except asyncio.TimeoutError as error:

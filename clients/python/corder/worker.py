@@ -53,6 +53,7 @@ class Worker:
         self._handlers: dict[str, tuple[Handler, int]] = {}
         self._lanes: list[Lane] = []
         self._stop: asyncio.Event | None = None
+        self._stopping = False
         self._running: asyncio.Future[None] | None = None
 
     def task(self, task_type: str, *, concurrency: int | None = None) -> Callable[[F], F]:
@@ -78,7 +79,8 @@ class Worker:
     async def run(self) -> None:
         """Works until `stop`, SIGTERM or SIGINT; then finishes what runs, settles it and returns.
 
-        What runs longer than `grace_s`, or a second signal, is stopped and given back.
+        What runs longer than `grace_s`, or till a second signal, is stopped and given back; a function in a thread
+        cannot be stopped, and is waited for.
         """
         if not self._handlers:
             raise ValueError("a worker needs a handler: decorate one with @worker.task(…)")
@@ -94,6 +96,7 @@ class Worker:
 
     def stop(self) -> None:
         """No further task. `run` returns when what runs has ended. May be called from any thread or signal handler."""
+        self._stopping = True
         for lane in self._lanes:
             lane._loop.call_soon_threadsafe(lane.stop)
         if self._stop is not None and self._lanes:
@@ -121,6 +124,8 @@ class Worker:
         ]
         for lane in self._lanes:
             lane.on_end = self.on_end
+            if self._stopping:
+                lane.stop()
         handled = self._catch_signals()
         watching = asyncio.ensure_future(self._watch(self._stop))
         at_work = [asyncio.ensure_future(lane.run()) for lane in self._lanes]
@@ -134,6 +139,7 @@ class Worker:
             loop = asyncio.get_running_loop()
             for number in handled:
                 loop.remove_signal_handler(number)
+            self._lanes, self._stopping = [], False
 
     async def _watch(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -131,6 +131,34 @@ class Working(Case):
             self.assertLessEqual(len(seen), 24, seen)
             self.assertNotIn("settle", seen)
 
+    async def test_a_progress_that_is_too_large_is_the_handlers_mistake(self) -> None:
+        worker = corder.Worker(self.client)
+        worker.add(self.type, lambda job: job.progress(text="x" * 20_000))
+        task = self.task(max_retries=0)
+        async with worker:
+            await self.client.submit(task)
+            outcome = (await self.client.wait(task, timeout=60))[task.task_id]
+        assert outcome.error is not None
+        self.assertIn("16384 bytes", outcome.error.message)
+
+    async def test_objects_that_can_be_called_are_handlers(self) -> None:
+        class Greeter:
+            async def __call__(self, job: corder.Job) -> str:
+                return f"hello from {asyncio.current_task() is not None}"
+
+        worker = corder.Worker(self.client)
+        worker.add(self.type, Greeter())
+        task = self.task()
+        async with worker:
+            await self.client.submit(task)
+            self.assertEqual(await self.client.result(task, timeout=60), "hello from True")
+
+    async def test_a_stop_before_the_start_counts(self) -> None:
+        worker = corder.Worker(self.client)
+        worker.add(self.type, lambda job: None)
+        worker.stop()
+        await asyncio.wait_for(worker.run(), 30)
+
     async def test_a_refusal_of_the_worker_itself_ends_it(self) -> None:
         worker = corder.Worker(self.client, name="no spaces")
         worker.add(self.type, lambda job: None)
@@ -154,6 +182,26 @@ class Asking(Case):
         with self.assertRaisesRegex(corder.NoAnswer, "services running"):
             await other.submit(self.task())
         await other.close()
+
+    async def test_a_project_that_is_none_is_told_before_anything_is_sent(self) -> None:
+        with self.assertRaisesRegex(ValueError, "a project"):
+            self.client.events(project="a.b")
+
+    async def test_a_stop_in_the_middle_of_next_loses_no_event(self) -> None:
+        seen = []
+        async with self.client.events() as events:
+            for n in range(20):
+                await self.client.submit(self.task(task_id=f"t{n}"))
+                coming = asyncio.ensure_future(events.__anext__())
+                for _ in range(n):
+                    await asyncio.sleep(0)
+                coming.cancel()
+                await asyncio.wait([coming])
+                if not coming.cancelled():
+                    seen.append(coming.result().task_id)
+            while len(seen) < 20:
+                seen.append((await asyncio.wait_for(events.__anext__(), 30)).task_id)
+        self.assertEqual(seen, [f"t{n}" for n in range(20)])
 
     async def test_closing_ends_an_iteration(self) -> None:
         events = self.client.events()
