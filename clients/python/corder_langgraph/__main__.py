@@ -27,6 +27,10 @@ to be answered with --answer; 2: wrong usage.
 """
 
 
+class WrongUse(Exception):
+    """What was asked for makes no sense; the message says what does."""
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="corder-langgraph", description="LangGraph graphs on Corder")
     drive = top.add_subparsers(dest="command", required=True).add_parser(
@@ -50,12 +54,12 @@ async def opened(name: str) -> AsyncIterator[Any]:
     """The graph that MODULE:NAME means."""
     module, _, attribute = name.partition(":")
     if not attribute:
-        raise SystemExit(f"corder-langgraph: {name!r} is not MODULE:NAME")
+        raise WrongUse(f"{name!r} is not MODULE:NAME")
     sys.path.insert(0, os.getcwd())
     try:
         made: Any = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise SystemExit(f"corder-langgraph: there is no {name}: {error}") from None
+        raise WrongUse(f"there is no {name}: {error}") from None
     if not hasattr(made, "aget_state") and callable(made):
         made = made()
     if isinstance(made, AbstractAsyncContextManager):
@@ -65,14 +69,21 @@ async def opened(name: str) -> AsyncIterator[Any]:
         yield made
 
 
+def json_of(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise WrongUse(f"this is no JSON: {text}: {error}") from None
+
+
 def command_of(arguments: argparse.Namespace) -> Any:
     """What the threads get first: answers, an input, or nothing."""
     if arguments.answer:
         pairs = (one.partition("=") for one in arguments.answer)
-        return Command(resume={interrupt_id: json.loads(value or "null") for interrupt_id, _, value in pairs})
+        return Command(resume={interrupt_id: json_of(value or "null") for interrupt_id, _, value in pairs})
     if arguments.input is None:
         return None
-    return json.loads(sys.stdin.read() if arguments.input == "-" else arguments.input)
+    return json_of(sys.stdin.read() if arguments.input == "-" else arguments.input)
 
 
 def report(thread_id: str, state: StateSnapshot) -> dict[str, Any]:
@@ -88,7 +99,7 @@ async def drive(arguments: argparse.Namespace) -> int:
         if arguments.all_threads:
             threads += [one for one in await waiting_threads(graph.checkpointer) if one not in threads]
         elif not threads:
-            raise SystemExit("corder-langgraph: which thread? Give --thread or --all-threads")
+            raise WrongUse("which thread? Give --thread or --all-threads")
 
         async def one(thread_id: str) -> bool:
             state = await Driver(graph, manager, durability=arguments.durability).run(thread_id, first)
@@ -102,8 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser().parse_args(arguments)
     try:
         return asyncio.run(drive(parsed))
-    except json.JSONDecodeError as error:
-        print(f"corder-langgraph: this is no JSON: {error}", file=sys.stderr)
+    except WrongUse as error:
+        print(f"corder-langgraph: {error}", file=sys.stderr)
         return WRONG
 
 
