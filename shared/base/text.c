@@ -56,9 +56,8 @@ void text_add_int(struct text *text, int64_t value) {
 	text_append(text, digits + at, sizeof(digits) - at);
 }
 
-void text_printf(struct text *text, const char *format, ...) {
-	va_list arguments, again;
-	va_start(arguments, format);
+void text_vprintf(struct text *text, const char *format, va_list arguments) {
+	va_list again;
 	va_copy(again, arguments);
 	reserve(text, 64);
 	size_t space = text->capacity - text->length;
@@ -70,6 +69,12 @@ void text_printf(struct text *text, const char *format, ...) {
 	}
 	text->length += (size_t)length;
 	va_end(again);
+}
+
+void text_printf(struct text *text, const char *format, ...) {
+	va_list arguments;
+	va_start(arguments, format);
+	text_vprintf(text, format, arguments);
 	va_end(arguments);
 }
 

@@ -2,6 +2,7 @@
 #ifndef CORDER_BASE_TEXT_H
 #define CORDER_BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@ void text_add_slice(struct text *text, struct slice slice);
 void text_add_char(struct text *text, char c);
 void text_add_int(struct text *text, int64_t value);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_vprintf(struct text *text, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
 /* Appends a JSON string with its quotes; the bytes must be UTF-8. */
 void text_add_json(struct text *text, struct slice slice);
 /* Appends an RFC 3339 UTC time with microseconds, with its quotes; 0 appends null. */
