@@ -1,4 +1,5 @@
-/* Commands that ask the same of each task in their command line. */
+/* What several commands ask in the same way: something of each task in the command line, the timeline of a project. */
+#include "../../subjects/subjects.h"
 #include "fields.h"
 
 static int about_task(struct cli *cli, const char *subject, const struct task_name *name,
@@ -31,5 +32,24 @@ int about_each_task(struct cli *cli, const char *subject, const char *project,
 			one = about_task(cli, subject, &name, add);
 		code = one != EXIT_DONE ? one : code;
 	}
+	return code;
+}
+
+int about_timeline(struct cli *cli, const struct command *command, const char *project_option, const char *batch,
+                   timeline_show *show, const void *options) {
+	const char *project = client_project(project_option);
+	if (project == NULL || cli->arguments.count > 0)
+		return command_usage(command, "of which project? Give --project NAME or set CORDER_PROJECT");
+	struct text body = { 0 };
+	struct answer answer;
+	body_add(&body, "project", project);
+	body_add(&body, "batch_id", batch);
+	body_end(&body);
+	bool printed;
+	int code = client_ask_or_print(cli, SUBJECT_TIMELINE, text_slice(&body), &answer, &printed);
+	if (!printed)
+		code = show(cli, options, project, answer.root);
+	answer_release(&answer);
+	text_release(&body);
 	return code;
 }

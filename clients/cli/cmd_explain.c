@@ -55,13 +55,7 @@ static void add_score(const struct term *term, struct text *out, struct json_val
 }
 
 static void add_explanation(const struct term *term, struct text *out, struct json_value root) {
-	struct slice status = json_text(json_member(root, "status"));
-	term_add(term, out, SHADE_DIM, json_text(json_member(root, "project")));
-	text_add_char(out, '/');
-	term_add(term, out, SHADE_BOLD, json_text(json_member(root, "task_id")));
-	text_add(out, "  ");
-	field_add_status(term, out, status);
-	text_add_char(out, '\n');
+	field_add_task_head(term, out, root);
 	if (json_bool(json_member(root, "runnable"), false))
 		term_say(term, out, SHADE_GREEN, "  A worker that asked now would get it.\n");
 	struct json_value reasons = json_member(root, "reasons");

@@ -111,13 +111,7 @@ static void add_waits(const struct term *term, struct text *out, struct json_val
 }
 
 static void add_head(const struct term *term, struct text *out, struct json_value task) {
-	struct slice status = json_text(json_member(task, "status"));
-	term_add(term, out, SHADE_DIM, json_text(json_member(task, "project")));
-	text_add_char(out, '/');
-	term_add(term, out, SHADE_BOLD, json_text(json_member(task, "task_id")));
-	text_add(out, "  ");
-	field_add_status(term, out, status);
-	text_add_char(out, '\n');
+	field_add_task_head(term, out, task);
 	add_text_field(term, out, "type", json_text(json_member(task, "task_type")));
 	add_text_field(term, out, "service", json_text(json_member(task, "service_name")));
 	add_text_field(term, out, "batch", json_text(json_member(task, "batch_id")));

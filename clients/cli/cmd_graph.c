@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "../../shared/base/clock.h"
-#include "../../subjects/subjects.h"
 #include "commands.h"
 #include "fields.h"
 #include "graph_svg.h"
@@ -165,8 +164,7 @@ static void add_dot(const struct plan *plan, const char *name, struct text *out)
 
 static int write_svg(const struct plan *plan, const struct graph_options *options, const char *project) {
 	struct text svg = { 0 }, title = { 0 };
-	text_printf(&title, "%s%s%s", project, options->batch != NULL ? " / " : "",
-	            options->batch != NULL ? options->batch : "");
+	field_add_title(&title, project, options->batch);
 	graph_svg_add(plan, title.bytes, &svg);
 	int code = svg_write(&svg, options->svg);
 	text_release(&title);
@@ -174,7 +172,8 @@ static int write_svg(const struct plan *plan, const struct graph_options *option
 	return code;
 }
 
-static int draw(struct cli *cli, const struct graph_options *options, const char *project, struct json_value root) {
+static int draw(struct cli *cli, const void *values, const char *project, struct json_value root) {
+	const struct graph_options *options = values;
 	struct plan plan;
 	struct text out = { 0 }, prefix = { 0 };
 	int code = EXIT_DONE;
@@ -205,21 +204,7 @@ static int draw(struct cli *cli, const struct graph_options *options, const char
 
 static int graph_run(struct cli *cli, const void *values) {
 	const struct graph_options *options = values;
-	const char *project = client_project(options->project);
-	if (project == NULL || cli->arguments.count > 0)
-		return command_usage(&command_graph, "of which project? Give --project NAME or set CORDER_PROJECT");
-	struct text body = { 0 };
-	struct answer answer;
-	body_add(&body, "project", project);
-	body_add(&body, "batch_id", options->batch);
-	body_end(&body);
-	bool printed;
-	int code = client_ask_or_print(cli, SUBJECT_TIMELINE, text_slice(&body), &answer, &printed);
-	if (!printed)
-		code = draw(cli, options, project, answer.root);
-	answer_release(&answer);
-	text_release(&body);
-	return code;
+	return about_timeline(cli, &command_graph, options->project, options->batch, draw, options);
 }
 
 static const struct option_row graph_options[] = {

@@ -2,19 +2,12 @@
 #include <stdio.h>
 
 #include "../../subjects/subjects.h"
-#include "client.h"
 #include "commands.h"
+#include "fields.h"
 
 struct queue {
 	const char *project, *type, *reason;
 };
-
-static void add_member(struct text *body, const char *name, const char *value) {
-	if (value == NULL)
-		return;
-	text_printf(body, "%s\"%s\":", body->length > 1 ? "," : "", name);
-	text_add_json(body, slice_of(value));
-}
 
 static int change_queue(struct cli *cli, const struct command *command, const char *subject, const char *done,
                         const struct queue *queue) {
@@ -22,13 +15,12 @@ static int change_queue(struct cli *cli, const struct command *command, const ch
 		return command_usage(command, "which queue? Give --type, --project or both");
 	struct text body = { 0 };
 	struct answer answer;
-	text_add_char(&body, '{');
-	add_member(&body, "task_type", queue->type);
-	add_member(&body, "project", queue->project);
-	add_member(&body, "reason", queue->reason);
-	text_add_char(&body, '}');
+	body_add(&body, "task_type", queue->type);
+	body_add(&body, "project", queue->project);
+	body_add(&body, "reason", queue->reason);
+	body_end(&body);
 	bool printed;
-	int code = client_ask_or_print(cli, subject, (struct slice){ body.bytes, body.length }, &answer, &printed);
+	int code = client_ask_or_print(cli, subject, text_slice(&body), &answer, &printed);
 	if (!printed)
 		printf("%s: %s%s%s%s\n", done, queue->type != NULL ? "type " : "", queue->type != NULL ? queue->type : "",
 		       queue->project != NULL ? (queue->type != NULL ? " in project " : "project ") : "",

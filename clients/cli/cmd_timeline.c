@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "../../shared/base/clock.h"
-#include "../../subjects/subjects.h"
 #include "commands.h"
 #include "fields.h"
 #include "svg.h"
@@ -19,8 +18,7 @@ enum { ROWS = 200 };
 static int write_svg(const struct plan *plan, size_t first, const struct timeline_options *options,
                      const char *project) {
 	struct text svg = { 0 }, title = { 0 };
-	text_printf(&title, "%s%s%s", project, options->batch != NULL ? " / " : "",
-	            options->batch != NULL ? options->batch : "");
+	field_add_title(&title, project, options->batch);
 	timeline_svg_add(plan, first, title.bytes, &svg);
 	int code = svg_write(&svg, options->svg);
 	text_release(&title);
@@ -40,7 +38,8 @@ static void print(struct cli *cli, const struct plan *plan, size_t first, struct
 	text_release(&out);
 }
 
-static int show(struct cli *cli, const struct timeline_options *options, const char *project, struct json_value root) {
+static int show(struct cli *cli, const void *values, const char *project, struct json_value root) {
+	const struct timeline_options *options = values;
 	struct plan plan;
 	int code = EXIT_DONE;
 	plan_make(&plan, json_member(root, "tasks"));
@@ -59,21 +58,7 @@ static int show(struct cli *cli, const struct timeline_options *options, const c
 
 static int timeline_run(struct cli *cli, const void *values) {
 	const struct timeline_options *options = values;
-	const char *project = client_project(options->project);
-	if (project == NULL || cli->arguments.count > 0)
-		return command_usage(&command_timeline, "of which project? Give --project NAME or set CORDER_PROJECT");
-	struct text body = { 0 };
-	struct answer answer;
-	body_add(&body, "project", project);
-	body_add(&body, "batch_id", options->batch);
-	body_end(&body);
-	bool printed;
-	int code = client_ask_or_print(cli, SUBJECT_TIMELINE, text_slice(&body), &answer, &printed);
-	if (!printed)
-		code = show(cli, options, project, answer.root);
-	answer_release(&answer);
-	text_release(&body);
-	return code;
+	return about_timeline(cli, &command_timeline, options->project, options->batch, show, options);
 }
 
 static const struct option_row timeline_options[] = {

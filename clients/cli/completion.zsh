@@ -13,7 +13,7 @@ _corder() {
 	case ${words[CURRENT - 1]} in
 	--color) _values when auto always never; return ;;
 	--dir) _files -/; return ;;
-	--wfformat) _files; return ;;
+	--wfformat | --svg | --otlp) _files; return ;;
 	--since) _values place all 10m 1h 1d; return ;;
 	--name) _values service ingest scheduler dispatcher persister monitor; return ;;
 	--status | -s) _values status blocked pending running retry completed failed cancelled skipped; return ;;

@@ -59,3 +59,18 @@ void field_add_status(const struct term *term, struct text *out, struct slice st
 void field_add_label(const struct term *term, struct text *out, const char *label) {
 	term_say(term, out, SHADE_DIM, "  %-*s", LABEL_COLUMNS, label);
 }
+
+void field_add_task_head(const struct term *term, struct text *out, struct json_value task) {
+	term_add(term, out, SHADE_DIM, json_text(json_member(task, "project")));
+	text_add_char(out, '/');
+	term_add(term, out, SHADE_BOLD, json_text(json_member(task, "task_id")));
+	text_add(out, "  ");
+	field_add_status(term, out, json_text(json_member(task, "status")));
+	text_add_char(out, '\n');
+}
+
+void field_add_title(struct text *out, const char *project, const char *batch) {
+	text_add(out, project);
+	if (batch != NULL)
+		text_printf(out, " / %s", batch);
+}

@@ -21,4 +21,13 @@ void field_add_label(const struct term *term, struct text *out, const char *labe
 int about_each_task(struct cli *cli, const char *subject, const char *project,
                     void (*add)(const struct term *term, struct text *out, struct json_value root));
 
+/* Asks for the timeline of --project and --batch and hands its reply to `show`, which returns an exit code. */
+typedef int timeline_show(struct cli *cli, const void *options, const char *project, struct json_value root);
+int about_timeline(struct cli *cli, const struct command *command, const char *project, const char *batch,
+                   timeline_show *show, const void *options);
+/* "project/task  ✔ completed" and the end of the line. */
+void field_add_task_head(const struct term *term, struct text *out, struct json_value task);
+/* "project / batch" */
+void field_add_title(struct text *out, const char *project, const char *batch);
+
 #endif

@@ -46,15 +46,13 @@ void grid_cell(struct grid *grid, enum shade shade, struct slice text) {
 }
 
 void grid_printf(struct grid *grid, enum shade shade, const char *format, ...) {
-	char *said;
+	struct text said = { 0 };
 	va_list arguments;
 	va_start(arguments, format);
-	int length = vasprintf(&said, format, arguments);
+	text_vprintf(&said, format, arguments);
 	va_end(arguments);
-	if (length < 0)
-		return;
-	grid_cell(grid, shade, (struct slice){ said, (size_t)length });
-	free(said);
+	grid_cell(grid, shade, (struct slice){ said.bytes, said.length });
+	text_release(&said);
 }
 
 size_t grid_rows(const struct grid *grid) {

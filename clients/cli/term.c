@@ -110,17 +110,12 @@ void term_add(const struct term *term, struct text *out, enum shade shade, struc
 }
 
 void term_say(const struct term *term, struct text *out, enum shade shade, const char *format, ...) {
-	char *said;
 	va_list arguments;
 	va_start(arguments, format);
-	int length = vasprintf(&said, format, arguments);
-	va_end(arguments);
-	if (length < 0)
-		return;
 	term_begin(term, out, shade);
-	text_append(out, said, (size_t)length);
+	text_vprintf(out, format, arguments);
 	term_end(term, out, shade);
-	free(said);
+	va_end(arguments);
 }
 
 void term_add_cell(const struct term *term, struct text *out, enum shade shade, struct slice text, size_t width,

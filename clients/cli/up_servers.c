@@ -47,13 +47,18 @@ static enum status write_text(const struct up *up, const char *name, struct text
 	return status;
 }
 
+/* What every server needs: its program, a port, a folder. */
+static enum status make_room(const struct up *up, const char *name, const char *package, int64_t *port,
+                             const char *folder, char **program, struct error *err) {
+	enum status status = need_program(name, package, program, err);
+	if (status == STATUS_OK)
+		status = up_port_choose(port, 0, err);
+	return status == STATUS_OK ? up_folder_make(up, folder, err) : status;
+}
+
 static enum status add_nats(struct up *up, struct error *err) {
 	char *program;
-	enum status status = need_program("nats-server", "nats-server", &program, err);
-	if (status == STATUS_OK)
-		status = up_port_choose(&up->kept.nats_port, 0, err);
-	if (status == STATUS_OK)
-		status = up_folder_make(up, "nats", err);
+	enum status status = make_room(up, "nats-server", "nats-server", &up->kept.nats_port, "nats", &program, err);
 	if (status != STATUS_OK)
 		return status;
 	struct text conf = { 0 };
@@ -76,11 +81,7 @@ static enum status add_nats(struct up *up, struct error *err) {
 
 static enum status add_redis(struct up *up, struct error *err) {
 	char *program;
-	enum status status = need_program("redis-server", "redis-server", &program, err);
-	if (status == STATUS_OK)
-		status = up_port_choose(&up->kept.redis_port, 0, err);
-	if (status == STATUS_OK)
-		status = up_folder_make(up, "redis", err);
+	enum status status = make_room(up, "redis-server", "redis-server", &up->kept.redis_port, "redis", &program, err);
 	if (status != STATUS_OK)
 		return status;
 	struct text conf = { 0 };
@@ -166,11 +167,7 @@ static enum status prepare_mariadb(const struct up *up, struct up_process *proce
 
 static enum status add_mariadb(struct up *up, struct error *err) {
 	char *program;
-	enum status status = need_program("mariadbd", "mariadb-server", &program, err);
-	if (status == STATUS_OK)
-		status = up_port_choose(&up->kept.mariadb_port, 0, err);
-	if (status == STATUS_OK)
-		status = up_folder_make(up, "mariadb", err);
+	enum status status = make_room(up, "mariadbd", "mariadb-server", &up->kept.mariadb_port, "mariadb", &program, err);
 	if (status == STATUS_OK)
 		status = up_folder_make(up, "mariadb/tmp", err);
 	if (status == STATUS_OK)

@@ -136,20 +136,17 @@ void work_log_lost(const struct slot *slot) {
 }
 
 void work_log_note(const struct worker *worker, const char *format, ...) {
-	char *said;
+	const struct term *term = &worker->cli->err;
+	enum shade shade = term->live ? SHADE_DIM : SHADE_PLAIN;
+	struct text out = { 0 };
 	va_list arguments;
 	va_start(arguments, format);
-	int length = vasprintf(&said, format, arguments);
+	text_add(&out, term->live ? "" : "corder: ");
+	term_begin(term, &out, shade);
+	text_vprintf(&out, format, arguments);
+	term_end(term, &out, shade);
 	va_end(arguments);
-	if (length < 0)
-		return;
-	struct text out = { 0 };
-	if (worker->cli->err.live)
-		term_say(&worker->cli->err, &out, SHADE_DIM, "%s", said);
-	else
-		text_printf(&out, "corder: %s", said);
 	text_add_char(&out, '\n');
-	term_write(&worker->cli->err, &out);
+	term_write(term, &out);
 	text_release(&out);
-	free(said);
 }
