@@ -20,46 +20,8 @@
 #include "shared/base/memory.h"
 #include "snapshot.h"
 #include "subjects/subjects.h"
+#include "watch.h"
 #include "workers.h"
-
-#define FIELD(name) offsetof(struct monitor_settings, name)
-
-const struct setting monitor_setting_rows[] = {
-	{ "CORDER_HTTP_ADDRESS", SETTING_TEXT, FIELD(http_address), "127.0.0.1", 0, 0, "",
-	  "The address on which HTTP is answered; reading needs no password, so think before you open it." },
-	{ "CORDER_HTTP_TOKEN", SETTING_SECRET, FIELD(http_token), "", 0, 0, "",
-	  "Who brings this token over HTTP may cancel, retry, approve, reject, update, pause and resume; empty: nobody "
-	  "may." },
-	{ "CORDER_HTTP_PORT", SETTING_INT, FIELD(http_port), "8080", 0, 65535, "",
-	  "The port of HTTP; 0 takes any that is free and logs it." },
-	{ "CORDER_HTTP_MAX_CONNECTIONS", SETTING_INT, FIELD(http_max_connections), "1000", 1, 100000, "connections",
-	  "So many HTTP connections at once; more wait to be accepted." },
-	{ "CORDER_HTTP_IDLE_TIMEOUT_S", SETTING_INT, FIELD(http_idle_timeout_s), "60", 1, 3600, "s",
-	  "An HTTP connection on which nothing happens for so long is closed." },
-	{ "CORDER_HTTP_MAX_STREAMS", SETTING_INT, FIELD(http_max_streams), "800", 1, 100000, "connections",
-	  "So many open dashboards (streams of /api/v1/live) at once; more are told to come back later." },
-	{ "CORDER_LIVE_INTERVAL_MS", SETTING_INT, FIELD(live_interval_ms), "400", 50, 60000, "ms",
-	  "An open dashboard is told of changes no more often than this." },
-	{ "CORDER_LIST_LIMIT", SETTING_INT, FIELD(list_limit), "1000", 1, LIMIT_LIST, "tasks",
-	  "A page of task.list is never longer." },
-	{ "CORDER_MONITOR_CONNECTIONS", SETTING_INT, FIELD(database_connections), "3", 1, 16, "connections",
-	  "Connections to MySQL, so that a slow list holds up nobody else." },
-	{ "CORDER_QUERY_TIMEOUT_MS", SETTING_INT, FIELD(query_timeout_ms), "5000", 50, 600000, "ms",
-	  "A question to MySQL that takes longer is given up, and answered `unavailable`." },
-	{ "CORDER_MONITOR_MAX_QUESTIONS", SETTING_INT, FIELD(max_questions), "1000", 1, 100000, "requests",
-	  "So many questions may be under way at once; more are answered `unavailable`." },
-	{ "CORDER_AGE_WEIGHT", SETTING_INT, FIELD(age_weight), "1", 1, 1000, "points",
-	  "What an hour of waiting adds to a task's score; the same for all services." },
-	{ "CORDER_PEERS_INTERVAL_MS", SETTING_INT, FIELD(peers_interval_ms), "2000", 100, 60000, "ms",
-	  "So often the other services are asked how they are." },
-	{ "CORDER_HEALTH_READY_S", SETTING_INT, FIELD(health_ready_s), "900", 1, 31536000, "s",
-	  "queue_health is degraded when a ready task waits longer for a worker." },
-	{ "CORDER_HEALTH_OUTBOX_EVENTS", SETTING_INT, FIELD(health_outbox_events), "10000", 1, 1000000000, "events",
-	  "queue_health is degraded when more events are in Redis and not yet in the log; critical at ten times that." },
-	{ "CORDER_HEALTH_LAG_EVENTS", SETTING_INT, FIELD(health_lag_events), "100000", 1, 1000000000, "events",
-	  "queue_health is degraded when more events are in the log and not yet in MySQL; critical at ten times that." },
-};
-const size_t monitor_setting_count = sizeof(monitor_setting_rows) / sizeof(*monitor_setting_rows);
 
 static void on_answer(void *context, const struct error *error, struct slice json) {
 	if (error != NULL)
@@ -116,6 +78,7 @@ static enum status open_parts(struct monitor *monitor, struct error *err) {
 		status = feed_open(monitor, &monitor->feed, err);
 	if (status == STATUS_OK)
 		monitor->past = past_open(monitor);
+	monitor->watch = watch_open(monitor);
 	if (status == STATUS_OK)
 		status = peers_open(monitor, &monitor->peers, err);
 	if (status == STATUS_OK)
@@ -173,6 +136,7 @@ void monitor_close(struct service *service) {
 	if (monitor->questions > 0)
 		return; /* the time for a graceful stop is over; replies may still come until the connections are closed */
 	peers_close(&monitor->peers);
+	watch_close(&monitor->watch);
 	past_close(&monitor->past);
 	feed_close(&monitor->feed);
 	hub_close(&monitor->hub);

@@ -17,7 +17,9 @@ struct monitor_settings {
 	int64_t database_connections, query_timeout_ms, max_questions;
 	int64_t age_weight;
 	int64_t peers_interval_ms;
-	int64_t health_ready_s, health_outbox_events, health_lag_events;
+	int64_t health_ready_s, health_outbox_events, health_lag_events, health_away_s, health_instances,
+		health_no_workers_s, health_overdue_s, health_stream_percent, health_redis_percent, health_poison_events,
+		health_stuck_tasks, health_error_percent;
 };
 
 extern const struct setting monitor_setting_rows[];
@@ -38,6 +40,7 @@ struct monitor {
 	struct workers *workers;
 	struct past *past;
 	struct hub *hub;
+	struct watch *watch;
 	int64_t questions; /* under way */
 	bool stopping;
 	uint64_t *answered, *refused;

@@ -72,8 +72,20 @@ size_t reply_bytes(const struct monitor *monitor) {
 
 struct health_limits monitor_health_limits(const struct monitor *monitor) {
 	const struct monitor_settings *settings = monitor->settings;
-	return (struct health_limits){ settings->health_ready_s, settings->health_outbox_events,
-		                           settings->health_lag_events };
+	return (struct health_limits){
+		.away_s = settings->health_away_s,
+		.instances = settings->health_instances,
+		.ready_s = settings->health_ready_s,
+		.no_workers_s = settings->health_no_workers_s,
+		.overdue_s = settings->health_overdue_s,
+		.outbox_events = settings->health_outbox_events,
+		.persister_lag = settings->health_lag_events,
+		.stream_percent = settings->health_stream_percent,
+		.redis_percent = settings->health_redis_percent,
+		.poison_events = settings->health_poison_events,
+		.stuck_tasks = settings->health_stuck_tasks,
+		.error_percent = settings->health_error_percent,
+	};
 }
 
 size_t monitor_partitions(const struct monitor *monitor) {

@@ -1,13 +1,16 @@
 /* A round of reads: five of Redis a partition and one of MySQL, with a deadline for all. See snapshot.h. */
 #include "snapshot.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "history.h"
 #include "live.h"
 #include "peers.h"
+#include "pulse.h"
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
+#include "watch.h"
 
 enum { DEADLINE_US = 1000000, READS = 5 };
 
@@ -172,7 +175,7 @@ static void take_queues(struct snapshot_view *view, const struct live_reply *rep
 	}
 }
 
-/* seq, mark, trim, late, overdue us, ends not told to all, memory */
+/* seq, mark, trim, late, overdue us, ends not told to all, memory, its limit */
 static void take_lags(struct snapshot_view *view, const struct live_reply *reply) {
 	int64_t seq = live_int(reply, 0), logged = live_int(reply, 1), overdue_us = live_int(reply, 4);
 	view->outbox_events += seq > logged ? seq - logged : 0;
@@ -181,6 +184,8 @@ static void take_lags(struct snapshot_view *view, const struct live_reply *reply
 	view->overdue_us = overdue_us > view->overdue_us ? overdue_us : view->overdue_us;
 	view->releasing += live_int(reply, 5);
 	view->redis_bytes += live_int(reply, 6);
+	int64_t most = live_int(reply, 7), percent = most > 0 ? live_int(reply, 6) * 100 / most : -1;
+	view->redis_percent = percent > view->redis_percent ? percent : view->redis_percent;
 }
 
 static void take_pauses(struct snapshot_view *view, const struct live_reply *reply) {
@@ -239,6 +244,7 @@ static void start_round(struct snapshot *snapshot) {
 	struct monitor *monitor = snapshot->monitor;
 	struct round *round = memory_new(sizeof(*round));
 	round->snapshot = snapshot;
+	round->view.redis_percent = -1;
 	round->waiting = READS * monitor_partitions(monitor) + 1;
 	snapshot->round = round;
 	round->timer = loop_timer_start(service_loop(monitor->service), clock_mono_us() + DEADLINE_US, on_deadline, round);
@@ -273,31 +279,51 @@ const struct snapshot_view *snapshot_view(const struct snapshot *snapshot) {
 	return &snapshot->view;
 }
 
-static int64_t oldest_ready_s(const struct snapshot_view *view) {
-	int64_t age_s = -1;
+/* The longest waiting ready task of a type that no pause holds. Returns its age, -1 when there is none. */
+static int64_t ready_age_s(const struct snapshot_view *view, const struct snapshot_queue *queue) {
+	if (tally_paused(&view->tally, SLICE(""), slice_of(queue->task_type)))
+		return -1;
+	return view->now_us > queue->oldest_us ? (view->now_us - queue->oldest_us) / 1000000 : 0;
+}
+
+static bool has_workers(const struct monitor *monitor, const struct snapshot_view *view, struct slice task_type) {
+	int64_t waiting;
+	return !peers_workers(monitor->peers, task_type, &waiting) || waiting > 0 ||
+	       tally_type_count(&view->tally, task_type, TALLY_RUNNING) > 0;
+}
+
+static void look_at_queues(const struct snapshot *snapshot, struct health_facts *facts) {
+	const struct snapshot_view *view = &snapshot->view;
 	for (size_t i = 0; i < view->queue_count; i++) {
-		struct slice type = slice_of(view->queues[i].task_type);
-		int64_t waited_s = (view->now_us - view->queues[i].oldest_us) / 1000000;
-		if (!tally_paused(&view->tally, SLICE(""), type) && waited_s > age_s)
-			age_s = waited_s;
+		const struct snapshot_queue *queue = &view->queues[i];
+		int64_t age_s = ready_age_s(view, queue);
+		facts->oldest_ready_s = age_s > facts->oldest_ready_s ? age_s : facts->oldest_ready_s;
+		if (age_s <= facts->no_workers_s || has_workers(snapshot->monitor, view, slice_of(queue->task_type)))
+			continue;
+		facts->no_workers_s = age_s;
+		snprintf(facts->no_workers_type, sizeof(facts->no_workers_type), "%s", queue->task_type);
 	}
-	return age_s;
 }
 
 void snapshot_facts(const struct snapshot *snapshot, struct health_facts *facts) {
 	const struct monitor *monitor = snapshot->monitor;
 	const struct snapshot_view *view = &snapshot->view;
+	struct pulse_sum sum;
+	pulse_read(monitor->pulse, PULSE_ALL, SLICE(""), 0, clock_wall_us(), HEALTH_WINDOW_S, &sum);
 	*facts = (struct health_facts){
-		.bus_connected = bus_connected(service_bus(monitor->service)),
-		.redis_connected = true,
-		.database_connected = db_connected(service_db(monitor->service)),
-		.oldest_ready_s = view->has_live ? oldest_ready_s(view) : -1,
+		.oldest_ready_s = -1,
+		.no_workers_s = -1,
 		.overdue = view->has_live ? view->overdue : -1,
+		.overdue_s = view->has_live ? view->overdue_us / 1000000 : -1,
 		.outbox_events = view->has_live ? view->outbox_events : -1,
 		.persister_lag = view->has_live && view->has_history ? view->lag_events : -1,
+		.redis_percent = view->has_live ? view->redis_percent : -1,
 		.poison_events = view->has_history ? view->poison_events : -1,
+		.tries = (int64_t)(sum.completed + sum.failed),
+		.failed_tries = (int64_t)sum.failed,
 	};
-	for (size_t i = 0; i < monitor_partitions(monitor); i++)
-		facts->redis_connected = facts->redis_connected && kv_connected(service_kv(monitor->service, (int64_t)i));
+	if (view->has_live)
+		look_at_queues(snapshot, facts);
+	watch_facts(monitor->watch, facts);
 	peers_facts(monitor->peers, facts);
 }

@@ -23,6 +23,7 @@ struct snapshot_view {
 	int64_t now_us;
 	int64_t logged_seq, persisted_seq, outbox_events, overdue, overdue_us, releasing, redis_bytes, poison_events;
 	int64_t lag_events;
+	int64_t redis_percent;      /* of its memory, the fullest Redis; -1: not known */
 	bool has_live, has_history; /* since the start */
 };
 

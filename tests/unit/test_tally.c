@@ -7,7 +7,17 @@
 #include "services/monitor/tally.h"
 #include "tests/support/test.h"
 
-static const struct health_limits limits = { .ready_s = 900, .outbox_events = 100, .persister_lag = 1000 };
+static const struct health_limits limits = { .instances = 1,
+	                                         .ready_s = 900,
+	                                         .no_workers_s = 60,
+	                                         .overdue_s = 2,
+	                                         .outbox_events = 100,
+	                                         .persister_lag = 1000,
+	                                         .stream_percent = 80,
+	                                         .redis_percent = 80,
+	                                         .poison_events = 1,
+	                                         .stuck_tasks = 1,
+	                                         .error_percent = 50 };
 
 static struct health_facts well(void) {
 	return (struct health_facts){ .bus_connected = true,
@@ -15,7 +25,10 @@ static struct health_facts well(void) {
 		                          .database_connected = true,
 		                          .instances_known = true,
 		                          .instances = { 1, 1, 1, 1 },
-		                          .oldest_ready_s = -1 };
+		                          .oldest_ready_s = -1,
+		                          .no_workers_s = -1,
+		                          .stream_percent = -1,
+		                          .redis_percent = -1 };
 }
 
 static void one_dead_server_or_service_is_critical(void **state) {
@@ -52,10 +65,44 @@ static void what_waits_or_was_set_aside_is_degraded_and_what_is_stuck_critical(v
 	facts.poison_events = 1;
 	assert_int_equal(health_judge(&facts, &limits), HEALTH_DEGRADED);
 	facts = well();
+	facts.no_workers_s = 60;
+	assert_int_equal(health_judge(&facts, &limits), HEALTH_DEGRADED);
+	facts = well();
+	facts.tries = facts.failed_tries = HEALTH_TRIES_MIN - 1;
+	assert_int_equal(health_judge(&facts, &limits), HEALTH_OK);
+	facts.tries = HEALTH_TRIES_MIN;
+	assert_int_equal(health_judge(&facts, &limits), HEALTH_DEGRADED);
+	facts = well();
 	facts.unwell[HEALTH_INGEST] = 1;
 	assert_int_equal(health_judge(&facts, &limits), HEALTH_DEGRADED);
 	facts.violations = 1;
 	assert_int_equal(health_judge(&facts, &limits), HEALTH_CRITICAL);
+}
+
+static void what_fills_up_is_critical_half_way_from_its_limit_to_full(void **state) {
+	(void)state;
+	struct health_facts facts = well();
+	facts.stream_percent = 79;
+	assert_int_equal(health_judge(&facts, &limits), HEALTH_OK);
+	facts.stream_percent = 80;
+	assert_int_equal(health_judge(&facts, &limits), HEALTH_DEGRADED);
+	facts.stream_percent = 90;
+	assert_int_equal(health_judge(&facts, &limits), HEALTH_CRITICAL);
+	facts = well();
+	facts.redis_percent = 85;
+	assert_int_equal(health_judge(&facts, &limits), HEALTH_DEGRADED);
+}
+
+static void a_server_that_is_away_is_critical_after_its_time(void **state) {
+	(void)state;
+	struct health_facts facts = well();
+	struct health_limits patient = limits;
+	patient.away_s = 5;
+	facts.bus_connected = false;
+	facts.bus_away_s = 4;
+	assert_int_equal(health_judge(&facts, &patient), HEALTH_DEGRADED);
+	facts.bus_away_s = 5;
+	assert_int_equal(health_judge(&facts, &patient), HEALTH_CRITICAL);
 }
 
 static struct tally sample(void) {
@@ -224,6 +271,8 @@ int main(void) {
 		cmocka_unit_test(one_dead_server_or_service_is_critical),
 		cmocka_unit_test(a_lag_is_degraded_at_its_limit_and_critical_at_ten_times_that),
 		cmocka_unit_test(what_waits_or_was_set_aside_is_degraded_and_what_is_stuck_critical),
+		cmocka_unit_test(what_fills_up_is_critical_half_way_from_its_limit_to_full),
+		cmocka_unit_test(a_server_that_is_away_is_critical_after_its_time),
 		cmocka_unit_test(counts_are_summed_by_project_and_by_type),
 		cmocka_unit_test(a_pause_covers_its_type_its_project_or_both),
 		cmocka_unit_test(the_status_reply_has_the_seven_fields),

@@ -14,7 +14,8 @@
 --   key     project/key             reply: how many run with it, how many wait for it, then the task_ids of those that
 --                                   run, as far as they are among the next LOOKED_AT that something is due for
 --   edges   name limit              reply: per dependency task_id, status letter, condition; then "", then the same of dependents
---   lags                            reply: seq, mark, trim, due-and-late count, oldest lease overdue us, rel length, memory bytes
+--   lags                            reply: seq, mark, trim, due-and-late count, oldest lease overdue us, rel length, memory
+--                                   bytes, and how many there may be (0: not known)
 --   pauses                          reply: "task_type/project" each
 -- Returns  head, then the reply's items
 
@@ -173,11 +174,13 @@ function READ.lags()
   local late = call('ZCOUNT', prefix .. 'due', '-inf', number_text(now - 1000000))
   local first = call('ZRANGE', prefix .. 'due', 0, 0, 'WITHSCORES')
   local overdue = first[2] and math.max(0, now - tonumber(first[2])) or 0
-  local memory = string.match(call('INFO', 'memory'), 'used_memory:(%d+)') or '0'
+  local info = call('INFO', 'memory')
+  local memory, most = string.match(info, 'used_memory:(%d+)') or '0', string.match(info, 'maxmemory:(%d+)') or '0'
+  if most == '0' then most = string.match(info, 'total_system_memory:(%d+)') or '0' end
   for _, value in ipairs({ last_seq, mark_seq, trim_seq, late, overdue, call('LLEN', prefix .. 'rel') }) do
     reply[#reply + 1] = number_text(value)
   end
-  reply[#reply + 1] = memory
+  reply[#reply + 1], reply[#reply + 2] = memory, most
 end
 
 function READ.pauses()
