@@ -29,7 +29,7 @@ export function judge(folder) {
 	for (const check of run.collected ? checks : []) Object.assign(figures, check(run, told, fold, violation));
 	figures.requests = told.counts.ask ?? 0;
 	figures.unanswered = told.counts.none ?? 0;
-	return { seed: run.plan.seed, violations: [...found.values()], figures, faults: recovery(run), notes: run.history.filter(({ what }) => what === "loss") };
+	return { seed: run.plan.seed, violations: [...found.values()], figures, faults: recovery(run), losses: run.history.filter(({ what }) => what === "loss").map(({ server, before, after }) => ({ server, before, after })) };
 }
 
 const verdict = judge(process.argv[2]);

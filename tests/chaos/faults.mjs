@@ -74,16 +74,30 @@ const diskFull = (name) => ({
 	},
 });
 
-// names: cut at the very same moment.
+// How far a server's data has come: events in Redis, in the database, blocks in the log.
+const measures = {
+	redis: async (stack) => Number(redisCli(stack, "--raw", "HGET", "{p0}:m", "seq").toString()),
+	mariadb: async (stack) => Number(sqlAsRoot(stack, "SELECT seq FROM corder.log_position WHERE partition_id=0").toString().split("\n")[1] ?? 0),
+	nats: (stack) => janitor(stack, async (manager) => (await manager.streams.info("CORDER_LOG_0")).state.last_seq),
+};
+const measure = async (stack, name) => measures[name](stack).catch(() => null);
+
+// names: cut at the very same moment. What was lost is noted: what was there just before, and what came back.
 const powerCut = (...names) => ({
 	hold: [0, 1000],
 	hits: (stack) => (stack.disks ? [names.join("+")] : []),
 	async do(stack) {
+		const before = await Promise.all(names.map((name) => measure(stack, name)));
 		names.forEach((name) => stack[name].child.kill("SIGSTOP"));
 		names.forEach((name) => stack.disks.copy(name));
 		await Promise.all(names.map((name) => endServer(stack, name)));
 		names.forEach((name) => stack.disks.swap(name));
-		return () => Promise.all(names.map((name) => startServer(stack, name)));
+		return async () => {
+			await Promise.all(names.map((name) => stack[name].start()));
+			const after = await Promise.all(names.map((name) => measure(stack, name)));
+			names.forEach((name, i) => stack.note("loss", { server: name, before: before[i], after: after[i] }));
+			names.forEach((name) => stack.down.delete(name));
+		};
 	},
 });
 
@@ -173,7 +187,7 @@ export const faults = {
 	"kill-nats": killServer("nats", [0, 3000]),
 	"kill-redis": killServer("redis", [0, 3000]),
 	"kill-mariadb": killServer("mariadb", [0, 3000]),
-	"mariadb-away": killServer("mariadb", [5000, 15000]),
+	"mariadb-away": { ...killServer("mariadb", [5000, 15000]), longHold: [5000, 60000] },
 	"pause-nats": pauseProcess(() => ["nats"], [300, 5000]),
 	"pause-redis": pauseProcess(() => ["redis"], [300, 5000]),
 	"pause-mariadb": pauseProcess(() => ["mariadb"], [300, 5000]),

@@ -47,6 +47,7 @@ export class Round {
 
 	async run() {
 		const { stack, options } = this;
+		stack.note = (what, more) => this.history.note("driver", what, more);
 		try {
 			await stack.start({ syncAlways: options.syncAlways });
 			await this.startLoad();
@@ -117,7 +118,7 @@ export class Round {
 		const note = { kind, target, from: now() };
 		try {
 			const heal = await fault.do(stack, target, random);
-			await pause(random.between(...fault.hold));
+			await pause(random.between(...((this.options.seconds >= 60 && fault.longHold) || fault.hold)));
 			await heal();
 			note.till = now();
 		} catch (error) {

@@ -3,7 +3,7 @@ const added = ["tasks", "accepted", "enqueued", "events", "leases", "ranked", "r
 
 export class Totals {
 	constructor({ wanted, withDisks }) {
-		Object.assign(this, { wanted, withDisks, rounds: 0, failed: 0, figures: {}, kinds: {}, violations: [], seeds: [], problems: [] });
+		Object.assign(this, { wanted, withDisks, rounds: 0, failed: 0, figures: {}, kinds: {}, violations: [], losses: [], seeds: [], problems: [] });
 		this.started = Date.now();
 	}
 
@@ -18,6 +18,7 @@ export class Totals {
 		if (!verdict) return;
 		this.seeds.push(verdict.seed);
 		for (const name of added) this.figures[name] = (this.figures[name] ?? 0) + (verdict.figures[name] ?? 0);
+		this.losses.push(...(verdict.losses ?? []));
 		for (const violation of verdict.violations) this.violations.push({ seed: verdict.seed, ...violation });
 		for (const [kind, { count, measured, longest_ms, problems }] of Object.entries(verdict.faults)) {
 			const entry = (this.kinds[kind] ??= { count: 0, measured: 0, longest_ms: null, problems: 0 });
@@ -34,8 +35,8 @@ export class Totals {
 
 	summary() {
 		const seconds = Math.round((Date.now() - this.started) / 1000);
-		const { rounds, failed, seeds, figures, violations, problems } = this;
-		return { rounds, failed, seconds, seeds, faults_in_all: this.faultCount, figures, faults: this.kinds, violations, problems };
+		const { rounds, failed, seeds, figures, violations, losses, problems } = this;
+		return { rounds, failed, seconds, seeds, faults_in_all: this.faultCount, figures, faults: this.kinds, losses, violations, problems };
 	}
 
 	print() {
@@ -46,6 +47,7 @@ export class Totals {
 			const { count, longest_ms } = this.kinds[kind];
 			row(kind, count, longest_ms === null ? "-" : `${(longest_ms / 1000).toFixed(1)} s`);
 		}
+		for (const { server, before, after } of this.losses) console.log(`power cut of ${server}: had come to ${before}, came back at ${after}`);
 		const { tasks = 0, events = 0, requests = 0, leases = 0 } = this.figures;
 		console.log(`\n${this.rounds} rounds, ${this.faultCount} faults, ${tasks} tasks, ${events} events, ${leases} leases, ${requests} requests`);
 		const count = this.violations.reduce((sum, each) => sum + each.count, 0);
