@@ -1,6 +1,7 @@
 /* explain: why a task is not running. Asks Redis, one thing after the other, for what bears on the task's status. */
 #include <stdlib.h>
 
+#include "chain.h"
 #include "edges.h"
 #include "history.h"
 #include "live.h"
@@ -42,11 +43,45 @@ static void count_workers(struct monitor *monitor, struct explain *explain) {
 	input->workers += tally_type_count(&snapshot->tally, task_type, TALLY_RUNNING);
 }
 
-static void answer(struct question *question) {
+static void add_reasons(struct question *question) {
 	struct explain *explain = question->own;
 	count_workers(question->monitor, explain);
 	explain->input.hour_weight = (double)question->monitor->settings->age_weight;
 	reasons_add_json(&question->out, &explain->input);
+}
+
+/* 5: what it waits for up the chain, and when it will start */
+static void on_open_tasks(void *context, enum status status, unsigned error_number, const struct error *err,
+                          const struct db_result *result) {
+	struct question *question = context;
+	struct explain *explain = question->own;
+	(void)error_number, (void)err;
+	add_reasons(question);
+	chain_add(&question->out, question->monitor, explain->request.project, explain->view.number,
+	          status == STATUS_OK ? result : NULL);
+	text_add_char(&question->out, '}');
+	release(explain);
+	question_answer(question);
+}
+
+/* The counts say whether anybody works on the type. */
+static void on_counts(void *context, struct monitor *monitor) {
+	struct question *question = context;
+	const struct explain *explain = question->own;
+	struct text sql = { 0 };
+	chain_ask(&sql, explain->partition, explain->request.project, explain->view.number);
+	history_select(monitor->history, &sql, on_open_tasks, question);
+	text_release(&sql);
+}
+
+static void answer(struct question *question) {
+	struct explain *explain = question->own;
+	if (!record_is_final(explain->view.status)) {
+		snapshot_refresh(question->monitor->snapshot, on_counts, question);
+		return;
+	}
+	add_reasons(question);
+	text_add(&question->out, ",\"chain\":[],\"estimate\":null}");
 	release(explain);
 	question_answer(question);
 }
@@ -80,12 +115,7 @@ static void ask_edges(struct question *question) {
 	              question);
 }
 
-/* 3: the place in the queue (and the counts, which say whether anybody works on the type), or how busy the key is */
-static void on_counts(void *context, struct monitor *monitor) {
-	(void)monitor;
-	ask_edges(context);
-}
-
+/* 3: the place in the queue, or how busy the key is */
 static void on_place(void *context, enum status status, struct live_reply *reply, const struct error *err) {
 	struct question *question = context;
 	struct explain *explain = question->own;
@@ -95,7 +125,7 @@ static void on_place(void *context, enum status status, struct live_reply *reply
 	}
 	explain->input.position = live_text(reply, 0).bytes != NULL ? live_int(reply, 0) + 1 : 0;
 	live_free(&reply);
-	snapshot_refresh(question->monitor->snapshot, on_counts, question);
+	ask_edges(question);
 }
 
 static void on_key(void *context, enum status status, struct live_reply *reply, const struct error *err) {

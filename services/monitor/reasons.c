@@ -206,5 +206,4 @@ void reasons_add_json(struct text *out, const struct reasons_input *input) {
 	add_queue(&writer, input);
 	text_add_char(out, ']');
 	add_score(out, input);
-	text_add_char(out, '}');
 }

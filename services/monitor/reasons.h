@@ -19,7 +19,7 @@ struct reasons_input {
 	double hour_weight;
 };
 
-/* Appends the whole reply. */
+/* Appends the reply but for the brace at its end. */
 void reasons_add_json(struct text *out, const struct reasons_input *input);
 
 /* Whether an edge holds with a dependency of this status; impossible: it has ended otherwise. */
