@@ -40,7 +40,7 @@ function drawWaits(c, view, task, y, alpha) {
 	const over = ended.has(task.status);
 	const end = over ? (task.finished ?? now) : now;
 	const first = task.tries[0]?.start ?? end;
-	const ready = task.ready != null && task.ready <= first ? task.ready : task.tries.length ? task.created : null;
+	const ready = view.plan.firstReady(task);
 	const blockedTo = Math.min(ready ?? first, first);
 	if (task.created != null && blockedTo > task.created) bar(c, scale.x(task.created), scale.x(blockedTo), y, 1.5, colours.blocked, 0.4 * alpha);
 	const height = Math.max(4, rowHeight * 0.3);

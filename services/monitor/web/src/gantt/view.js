@@ -9,13 +9,14 @@ import { Icon } from "../ui/icons.js";
 import { Sheet, Status } from "../ui/parts.js";
 import { Gantt } from "./gantt.js";
 
-export function describe(task, at) {
+export function describe(plan, task, at) {
 	const first = task.tries[0]?.start;
+	const ready = plan.firstReady(task);
 	const over = task.finished ?? at;
 	const last = task.tries.at(-1);
 	return [
 		["type", task.type],
-		first != null && task.ready != null && ["waited", duration(Math.max(0, first - task.ready) / 1000)],
+		first != null && ready != null && ["waited", duration((first - ready) / 1000)],
 		first == null && ["waits since", duration((over - (task.ready ?? task.created)) / 1000)],
 		last && ["last try ran", duration(((last.end ?? at) - last.start) / 1000)],
 		task.tries.length > 1 && ["tries", task.tries.length],
@@ -25,14 +26,14 @@ export function describe(task, at) {
 	].filter(Boolean);
 }
 
-function Tip({ hover }) {
+function Tip({ plan, hover }) {
 	const { task, x, y } = hover;
 	const side = x > innerWidth - 330 ? { right: `${innerWidth - x + 14}px` } : { left: `${x + 14}px` };
 	const edge = y > innerHeight - 210 ? { bottom: `${innerHeight - y + 10}px` } : { top: `${y + 14}px` };
 	return html`<div class="tip" style=${{ ...side, ...edge }}>
 		<div class="tip-head"><${Status} status=${task.status} /> <strong class="wrap-any">${task.id}</strong></div>
 		<dl>
-			${describe(task, now.value).map(([name, value]) => html`<div><dt>${name}</dt><dd class="wrap-any">${value}</dd></div>`)}
+			${describe(plan, task, now.value).map(([name, value]) => html`<div><dt>${name}</dt><dd class="wrap-any">${value}</dd></div>`)}
 		</dl>
 	</div>`;
 }
@@ -95,8 +96,8 @@ export function GanttView({ plan, rows, path, selected, follow, select, open, to
 			<div ref=${parts.space}><canvas ref=${parts.canvas} /></div>
 		</div>
 		<div class="unseen" aria-live="polite">
-			${chosen && `${chosen.id}: ${chosen.status}. ${describe(chosen, now.peek()).map((pair) => pair.join(" ")).join(", ")}`}
+			${chosen && `${chosen.id}: ${chosen.status}. ${describe(plan, chosen, now.peek()).map((pair) => pair.join(" ")).join(", ")}`}
 		</div>
-		${hover && html`<${Tip} hover=${hover} />`}
+		${hover && html`<${Tip} plan=${plan} hover=${hover} />`}
 	<//>`;
 }

@@ -55,7 +55,7 @@ export class Camera {
 		const { clientWidth, clientHeight } = this.svg;
 		if (!width || !clientWidth) return;
 		const k = Math.min(1, (clientWidth - 32) / width, (clientHeight - 32) / height);
-		this.k = Math.max(whole ? 0.04 : 0.6, k);
+		this.k = Math.max(whole ? 0.04 : 0.45, k);
 		const along = (room, start, length, at) => {
 			if (length * this.k <= room - 32) return (room - length * this.k) / 2 - start * this.k;
 			const least = room - 16 - (start + length) * this.k;

@@ -143,7 +143,7 @@ export function GraphView({ plan, rows, path, selected, follow, select, open }) 
 		<button class="tool" title="Larger" aria-label="Larger" onClick=${() => camera.current.zoom(1.35)}><${Icon} name="plus" /></button>
 		<button class="tool" title="Smaller" aria-label="Smaller" onClick=${() => camera.current.zoom(0.74)}><${Icon} name="minus" /></button>
 		<button class="tool" title="Fit" aria-label="Fit the graph" onClick=${() => camera.current.fit(placed, null, true)}><${Icon} name="fit" /></button>`;
-	const height = Math.max(160, Math.min(placed.height + 40, innerHeight * 0.55));
+	const height = Math.max(160, Math.min(placed.height + 40, innerHeight * (placed.height > placed.width * 0.6 ? 0.8 : 0.55)));
 	const note = folded.boxes.length < rows.length ? `${count(rows.length)} tasks in ${count(folded.boxes.length)} boxes; a click unfolds` : "";
 	return html`<${Sheet} title="Graph" tools=${tools} note=${note} id="graph">
 		${rows.length === 0 && html`<${Empty} title="No task fits">Change the filter above.<//>`}

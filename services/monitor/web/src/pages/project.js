@@ -27,7 +27,7 @@ function usePlan(project, batch) {
 	const early = useRef([]);
 	const source = useSource((signal) => read(`projects/${encodeURIComponent(project)}/timeline`, { batch_id: batch, limit: 5000 }, signal), [project, batch]);
 	const { data, error } = source.state.value;
-	const again = useThrottle(source.refresh, data?.tasks.length > 1000 ? 4000 : 1000);
+	const again = useThrottle(source.refresh, data?.tasks.length > 1000 ? 8000 : 1500);
 	const forecast = useThrottle(source.refresh, 10000);
 	const take = (made, changes) => {
 		const known = changes.map((change) => made.apply(change));
@@ -113,7 +113,7 @@ function Progress({ plan, path }) {
 function Chosen({ plan, id, project }) {
 	const task = plan.byId.get(id);
 	if (!task) return null;
-	const facts = describe(task, now.value);
+	const facts = describe(plan, task, now.value);
 	return html`<aside class="chosen sheet" aria-label="The chosen task">
 		<${Status} status=${task.status} /><a class="task-link wrap-any" href=${link("task", project, id)}>${id}</a>
 		${facts.map(([name, value]) => html`<span><span class="quiet">${name}</span> ${value}</span>`)}

@@ -35,9 +35,10 @@ function addTries(tasks, attempts) {
 	for (const [index, number, worker, start, end, outcome] of attempts) tasks[index].tries.push({ number, worker, start, end, outcome });
 	for (const task of tasks) {
 		if (task.tries.length > 0 || task.started == null || task.attempt === 0) continue;
-		const end = task.status === "running" ? null : task.finished;
-		const outcome = outcomeOf[task.status] ?? "released";
-		task.tries.push({ number: task.attempt, worker: task.worker, start: task.started, end, outcome: task.status === "running" ? null : outcome });
+		const running = task.status === "running";
+		const end = running ? null : (task.finished ?? Math.max(task.started, task.ready ?? 0)); // waits again: it failed before
+		const outcome = running ? null : (outcomeOf[task.status] ?? (ended.has(task.status) ? "released" : "failed"));
+		task.tries.push({ number: task.attempt, worker: task.worker, start: task.started, end, outcome });
 	}
 }
 
@@ -73,35 +74,40 @@ export class Plan {
 		}
 	}
 
-	// Returns false for a change that this plan cannot take in: then a new snapshot is due.
+	// Returns false for a change that this plan cannot take in truly: then a new snapshot is due. Of several changes in one
+	// frame only the last comes, so a try may have begun and ended between two frames.
 	apply(change) {
 		const task = this.byId.get(change.task_id);
 		if (!task) return this.truncated && !change.new; // of a part that is not shown
 		if (change.version <= task.version) return true;
-		const missed = change.version > task.version + 1 && change.attempt > 0; // several changes in one frame
-		const { at_ms: at } = change;
+		const at = change.at_ms;
 		const last = task.tries.at(-1);
-		if (change.status === "running") {
-			if (last && last.end == null && last.number !== change.attempt) Object.assign(last, { end: at, outcome: "failed" });
-			this.startTry(task, change, change.at_ms);
-		} else if (last && last.end == null) {
-			Object.assign(last, { end: at, outcome: outcomes[change.status] ?? "released", error: change.error });
-		} else if (missed && change.attempt > (last?.number ?? 0)) {
-			this.startTry(task, change, task.ready ?? at);
-			Object.assign(task.tries.at(-1), { end: at, outcome: outcomes[change.status] ?? "released", error: change.error });
-		}
+		const unseen = change.attempt > (last?.number ?? 0) && change.status !== "running";
+		const end = { end: at, outcome: outcomes[change.status] ?? "released", error: change.error };
+		if (last && last.end == null && (change.status !== "running" || last.number !== change.attempt)) Object.assign(last, end);
+		if (change.status === "running" || unseen) this.startTry(task, change, change.started_ms ?? at);
+		if (unseen) Object.assign(task.tries.at(-1), end);
 		if (change.ready_ms) task.ready = change.ready_ms;
 		task.finished = ended.has(change.status) ? at : null;
 		Object.assign(task, { status: change.status, version: change.version, attempt: change.attempt, because: change.because });
 		if (change.worker) task.worker = change.worker;
 		this.revision++;
-		return !missed || change.status === "running" || task.tries.length <= 1;
+		return !unseen || change.started_ms != null;
 	}
 
 	startTry(task, change, at) {
 		if (task.tries.some((one) => one.number === change.attempt)) return;
 		task.started = at;
 		task.tries.push({ number: change.attempt, worker: change.worker, start: at, end: null, outcome: null });
+	}
+
+	// When it was ready for its first try: a task knows the last time only, but its dependencies tell.
+	firstReady(task) {
+		const first = task.tries[0]?.start ?? Infinity;
+		if (task.ready != null && task.ready <= first) return task.ready;
+		if (first === Infinity) return null;
+		const before = task.dependencies.map((id) => this.byId.get(id).finished ?? 0).filter((at) => at <= first);
+		return Math.max(task.created ?? first, ...before);
 	}
 
 	counts() {
