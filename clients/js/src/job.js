@@ -1,5 +1,7 @@
 // One try of one task, as its handler sees it.
 
+const PROGRESS_BYTES = 16384; // the contract's limit
+
 export class Job {
 	#controller = new AbortController();
 	#onProgress;
@@ -24,6 +26,9 @@ export class Job {
 
 	// An object, told to whoever listens to progress; sent soon, the latest wins, never waited for.
 	progress(progress) {
+		if (progress === null || typeof progress !== "object" || Array.isArray(progress)) throw new TypeError("progress is an object");
+		const bytes = Buffer.byteLength(JSON.stringify(progress));
+		if (bytes > PROGRESS_BYTES) throw new RangeError(`progress of ${bytes} bytes; ${PROGRESS_BYTES} is the most`);
 		this.pendingProgress = progress;
 		this.#onProgress(this);
 	}

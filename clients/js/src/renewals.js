@@ -2,7 +2,12 @@
 import { Cancelled, LeaseLost } from "./errors.js";
 
 const LEASES_A_MESSAGE = 256;
+const PROGRESS_A_MESSAGE = 32; // of those that have some, which may be large
 const PROGRESS_EVERY_MS = 100;
+
+function parts(list, size) {
+	return Array.from({ length: Math.ceil(list.length / size) }, (_, n) => list.slice(n * size, (n + 1) * size));
+}
 
 export class Renewals {
 	#connection;
@@ -56,7 +61,9 @@ export class Renewals {
 		for (const job of jobs) types.set(job.task_type, [...(types.get(job.task_type) ?? []), job]);
 		const messages = [];
 		for (const [type, list] of types) {
-			for (let at = 0; at < list.length; at += LEASES_A_MESSAGE) messages.push(this.#send(type, list.slice(at, at + LEASES_A_MESSAGE)));
+			const talking = list.filter((job) => job.pendingProgress);
+			const silent = list.filter((job) => !job.pendingProgress);
+			for (const part of [...parts(talking, PROGRESS_A_MESSAGE), ...parts(silent, LEASES_A_MESSAGE)]) messages.push(this.#send(type, part));
 		}
 		await Promise.all(messages);
 	}

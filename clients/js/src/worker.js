@@ -216,6 +216,7 @@ export class Worker extends EventEmitter {
 		this.renewals.start();
 		this.connection.once("closed", this.#onClosed);
 		for (const queue of this.#queues.values()) queue.turn();
+		this.looked(); // a stop may have come before
 		return this;
 	}
 
@@ -226,7 +227,7 @@ export class Worker extends EventEmitter {
 		names.forEach((name) => process.on(name, stop));
 		signal?.addEventListener("abort", stop, { once: true });
 		try {
-			if (signal?.aborted) return;
+			if (signal?.aborted) this.stop();
 			await this.start().#run;
 		} finally {
 			names.forEach((name) => process.off(name, stop));
@@ -236,7 +237,10 @@ export class Worker extends EventEmitter {
 
 	// No more tasks; what runs may finish within graceMs, then it is aborted and given back. Resolves when all is settled.
 	async stop({ graceMs = this.graceMs } = {}) {
-		if (!this.#run) return;
+		if (!this.#run) {
+			this.stopping = true;
+			return;
+		}
 		if (!this.stopping) {
 			this.stopping = true;
 			const close = setTimeout(() => this.#close(), graceMs);

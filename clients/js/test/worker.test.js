@@ -151,6 +151,24 @@ test("run() ends with its signal", async () => {
 	controller.abort();
 	await running;
 	assert.ok(worker.stopping);
+	await new Worker(client).task(freshName("t"), () => 1).run({ signal: controller.signal });
+});
+
+test("progress that cannot be sent is told where it is made", async () => {
+	const errors = [];
+	const { client, type, worker } = await prepare((job) => {
+		for (const progress of [{ text: "x".repeat(16384) }, "half", null]) {
+			try {
+				job.progress(progress);
+			} catch (error) {
+				errors.push(error.name);
+			}
+		}
+	});
+	await client.submit([{ task_type: type, task_id: "a" }]);
+	await client.result("a", { timeoutMs: 10000 });
+	assert.deepEqual(errors, ["RangeError", "TypeError", "TypeError"]);
+	await worker.stop();
 });
 
 test("several types run side by side, each with its own limit", async () => {
