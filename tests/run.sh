@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=cmake/say.sh
 source cmake/say.sh
 
-parts=(check build unit contract integration node system operations js chaos python)
+parts=(check build unit contract integration node system operations js chaos python langgraph)
 declare -A passed failed took
 total_passed=0
 total_failed=0
@@ -96,6 +96,10 @@ part_python() {
 	npm_setup tests/system && clients/python/test.sh
 }
 
+part_langgraph() {
+	clients/python/test_langgraph.sh
+}
+
 part_js() {
 	npm_setup clients/js && npm_setup tests/system || return 1
 	clients/js/test.sh
@@ -121,7 +125,7 @@ run_part() {
 	esac
 	code=$?
 	case $part in
-	check | node | system | operations | js | chaos | python) count_log "$log" ;;
+	check | node | system | operations | js | chaos | python | langgraph) count_log "$log" ;;
 	build) count_passed=$((code == 0)) count_failed=$((code != 0)) ;;
 	esac
 	if [ "$code" -ne 0 ] && [ "$count_failed" -eq 0 ]; then
