@@ -290,7 +290,7 @@ const struct command command_events = {
 	.about =
 		"Every change of every task is an event; the stream keeps them for a week (CORDER_EVENTS_MAX_AGE). seq is the\n"
 		"number in each event; it rises within a partition. With --otlp the spans of batches, tasks and tries are "
-	    "written\n"
+		"written\n"
 		"as they end, for OpenTelemetry: a task in the trace of its traceparent, else in one of its batch.",
 	.examples = "corder events --project shop\ncorder events --since 10m --status failed\n"
 				"corder events --since all --no-follow --json > history.jsonl\n"

@@ -26,10 +26,10 @@ static const struct {
 
 static const char light_style[] =
 	"svg{background:#fff}text{font:12px ui-sans-serif,system-ui,'Segoe UI',Roboto,'DejaVu "
-    "Sans',sans-serif;fill:#1c2530}"
+	"Sans',sans-serif;fill:#1c2530}"
 	".h{font-size:17px;font-weight:600}.d{fill:#66727f}.s{font-size:11px}.r{text-anchor:end}.m{text-anchor:middle}"
 	".page{fill:#fff}.rule{stroke:#e3e8ee;stroke-width:1}.zebra{fill:#f6f8fa}.card{fill:#fff;stroke:#cbd3dc;stroke-"
-    "width:1}"
+	"width:1}"
 	".edge{fill:none;stroke:#b4bec9;stroke-width:1.2}.tip{fill:#b4bec9}.hot{stroke:#e8590c}.card.hot{stroke-width:2.2}"
 	".edge.hot{stroke-width:2.4}.tip.hot{fill:#e8590c;stroke:none}.hotfill{fill:#e8590c}.hottext{font-weight:600}"
 	".wait{fill:#f2d59b}.block{stroke:#aab4bf;stroke-width:1.4;stroke-dasharray:1.5 3}"
@@ -38,7 +38,7 @@ static const char light_style[] =
 
 static const char dark_style[] =
 	"svg{background:#12171d}text{fill:#e3e8ee}.d{fill:#8f9baa}.page{fill:#12171d}.rule{stroke:#27303a}.zebra{fill:#"
-    "171d25}"
+	"171d25}"
 	".card{fill:#1a212a;stroke:#3a4552}.edge{stroke:#4a5665}.tip{fill:#4a5665}.hot{stroke:#ff922b}"
 	".tip.hot{fill:#ff922b}.hotfill{fill:#ff922b}.wait{fill:#5c4a22}.block{stroke:#556170}.now{stroke:#ff922b}"
 	".glow{stroke:#ff922b}.link{stroke:#ff922b}";

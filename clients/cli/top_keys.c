@@ -46,7 +46,7 @@ static int take_key(struct slice *keys) {
 			continue;
 		keys->bytes += length;
 		keys->length -= length;
-		return sequences[i].key;
+		return (int)sequences[i].key;
 	}
 	for (bool end = false; keys->length > 0 && !end; keys->bytes++, keys->length--)
 		end = isalpha((unsigned char)keys->bytes[0]) != 0 || keys->bytes[0] == '~';

@@ -53,14 +53,14 @@ static enum shade health_shade(const char *health) {
 
 static void add_freshness(const struct top_data *data, const struct top_view *view, const struct term *term,
                           struct text *out) {
-	int64_t age_us = clock_mono_us() - data->answered_us;
+	int64_t age_us = clock_mono_us() - data->answered_us, age_s = age_us / 1000000;
 	if (view->frozen) {
 		term_say(term, out, SHADE_MAGENTA, "frozen");
 	} else if (data->answered_us == 0) {
 		term_say(term, out, SHADE_YELLOW, "%s", data->trouble != NULL ? data->trouble : "asking …");
 	} else if (data->trouble != NULL || age_us > STALE_US + data->interval_us) {
 		term_say(term, out, SHADE_RED, "%s for ", data->trouble != NULL ? data->trouble : "no answer");
-		text_add_duration(out, (double)(age_us / 1000000));
+		text_add_duration(out, (double)age_s);
 	} else {
 		term_say(term, out, SHADE_DIM, "live");
 	}
