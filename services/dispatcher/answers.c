@@ -124,8 +124,6 @@ void release_later(struct partition *partition, struct slice project, struct sli
 	text_add_slice(out, task_id);
 	text_add_char(out, RECORD_US);
 	text_add_slice(out, lease);
-	text_add(out, "\x1freleased\x1f"
-	              "1\x1f\x1f");
 	++*partition->dispatcher->released;
 }
 

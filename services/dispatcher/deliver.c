@@ -3,28 +3,32 @@
 
 #include "shared/task/record.h"
 
+static void cut(struct slice bytes, struct slice *fields, size_t count) {
+	for (size_t i = 0; i < count; i++)
+		fields[i] = bytes.bytes != NULL ? slice_cut(&bytes, RECORD_US) : SLICE("");
+}
+
 void delivery_read(const struct slice *fields, struct delivery *delivery) {
-	struct slice times = fields[10];
+	struct slice identity[5], numbers[8];
+	cut(fields[0], identity, 5);
+	cut(fields[2], numbers, 8);
 	*delivery = (struct delivery){
-		.number = fields[0],
-		.project = fields[1],
-		.task_id = fields[2],
-		.task_type = fields[3],
-		.batch_id = fields[4],
-		.priority = fields[5],
-		.attempt = fields[6],
-		.retry_count = fields[7],
-		.lease = fields[8],
-		.lease_until_us = slice_int(fields[9], 0),
-		.specification = fields[11],
-		.inputs = fields[12],
-		.version = SLICE(""),
+		.project = identity[0],
+		.task_type = identity[1],
+		.task_id = identity[2],
+		.batch_id = identity[3], /* traceparent: the specification has it too */
+		.lease = fields[1],
+		.priority = numbers[0],
+		.attempt = numbers[1],
+		.retry_count = numbers[2],
+		.lease_until_us = slice_int(numbers[3], 0),
+		.created_us = slice_int(numbers[4], 0),
+		.ready_us = slice_int(numbers[5], 0),
+		.started_us = slice_int(numbers[6], 0),
+		.version = numbers[7],
+		.specification = fields[3],
+		.inputs = fields[4],
 	};
-	int64_t *const slots[] = { &delivery->created_us, &delivery->ready_us, &delivery->started_us };
-	for (size_t i = 0; i < 3 && times.bytes != NULL; i++)
-		*slots[i] = slice_int(slice_cut(&times, ' '), 0);
-	if (times.bytes != NULL)
-		delivery->version = times;
 }
 
 static void add_text(struct text *out, const char *before, struct slice value) {

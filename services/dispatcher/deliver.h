@@ -8,10 +8,10 @@
 
 #include "shared/base/text.h"
 
-enum { DELIVER_FIELDS = 13 }; /* texts a task in the script's reply */
+enum { DELIVER_FIELDS = 5 }; /* texts a task in the script's reply */
 
 struct delivery {
-	struct slice number, project, task_id, task_type, batch_id, priority, attempt, retry_count, lease;
+	struct slice project, task_type, task_id, batch_id, priority, attempt, retry_count, lease;
 	int64_t lease_until_us, created_us, ready_us, started_us;
 	struct slice version;
 	struct slice specification, inputs;

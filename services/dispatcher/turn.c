@@ -7,6 +7,8 @@
 #include "shared/base/memory.h"
 #include "shared/task/record.h"
 
+enum { SETTLE_WORDS = 4 }; /* of each settle in the script's arguments */
+
 static void end_word(struct words *words) {
 	if (words->count == words->room) {
 		words->room = words->room > 0 ? 2 * words->room : 64;
@@ -19,28 +21,33 @@ static void add_name(struct text *out, struct slice project, struct slice task_i
 	text_add_slice(out, project);
 	text_add_char(out, '/');
 	text_add_slice(out, task_id);
-	text_add_char(out, RECORD_US);
 }
 
-static void add_settle(struct text *out, const struct settle_item *item) {
-	add_name(out, item->project, item->task_id);
-	text_add_slice(out, item->lease);
-	text_add_char(out, RECORD_US);
-	text_add(out, item->outcome == 'c' ? "completed" : (item->outcome == 'f' ? "failed" : "released"));
-	text_add_char(out, RECORD_US);
-	text_add_char(out, item->retryable ? '1' : '0');
-	text_add_char(out, RECORD_US);
-	text_add_slice(out, item->outcome == 'f' ? item->error_message : SLICE(""));
-	text_add_char(out, RECORD_US);
-	text_add_slice(out, item->outcome == 'c' ? item->result : SLICE(""));
+static const char *outcome_word(const struct settle_item *item) {
+	if (item->outcome == 'f')
+		return item->retryable ? "failed" : "final";
+	return item->outcome == 'c' ? "completed" : "released";
+}
+
+static void add_word(struct words *words, struct slice word) {
+	text_add_slice(&words->bytes, word);
+	end_word(words);
+}
+
+/* Four words. */
+static void add_settle(struct words *words, const struct settle_item *item) {
+	add_name(&words->bytes, item->project, item->task_id);
+	end_word(words);
+	add_word(words, item->lease);
+	add_word(words, slice_of(outcome_word(item)));
+	add_word(words, item->outcome == 'c' ? item->result : (item->outcome == 'f' ? item->error_message : SLICE("")));
 }
 
 static void add_settles(struct words *words, const struct request *request, int64_t partition) {
 	for (size_t i = 0; i < request->done_count; i++) {
 		if (request->verdicts[i].partition != partition)
 			continue;
-		add_settle(&words->bytes, &request->done[i]);
-		end_word(words);
+		add_settle(words, &request->done[i]);
 	}
 }
 
@@ -50,6 +57,7 @@ static void add_renewals(struct words *words, const struct request *request, int
 		if (request->verdicts[i].partition != partition)
 			continue;
 		add_name(&words->bytes, item->project, item->task_id);
+		text_add_char(&words->bytes, RECORD_US);
 		text_add_slice(&words->bytes, item->lease);
 		text_add_char(&words->bytes, RECORD_US);
 		text_add_int(&words->bytes, request->lease_us);
@@ -113,11 +121,15 @@ static void take_waiters(struct partition *partition, struct call *call) {
 	match_end(match, partition->index);
 }
 
+/* Each is "project/task_id US lease" (release_later). */
 static void add_releases(struct words *words, struct call *call) {
 	struct slice rest = { call->releases.length > 0 ? call->releases.bytes : NULL, call->releases.length };
 	while (rest.bytes != NULL) {
-		text_add_slice(&words->bytes, slice_cut(&rest, RECORD_RS));
-		end_word(words);
+		struct slice lease = slice_cut(&rest, RECORD_RS);
+		add_word(words, slice_cut(&lease, RECORD_US));
+		add_word(words, lease);
+		add_word(words, SLICE("released"));
+		add_word(words, SLICE(""));
 		call->release_count++;
 	}
 }
@@ -130,10 +142,10 @@ static void send_call(struct call *call, struct words *words) {
 	add_releases(words, call);
 	for (size_t i = 0; i < call->part_count; i++)
 		add_settles(words, call->parts[i]->request, partition->index);
-	size_t settles = words->count;
+	size_t settles = words->count / SETTLE_WORDS;
 	for (size_t i = 0; i < call->part_count; i++)
 		add_renewals(words, call->parts[i]->request, partition->index);
-	size_t renewals = words->count - settles;
+	size_t renewals = words->count - SETTLE_WORDS * settles;
 	for (size_t i = 0; i < call->waiter_count; i++)
 		add_wish(words, call->waiters[i]);
 	snprintf(counts[0], sizeof(counts[0]), "%zu", settles);

@@ -8,6 +8,7 @@
 #include "scheduler.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "shared/state/admit_record.h"
 #include "shared/task/record.h"
 
 enum { CALL_RECORDS = 256, CALL_BYTES = 524288, MOST_TRIES = 6, FIXED_WORDS = 7 };
@@ -36,6 +37,9 @@ void admit_close(struct partition *partition) {
 static void end_submission(struct submission *submission, enum status status, const struct state_head *head,
                            struct slice verdict, const struct error *err) {
 	text_release(&submission->ghosts);
+	text_release(&submission->packed);
+	free(submission->words);
+	submission->words = NULL;
 	submission->ghost_count = 0;
 	submission->done(submission, status, head, verdict, err);
 }
@@ -101,7 +105,8 @@ static size_t add_submission(struct slice *words, size_t at, const struct submis
 	words[at++] = slice_of(s->looked);
 	words[at++] = slice_of(counts[0]);
 	words[at++] = slice_of(counts[1]);
-	at = add_list(words, at, s->records, s->record_count);
+	memcpy(words + at, s->words, 2 * s->record_count * sizeof(*words));
+	at += 2 * s->record_count;
 	return add_list(words, at, (struct slice){ s->ghosts.bytes, s->ghosts.length }, s->ghost_count);
 }
 
@@ -116,7 +121,7 @@ static size_t take(struct admissions *admissions, size_t *submissions) {
 			break;
 		records += s->record_count + s->ghost_count;
 		bytes += s->records.length + s->ghosts.length;
-		words += FIXED_WORDS + s->record_count + s->ghost_count;
+		words += FIXED_WORDS + 2 * s->record_count + s->ghost_count;
 		(*submissions)++;
 		at = &s->next;
 	}
@@ -144,8 +149,31 @@ static void call_next(struct admissions *admissions) {
 	free(words);
 }
 
+/* False when a record is none. */
+static bool pack(struct submission *s) {
+	struct slice rest = s->records;
+	size_t *ends = memory_array(s->record_count + 1, sizeof(*ends));
+	bool valid = true;
+	s->words = memory_array(2 * s->record_count + 1, sizeof(*s->words));
+	for (size_t i = 0; valid && i < s->record_count; i++) {
+		valid =
+			admit_record_add(&s->packed, s->project, s->batch_id, slice_cut(&rest, RECORD_RS), &s->words[2 * i + 1]);
+		ends[i] = s->packed.length;
+	}
+	for (size_t i = 0, start = 0; valid && i < s->record_count; start = ends[i++])
+		s->words[2 * i] = (struct slice){ s->packed.bytes + start, ends[i] - start };
+	free(ends);
+	return valid;
+}
+
 void admit_submit(struct partition *partition, struct submission *submission) {
 	struct admissions *admissions = partition->admissions;
+	struct error err = { 0 };
+	if (submission->words == NULL && !pack(submission)) {
+		reject(&err, CODE_INTERNAL, "", "a malformed task record: ingest and scheduler of different versions?");
+		end_submission(submission, STATUS_REJECT, NULL, (struct slice){ 0 }, &err);
+		return;
+	}
 	submission->next = NULL;
 	*admissions->end = submission;
 	admissions->end = &submission->next;

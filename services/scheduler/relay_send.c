@@ -189,8 +189,19 @@ static void append(struct relay *relay, struct relay_block *block) {
 	                    (struct slice){ block->body.bytes, block->body.length }, 2000, on_appended, block);
 }
 
+/* The entry's events: fields[2..] are texts that belong together by twos (write_outbox() in prelude_moves.lua). */
+static void add_records(struct text *out, const struct kv_reply *fields) {
+	for (size_t i = 2; i + 1 < kv_count(fields); i += 2) {
+		if (i > 2)
+			text_add_char(out, RECORD_RS);
+		text_add_slice(out, kv_text(kv_at(fields, i)));
+		text_add_slice(out, kv_text(kv_at(fields, i + 1)));
+	}
+}
+
 /* Adds one entry of the outbox to the block; false when it does not follow the one before it. */
-static bool add_entry(struct relay *relay, struct relay_block *block, struct slice header, struct slice records) {
+static bool add_entry(struct relay *relay, struct relay_block *block, const struct kv_reply *fields) {
+	struct slice header = kv_text(kv_at(fields, 1));
 	struct slice rest = header;
 	struct slice id = slice_cut(&rest, RECORD_US);
 	struct slice previous = rest.bytes != NULL ? slice_cut(&rest, RECORD_US) : (struct slice){ 0 };
@@ -203,24 +214,30 @@ static bool add_entry(struct relay *relay, struct relay_block *block, struct sli
 		text_add_char(&block->body, RECORD_FS);
 	text_add_slice(&block->body, header);
 	text_add_char(&block->body, RECORD_GS);
-	text_add_slice(&block->body, records);
+	add_records(&block->body, fields);
 	relay->sent_seq = last_seq;
 	snprintf(relay->sent_id, sizeof(relay->sent_id), "%.*s", (int)id.length, id.bytes);
 	return true;
+}
+
+static size_t entry_bytes(const struct kv_reply *fields) {
+	size_t bytes = 0;
+	for (size_t i = 1; i < kv_count(fields); i++)
+		bytes += kv_text(kv_at(fields, i)).length + 1;
+	return bytes;
 }
 
 static bool send_entries(struct relay *relay, const struct kv_reply *entries) {
 	struct relay_block *block = NULL;
 	for (size_t i = 0; i < kv_count(entries); i++) {
 		const struct kv_reply *fields = kv_at(kv_at(entries, i), 1);
-		struct slice header = kv_text(kv_at(fields, 1)), records = kv_text(kv_at(fields, 3));
-		if (block != NULL && block->body.length + header.length + records.length > RELAY_BLOCK_BYTES) {
+		if (block != NULL && block->body.length + entry_bytes(fields) > RELAY_BLOCK_BYTES) {
 			append(relay, block);
 			block = NULL;
 		}
 		if (block == NULL)
 			block = memory_new(sizeof(*block));
-		if (!add_entry(relay, block, header, records)) {
+		if (!add_entry(relay, block, fields)) {
 			free_block(block);
 			return false;
 		}

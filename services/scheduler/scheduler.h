@@ -92,6 +92,9 @@ struct submission {
 	struct text ghosts; /* RS-joined */
 	size_t ghost_count;
 	int tries;
+	/* What the script gets for the records, two words each; made on the first admit_submit. */
+	struct text packed;
+	struct slice *words;
 	/* verdict: "ok…" or an error as admit.lua has it; head is NULL when status is not OK */
 	void (*done)(struct submission *submission, enum status status, const struct state_head *head, struct slice verdict,
 	             const struct error *err);

@@ -30,26 +30,26 @@ bool record_parse(struct slice bytes, struct record *record) {
 		.status = f[1].bytes[0],
 		.number = slice_int(f[2], -1),
 		.project = f[3],
-		.task_id = f[4],
-		.task_type = f[5],
+		.task_type = f[4],
+		.task_id = f[5],
 		.batch_id = f[6],
-		.previous = f[7].length > 0 ? f[7].bytes[0] : 0,
-		.version = slice_int(f[8], 0),
-		.attempt = slice_int(f[9], 0),
-		.at_us = slice_int(f[10], -1),
-		.ready_at_us = slice_int(f[11], 0),
-		.due_at_us = slice_int(f[12], 0),
-		.retry_count = slice_int(f[13], 0),
-		.priority = slice_int(f[14], 0),
-		.waits = f[15],
-		.worker = f[16],
-		.lease = f[17],
-		.lease_until_us = slice_int(f[18], 0),
-		.reason = f[19],
-		.error_code = f[20],
-		.error_message = f[21],
-		.because = f[22],
-		.traceparent = f[23],
+		.traceparent = f[7],
+		.previous = f[8].length > 0 ? f[8].bytes[0] : 0,
+		.version = slice_int(f[9], 0),
+		.attempt = slice_int(f[10], 0),
+		.at_us = slice_int(f[11], -1),
+		.ready_at_us = slice_int(f[12], 0),
+		.due_at_us = slice_int(f[13], 0),
+		.retry_count = slice_int(f[14], 0),
+		.priority = slice_int(f[15], 0),
+		.waits = f[16],
+		.worker = f[17],
+		.lease = f[18],
+		.lease_until_us = slice_int(f[19], 0),
+		.reason = f[20],
+		.error_code = f[21],
+		.error_message = f[22],
+		.because = f[23],
 		.extra = f[24],
 	};
 	return record->seq > 0 && record->number >= 0 && record->at_us >= 0;
@@ -169,9 +169,10 @@ void record_add(struct text *out, const struct record *r) {
 	text_add_char(out, RECORD_US);
 	add_number(out, r->number);
 	add_field(out, r->project);
-	add_field(out, r->task_id);
 	add_field(out, r->task_type);
+	add_field(out, r->task_id);
 	add_field(out, r->batch_id);
+	add_field(out, r->traceparent);
 	if (r->previous != 0)
 		text_add_char(out, r->previous);
 	text_add_char(out, RECORD_US);
@@ -190,7 +191,6 @@ void record_add(struct text *out, const struct record *r) {
 	add_field(out, r->error_code);
 	add_field(out, r->error_message);
 	add_field(out, r->because);
-	add_field(out, r->traceparent);
 	text_add_slice(out, r->extra);
 }
 

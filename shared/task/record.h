@@ -40,7 +40,8 @@ struct record {
 	int64_t seq;
 	char status;    /* enum record_status */
 	int64_t number; /* the task's: the seq of its first event; 0 when it is not about a task */
-	struct slice project, task_id, task_type, batch_id;
+	struct slice project, task_type, task_id, batch_id; /* these and traceparent stand together: what never changes */
+	struct slice traceparent;
 	char previous; /* 0 on a task's first event */
 	int64_t version, attempt;
 	int64_t at_us;
@@ -52,8 +53,7 @@ struct record {
 	struct slice reason, error_code;
 	struct slice error_message; /* the body of a JSON string, without its quotes */
 	struct slice because;
-	struct slice traceparent;
-	struct slice extra; /* first event: the specification; completed: the result, "" is null */
+	struct slice extra; /* first event: the specification; completed: the result, "" is null; may hold US */
 };
 
 /* What a task's first event says of it for ever. flags: letters h (hold), s, b or r (on_dependency_failure), g (the id was

@@ -194,12 +194,7 @@ static void a_stop_answers_who_waits_and_finishes_what_is_under_way(void **state
 }
 
 static void admit_other(struct dispatching *d, const char *project, const struct new_task *task) {
-	char *record = new_task_record(task);
-	struct answer answer = scripts_call(d->scripts, d->other, &state_script_admit,
-	                                    (const char *[]){ project, "", "admit", "", "", "1", "0", record }, 8);
-	assert_memory_equal(said_at(&answer.reply, 1), "ok", 2);
-	answer_release(&answer);
-	free(record);
+	assert_memory_equal(scripts_admit_to(d->scripts, d->other, project, "admit", task, 1), "ok", 2);
 }
 
 static void two_partitions_are_leased_from_and_settled_in_one_request(void **state) {

@@ -258,7 +258,7 @@ static void a_lost_worker_costs_a_try_and_its_late_word_is_stale(void **state) {
 	                                              "1000\x1f" },
 	                            5);
 	char lease[128];
-	snprintf(lease, sizeof(lease), "%s", said_in(&answer.reply, 1, 9));
+	snprintf(lease, sizeof(lease), "%s", leased_lease(&answer.reply, 1, 0));
 	answer_release(&answer);
 	await_status(s, "shop/a", 'p');
 	assert_string_equal(scripts_settle(s, "shop/a", lease, "completed", NULL), "stale_lease");
@@ -295,14 +295,16 @@ static void the_same_request_id_gets_the_same_tasks(void **state) {
 		                    "30000000\x1fr-1" };
 	ADMIT(s, { .id = "a" }, { .id = "b" }, { .id = "c" });
 	struct answer first = work(s, words, 5), second = work(s, words, 5);
-	assert_int_equal(first.reply.items[1].count, 27);
-	assert_int_equal(second.reply.items[1].count, 27);
-	for (size_t i = 0; i < 27; i++)
+	assert_int_equal(first.reply.items[1].count, 11);
+	assert_int_equal(second.reply.items[1].count, 11);
+	for (size_t i = 0; i < 11; i++)
 		assert_string_equal(said_in(&first.reply, 1, i), said_in(&second.reply, 1, i));
-	assert_string_equal(scripts_settle(s, "shop/a", said_in(&first.reply, 1, 9), "completed", "1"), "c");
+	assert_string_equal(scripts_settle(s, "shop/a", leased_lease(&first.reply, 1, 0), "completed", "1"), "c");
 	struct answer third = work(s, words, 5);
-	assert_int_equal(third.reply.items[1].count, 14);
-	assert_string_equal(said_in(&third.reply, 1, 3), "b");
+	char id[130];
+	assert_int_equal(leased_count(&third.reply, 1), 1);
+	leased_id(&third.reply, 1, 0, id);
+	assert_string_equal(id, "b");
 	answer_release(&first);
 	answer_release(&second);
 	answer_release(&third);
@@ -327,43 +329,40 @@ static void a_request_id_that_comes_twice_in_one_call_gets_the_same_task_twice(v
 
 static void one_call_settles_and_leases_what_became_ready(void **state) {
 	struct scripts *s = *state;
-	char lease[128], settle[256];
+	char lease[128], id[130];
 	ADMIT(s, { .id = "a" }, { .id = "b", .needs = "ca", .context = "{\"x\" : 1}" });
 	scripts_lease(s, "coding", 1, NULL, lease);
-	snprintf(settle, sizeof(settle),
-	         "shop/a\x1f%s\x1f"
-	         "completed\x1f"
-	         "1\x1f\x1f{\"y\":[2]}",
-	         lease);
 	const char *words[] = { "1",
 		                    "0",
 		                    "1",
 		                    "60",
-		                    settle,
+		                    "shop/a",
+		                    lease,
+		                    "completed",
+		                    "{\"y\":[2]}",
 		                    "coding\x1fw\x1f"
 		                    "5\x1f"
 		                    "30000000\x1f" };
-	struct answer answer = work(s, words, 6);
+	struct answer answer = work(s, words, 9);
 	assert_string_equal(said_at(&answer.reply, 1), "c");
 	assert_string_equal(said_in(&answer.reply, 2, 0), "0");
-	assert_string_equal(said_in(&answer.reply, 2, 3), "b");
-	assert_non_null(strstr(said_in(&answer.reply, 2, 12), "{\"x\" : 1}"));
-	assert_string_equal(said_in(&answer.reply, 2, 13), "a\x1f{\"y\":[2]}");
+	leased_id(&answer.reply, 2, 0, id);
+	assert_string_equal(id, "b");
+	assert_non_null(strstr(said_in(&answer.reply, 2, 4), "{\"x\" : 1}"));
+	assert_string_equal(said_in(&answer.reply, 2, 5), "a\x1f{\"y\":[2]}");
 	assert_int_equal(answer.head.woken.length, 0);
 	answer_release(&answer);
 }
 
 static void the_same_settle_twice_in_one_call_counts_once(void **state) {
 	struct scripts *s = *state;
-	char lease[128], settle[256];
+	char lease[128];
 	ADMIT(s, { .id = "a" });
 	scripts_lease(s, "coding", 1, NULL, lease);
-	snprintf(settle, sizeof(settle),
-	         "shop/a\x1f%s\x1f"
-	         "completed\x1f"
-	         "1\x1f\x1f[1]",
-	         lease);
-	struct answer answer = work(s, (const char *[]){ "2", "0", "0", "60", settle, settle }, 6);
+	struct answer answer = work(s,
+	                            (const char *[]){ "2", "0", "0", "60", "shop/a", lease, "completed", "[1]", "shop/a",
+	                                              lease, "completed", "[1]" },
+	                            12);
 	assert_string_equal(said_at(&answer.reply, 1), "c");
 	assert_string_equal(said_at(&answer.reply, 2), "c");
 	answer_release(&answer);
@@ -435,19 +434,17 @@ static void a_skip_goes_down_a_chain_of_any_length(void **state) {
 
 static void two_dependencies_that_end_in_one_call_release_once(void **state) {
 	struct scripts *s = *state;
-	char words[2][256];
+	char names[2][80], leases[2][128];
 	ADMIT(s, { .id = "a" }, { .id = "b" }, { .id = "c", .needs = "ca,cb" });
 	for (int i = 0; i < 2; i++) {
-		char lease[128], ids[64];
-		scripts_lease(s, "coding", 1, ids, lease);
-		snprintf(words[i], sizeof(words[i]),
-		         "shop/%s\x1f%s\x1f"
-		         "completed\x1f"
-		         "1\x1f\x1f"
-		         "1",
-		         ids, lease);
+		char ids[64];
+		scripts_lease(s, "coding", 1, ids, leases[i]);
+		snprintf(names[i], sizeof(names[i]), "shop/%s", ids);
 	}
-	struct answer answer = work(s, (const char *[]){ "2", "0", "0", "60", words[0], words[1] }, 6);
+	struct answer answer = work(s,
+	                            (const char *[]){ "2", "0", "0", "60", names[0], leases[0], "completed", "1", names[1],
+	                                              leases[1], "completed", "1" },
+	                            12);
 	assert_string_equal(said_at(&answer.reply, 2), "c");
 	assert_true(slice_is(answer.head.woken, "coding"));
 	answer_release(&answer);

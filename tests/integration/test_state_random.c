@@ -94,11 +94,15 @@ static void admit(struct world *w) {
 
 /* work --------------------------------------------------------------------------------------------------------------- */
 
-static void draw_settle(struct world *w, char *out, size_t room) {
-	static const char *const outcomes[] = { "completed", "completed", "completed", "failed", "failed", "released" };
+/* The four words of a settle. */
+static void draw_settle(struct world *w, char out[4][160]) {
+	static const char *const outcomes[] = { "completed", "completed", "completed", "failed", "final", "released" };
 	int i = (int)draw(w, (uint32_t)w->held_count);
-	snprintf(out, room, "%s\x1f%s\x1f%s\x1f%c\x1foops\x1f{\"n\":%u}", w->held[i][0],
-	         chance(w, 5) ? "wrong" : w->held[i][1], outcomes[draw(w, 6)], chance(w, 80) ? '1' : '0', draw(w, 1000));
+	const char *outcome = outcomes[draw(w, 6)];
+	snprintf(out[0], sizeof(out[0]), "%s", w->held[i][0]);
+	snprintf(out[1], sizeof(out[1]), "%.120s", chance(w, 5) ? "wrong" : w->held[i][1]);
+	snprintf(out[2], sizeof(out[2]), "%s", outcome);
+	snprintf(out[3], sizeof(out[3]), *outcome == 'f' ? "oops %u" : "{\"n\":%u}", draw(w, 1000));
 	if (chance(w, 90))
 		memcpy(w->held[i], w->held[--w->held_count], sizeof(w->held[i])); /* else it is settled again later */
 }
@@ -110,20 +114,18 @@ static void hold(struct world *w, const char *id, const char *lease) {
 }
 
 static void work(struct world *w) {
-	char settles[8][256], renewals[4][256], wishes[4][128], counts[3][8];
-	const char *words[32] = { counts[0], counts[1], counts[2], "60" };
+	char settles[8][4][160] = { 0 }, renewals[4][256], wishes[4][128], counts[3][8];
+	const char *words[64] = { counts[0], counts[1], counts[2], "60" };
 	size_t at = 4;
 	uint32_t n = w->held_count > 0 ? draw(w, 8) : 0;
 	snprintf(counts[0], sizeof(counts[0]), "%u", n);
 	for (uint32_t i = 0; i < n; i++) {
 		if (w->held_count > 0)
-			draw_settle(w, settles[i], sizeof(settles[i]));
+			draw_settle(w, settles[i]);
 		else
-			snprintf(settles[i], sizeof(settles[i]),
-			         "shop/none\x1fx\x1f"
-			         "completed\x1f"
-			         "1\x1f\x1f");
-		words[at++] = settles[i];
+			snprintf(settles[i][0], sizeof(settles[i][0]), "shop/none");
+		for (size_t k = 0; k < 4; k++)
+			words[at++] = settles[i][k];
 	}
 	n = w->held_count > 0 ? draw(w, 4) : 0;
 	snprintf(counts[1], sizeof(counts[1]), "%u", n);
@@ -142,8 +144,11 @@ static void work(struct world *w) {
 	}
 	struct answer answer = scripts_call(w->scripts, w->scripts->state, &state_script_work, words, at);
 	for (size_t i = answer.reply.count - n; i < answer.reply.count; i++)
-		for (size_t k = 1; k < answer.reply.items[i].count; k += 13)
-			hold(w, said_in(&answer.reply, i, k + 2), said_in(&answer.reply, i, k + 8));
+		for (size_t k = 0; k < leased_count(&answer.reply, i); k++) {
+			char id[130];
+			leased_id(&answer.reply, i, k, id);
+			hold(w, id, leased_lease(&answer.reply, i, k));
+		}
 	answer_release(&answer);
 }
 

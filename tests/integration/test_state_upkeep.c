@@ -143,11 +143,7 @@ static void an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it(vo
 /* Admits one task with what the database said of those that are not here. */
 static struct answer admit_after(struct scripts *s, const char *looked, const struct new_task *task,
                                  const char *ghost) {
-	char *record = new_task_record(task);
-	const char *words[] = { "shop", "b-2", "admit", "", looked, "1", ghost != NULL ? "1" : "0", record, ghost };
-	struct answer answer = scripts_call(s, s->state, &state_script_admit, words, ghost != NULL ? 9 : 8);
-	free(record);
-	return answer;
+	return scripts_admission(s, s->state, (const char *const[]){ "shop", "b-2", "admit", "", looked }, task, 1, ghost);
 }
 
 static void assert_admitted(struct scripts *s, const char *looked, const struct new_task *task, const char *ghost,
@@ -214,8 +210,10 @@ static void what_has_left_is_asked_of_the_database_and_comes_back(void **state) 
 	                                                    "1\x1f"
 	                                                    "30000000\x1f" },
 	                                  5);
-	assert_string_equal(said_in(&work.reply, 1, 3), "b");
-	assert_string_equal(said_in(&work.reply, 1, 13), "a\x1f[7]");
+	char id[130];
+	leased_id(&work.reply, 1, 0, id);
+	assert_string_equal(id, "b");
+	assert_string_equal(said_in(&work.reply, 1, 5), "a\x1f[7]");
 	answer_release(&work);
 	assert_admitted(s, "", &a, NULL,
 	                "ok\x1f\x1f\x1d"

@@ -10,6 +10,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
+#include "shared/state/admit_record.h"
 #include "tests/support/test.h"
 
 enum { LIMIT_US = 20000000 };
@@ -74,18 +75,24 @@ static void await(struct scripts *s, const bool *done) {
 	assert_true(*done);
 }
 
-struct answer scripts_call(struct scripts *s, struct state *state, struct kv_script *script,
-                           const char *const *arguments, size_t count) {
+static struct answer call_with(struct scripts *s, struct state *state, struct kv_script *script,
+                               const struct slice *arguments, size_t count) {
 	struct waiting waiting = { 0 };
-	struct slice *slices = memory_array(count + 1, sizeof(*slices));
-	for (size_t i = 0; i < count; i++)
-		slices[i] = slice_of(arguments[i]);
-	state_call(state, script, slices, count, on_script, &waiting);
-	free(slices);
+	state_call(state, script, arguments, count, on_script, &waiting);
 	await(s, &waiting.done);
 	if (waiting.answer.status == STATUS_REJECT)
 		fail_msg("%s: %s", script->name, waiting.answer.err.message);
 	return waiting.answer;
+}
+
+struct answer scripts_call(struct scripts *s, struct state *state, struct kv_script *script,
+                           const char *const *arguments, size_t count) {
+	struct slice *slices = memory_array(count + 1, sizeof(*slices));
+	for (size_t i = 0; i < count; i++)
+		slices[i] = slice_of(arguments[i]);
+	struct answer answer = call_with(s, state, script, slices, count);
+	free(slices);
+	return answer;
 }
 
 void answer_release(struct answer *answer) {
@@ -186,23 +193,65 @@ char *new_task_record(const struct new_task *t) {
 	return text_take(&out);
 }
 
-const char *scripts_admit(struct scripts *s, const char *project, const char *mode, const struct new_task *tasks,
-                          size_t count) {
-	static char verdict[65536];
+struct answer scripts_admission(struct scripts *s, struct state *state, const char *const head[5],
+                                const struct new_task *tasks, size_t count, const char *ghost) {
 	char number[24];
-	const char **arguments = memory_array(count + 7, sizeof(*arguments));
+	struct slice *words = memory_array(2 * count + 8, sizeof(*words));
+	struct text *packed = memory_array(count + 1, sizeof(*packed));
+	char **records = memory_array(count + 1, sizeof(*records));
 	snprintf(number, sizeof(number), "%zu", count);
-	const char *head[] = { project, "batch-1", mode, "token-1", "", number, "0" };
-	memcpy(arguments, head, sizeof(head));
-	for (size_t i = 0; i < count; i++)
-		arguments[7 + i] = new_task_record(&tasks[i]);
-	struct answer answer = scripts_call(s, s->state, &state_script_admit, arguments, count + 7);
+	for (size_t i = 0; i < 5; i++)
+		words[i] = slice_of(head[i]);
+	words[5] = slice_of(number);
+	words[6] = ghost != NULL ? SLICE("1") : SLICE("0");
+	for (size_t i = 0; i < count; i++) {
+		records[i] = new_task_record(&tasks[i]);
+		assert_true(admit_record_add(&packed[i], words[0], words[1], slice_of(records[i]), &words[8 + 2 * i]));
+		words[7 + 2 * i] = (struct slice){ packed[i].bytes, packed[i].length };
+	}
+	words[7 + 2 * count] = slice_of(ghost);
+	struct answer answer = call_with(s, state, &state_script_admit, words, 2 * count + 7 + (ghost != NULL));
+	for (size_t i = 0; i < count; i++) {
+		text_release(&packed[i]);
+		free(records[i]);
+	}
+	free(records);
+	free(packed);
+	free(words);
+	return answer;
+}
+
+const char *scripts_admit_to(struct scripts *s, struct state *state, const char *project, const char *mode,
+                             const struct new_task *tasks, size_t count) {
+	static char verdict[65536];
+	struct answer answer = scripts_admission(s, state, (const char *const[]){ project, "batch-1", mode, "token-1", "" },
+	                                         tasks, count, NULL);
 	snprintf(verdict, sizeof(verdict), "%s", said_at(&answer.reply, 1));
 	answer_release(&answer);
-	for (size_t i = 0; i < count; i++)
-		free((char *)arguments[7 + i]);
-	free(arguments);
 	return verdict;
+}
+
+const char *scripts_admit(struct scripts *s, const char *project, const char *mode, const struct new_task *tasks,
+                          size_t count) {
+	return scripts_admit_to(s, s->state, project, mode, tasks, count);
+}
+
+enum { LEASED_TEXTS = 5 }; /* a task, in a request's reply of work.lua */
+
+size_t leased_count(const struct said *reply, size_t request) {
+	return (reply->items[request].count - 1) / LEASED_TEXTS;
+}
+
+const char *leased_lease(const struct said *reply, size_t request, size_t i) {
+	return said_in(reply, request, 2 + LEASED_TEXTS * i);
+}
+
+void leased_id(const struct said *reply, size_t request, size_t i, char id[130]) {
+	struct slice identity = slice_of(said_in(reply, request, 1 + LEASED_TEXTS * i));
+	slice_cut(&identity, '\x1f');
+	slice_cut(&identity, '\x1f');
+	struct slice found = slice_cut(&identity, '\x1f');
+	snprintf(id, 130, "%.*s", (int)found.length, found.bytes);
 }
 
 int scripts_lease(struct scripts *s, const char *type, int max, char *ids, char *lease) {
@@ -213,11 +262,13 @@ int scripts_lease(struct scripts *s, const char *type, int max, char *ids, char 
 	int count = 0;
 	if (ids != NULL)
 		*ids = '\0';
-	for (size_t at = 1; at < answer.reply.items[1].count; at += 13, count++) {
+	for (size_t at = 0; at < leased_count(&answer.reply, 1); at++, count++) {
+		char id[130];
+		leased_id(&answer.reply, 1, at, id);
 		if (ids != NULL)
-			sprintf(ids + strlen(ids), "%s%s", count > 0 ? " " : "", said_in(&answer.reply, 1, at + 2));
+			sprintf(ids + strlen(ids), "%s%s", count > 0 ? " " : "", id);
 		if (lease != NULL)
-			strcpy(lease, said_in(&answer.reply, 1, at + 8));
+			strcpy(lease, leased_lease(&answer.reply, 1, at));
 	}
 	answer_release(&answer);
 	return count;
@@ -226,15 +277,11 @@ int scripts_lease(struct scripts *s, const char *type, int max, char *ids, char 
 const char *scripts_settle(struct scripts *s, const char *name, const char *lease, const char *outcome,
                            const char *result) {
 	static char verdict[64];
-	struct text settle = { 0 };
-	bool final = strcmp(outcome, "final") == 0;
-	text_printf(&settle, "%s" US "%s" US "%s" US "%s" US "%s" US "%s", name, lease, final ? "failed" : outcome,
-	            final ? "0" : "1", outcome[0] == 'f' ? "it broke" : "", or (result, ""));
-	struct answer answer =
-		scripts_call(s, s->state, &state_script_work, (const char *[]){ "1", "0", "0", "60", settle.bytes }, 5);
+	const char *said = outcome[0] == 'f' ? "it broke" : (result != NULL ? result : "");
+	struct answer answer = scripts_call(s, s->state, &state_script_work,
+	                                    (const char *[]){ "1", "0", "0", "60", name, lease, outcome, said }, 8);
 	snprintf(verdict, sizeof(verdict), "%s", said_at(&answer.reply, 1));
 	answer_release(&answer);
-	text_release(&settle);
 	return verdict;
 }
 

@@ -62,7 +62,17 @@ struct new_task {
 /* Admits them in this order; the verdict's text in static memory ("ok…" or a code). */
 const char *scripts_admit(struct scripts *scripts, const char *project, const char *mode, const struct new_task *tasks,
                           size_t count);
+/* head: project, batch_id, mode, token, looked (admit.lua); ghost: one, or NULL. */
+struct answer scripts_admission(struct scripts *scripts, struct state *state, const char *const head[5],
+                                const struct new_task *tasks, size_t count, const char *ghost);
+const char *scripts_admit_to(struct scripts *scripts, struct state *state, const char *project, const char *mode,
+                             const struct new_task *tasks, size_t count);
 char *new_task_record(const struct new_task *task); /* the caller frees it */
+
+/* What work.lua says to its request at place `request` of the reply: how many tasks, and of each its lease and its id. */
+size_t leased_count(const struct said *reply, size_t request);
+const char *leased_lease(const struct said *reply, size_t request, size_t i);
+void leased_id(const struct said *reply, size_t request, size_t i, char id[130]);
 
 /* Leases up to max; returns how many, their ids into ids (parted by spaces) and the last one's lease into lease. */
 int scripts_lease(struct scripts *scripts, const char *type, int max, char *ids, char *lease);

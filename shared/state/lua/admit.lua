@@ -1,10 +1,11 @@
 -- Admits submissions, each whole or not at all.
 --
--- ARGV[3..]  a submission each: project, batch_id, mode, token, looked, record count, ghost count, the records, the ghosts
+-- ARGV[3..]  a submission each: project, batch_id, mode, token, looked, record count, ghost count, two for each record, the
+--            ghosts
 --   mode    admit; check (says what would be, changes nothing); reserve (a slice of a large graph: takes its ids); place
 --           (the slice's tasks, after the graph was decided: cannot fail); unreserve
 --   looked  how many tasks had left Redis when the database was asked for what is not here ("" : not asked yet)
---   record  task_id US task_type US priority US specification (record.h); dependencies stand before their dependents
+--   record  RECORD (below), then the specification (record.h); dependencies stand before their dependents
 --   ghost   an ended task the database still knows: number US task_id US task_type US batch_id US status US version US hash
 --           US created_us US ended_us US seq US attempt US result
 -- Returns    head, and a verdict for each submission:
@@ -14,25 +15,38 @@
 -- Cost: O(records + edges), O(log n) a task that is ready.
 
 local GS = '\29'
-local RECORD = '^([^\31]*)\31([^\31]*)\31([^\31]*)\31()([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31' ..
-  '([^\31]*)\31([^\31]*)\31[^\31]*\31[^\31]*\31([^\31]*)\31([^\31]*)\31'
+
+-- A record's fixed part, made by the caller (services/scheduler/admit_record.c): priority, policy (0 skip, 1 block, 2 run),
+-- held (0, 1), fresh (1: its id was generated for this submission), not_before_us, group bytes, then texts that end with
+-- a NUL: identity, constants, hash (as a task has them in prelude.lua), dependencies: "condition project/task_id" joined by
+-- ',' without the space; a condition in upper case may come later.
+local RECORD = '>BBBBI7Bssss'
+local PRIORITY_GIVEN, POLICY_GIVEN, HELD, FRESH, NOT_BEFORE, GROUP_GIVEN, IDENTITY_GIVEN, CONSTANTS_GIVEN, HASH_GIVEN = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local NEEDS, NAME, SPECIFICATION, KNOWN = 10, 11, 12, 13 -- NEEDS: a list of { name, condition, future }; KNOWN: its number
 local MOST_VISITED = 20000 -- tasks looked at for one cycle through earlier submissions
 
 local ids = {}     -- name -> number, "@token", or nil; what the id hash says, and what this call adds
-local hashes = {}  -- number -> hash of its specification
-local awaited = {} -- name -> the edges of tasks that wait for it to come
+local awaited = {} -- name -> the edges of tasks that wait for it to come: flat, as edges() makes them
+local NOTHING = {}
 
-local function parse_record(text, project)
-  local task_id, type, priority, at, flags, max_retries, timeout, not_before, backoff, key, limit, hash, trace, dependencies =
-    string.match(text, RECORD)
-  local r = { task_id = task_id, name = project .. '/' .. task_id, type = type, priority = tonumber(priority),
-    specification = string.sub(text, at), flags = flags, max_retries = tonumber(max_retries),
-    timeout = tonumber(timeout) or 0, not_before = tonumber(not_before) or 0, backoff = backoff, key = key,
-    limit = tonumber(limit) or 1, hash = hash, trace = trace, needs = {} }
-  for letter, id in string.gmatch(dependencies, '(%a)([^,]+)') do
-    r.needs[#r.needs + 1] = { name = project .. '/' .. id, task_id = id, condition = string.lower(letter),
-      future = letter < 'a' }
+local function id_of(name)
+  return (string.match(name, '/(.*)$'))
+end
+
+local function parse_needs(text)
+  if text == '' then return NOTHING end
+  local needs = {}
+  for letter, name in string.gmatch(text, '(%a)([^,]+)') do
+    needs[#needs + 1] = { name, string.lower(letter), letter < 'a' }
   end
+  return needs
+end
+
+local function parse_record(bytes, specification, project)
+  local r = { unpack_struct(RECORD, bytes) }
+  r[NEEDS] = parse_needs(r[NEEDS])
+  r[NAME] = project .. '/' .. string.match(r[IDENTITY_GIVEN], '^([^\31]*)', r[GROUP_GIVEN] + 2)
+  r[SPECIFICATION] = specification
   return r
 end
 
@@ -51,8 +65,10 @@ local function parse_submissions()
       looked = tonumber(ARGV[at + 4]), records = {}, ghosts = {} }
     local record_count, ghost_count = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
     at = at + 7
-    for i = 0, record_count - 1 do s.records[i + 1] = parse_record(ARGV[at + i], s.project) end
-    at = at + record_count
+    for i = 1, record_count do
+      s.records[i] = parse_record(ARGV[at], ARGV[at + 1], s.project)
+      at = at + 2
+    end
     for i = 0, ghost_count - 1 do
       local ghost = parse_ghost(ARGV[at + i])
       s.ghosts[s.project .. '/' .. ghost.task_id] = ghost
@@ -65,26 +81,31 @@ end
 
 -- Reads everything the verdicts need, each structure once.
 local function look(submissions)
-  local names, seen, new_names = {}, {}, {}
+  local names, new_names, seen, n = {}, {}, {}, 0
   local function want(name)
     if not seen[name] then
       seen[name] = true
-      names[#names + 1] = name
+      n = n + 1
+      names[n] = name
     end
   end
   for _, s in ipairs(submissions) do
     for _, r in ipairs(s.records) do
-      want(r.name)
-      new_names[#new_names + 1] = r.name
-      for _, need in ipairs(r.needs) do want(need.name) end
+      want(r[NAME])
+      new_names[#new_names + 1] = r[NAME]
+      for _, need in ipairs(r[NEEDS]) do want(need[1]) end
     end
   end
   local values, numbers = get_many(prefix .. 'id', names), {}
-  for i = 1, #names do
+  for i = 1, n do
     local value = values[i]
     if value then
-      ids[names[i]] = tonumber(value) or value
-      if tonumber(value) then numbers[#numbers + 1] = tonumber(value) end
+      local number = tonumber(value)
+      ids[names[i]] = number or value
+      if number then
+        texts[number] = value
+        numbers[#numbers + 1] = number
+      end
     end
   end
   load(numbers)
@@ -94,16 +115,6 @@ local function look(submissions)
       if bytes[i] then awaited[new_names[i]] = edges(bytes[i]) end
     end
   end
-  local old = {}
-  for i = 1, #new_names do
-    if type(ids[new_names[i]]) == 'number' then old[#old + 1] = number_text(ids[new_names[i]]) end
-  end
-  local payloads = get_many(prefix .. 'x', old)
-  for i = 1, #old do
-    local bytes = payloads[i] or ''
-    hashes[tonumber(old[i])] = string.match(bytes, '^=([^\31]*)\31') or
-      string.match(bytes, '^[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31([^\31]*)\31')
-  end
 end
 
 local function refuse(code, message, list)
@@ -112,22 +123,26 @@ end
 
 -- ------------------------------------------------------------------------------- cycles through earlier submissions
 
--- Walks from a new task that others wait for, along "depends on", level by level; a walk that comes back is a loop.
-local function find_cycle(s, start)
+-- What depends on what, as far as this call adds it: name -> record, and number -> names it now waits for.
+local function new_edges(s)
   local by_name, waits_on = {}, {}
   for _, r in ipairs(s.records) do
-    by_name[r.name] = r
-    for _, edge in ipairs(awaited[r.name] or {}) do
-      waits_on[edge[1]] = waits_on[edge[1]] or {}
-      table.insert(waits_on[edge[1]], r.name)
-    end
+    by_name[r[NAME]] = r
+    local waiting = awaited[r[NAME]] or NOTHING
+    for i = 1, #waiting, 2 do put(waits_on, waiting[i], r[NAME]) end
   end
-  local came_from, level, visited = { [start.name] = false }, { start.name }, 0
+  return by_name, waits_on
+end
+
+-- Walks from a new task that others wait for, along "depends on", level by level; a walk that comes back is a loop.
+local function find_cycle(s, start)
+  local by_name, waits_on = new_edges(s)
+  local came_from, level, visited = { [start[NAME]] = false }, { start[NAME] }, 0
   while #level > 0 do
     local next_level, numbers = {}, {}
     local function reach(from, name)
-      if name == start.name then
-        came_from[start.name] = from
+      if name == start[NAME] then
+        came_from[name] = from
         return true
       end
       if came_from[name] == nil then
@@ -137,31 +152,29 @@ local function find_cycle(s, start)
     end
     for _, name in ipairs(level) do
       visited = visited + 1
-      local r = by_name[name]
-      if r then
-        for _, need in ipairs(r.needs) do
-          if reach(name, need.name) then return came_from end
+      if by_name[name] then
+        for _, need in ipairs(by_name[name][NEEDS]) do
+          if reach(name, need[1]) then return came_from end
         end
       elseif type(ids[name]) == 'number' then
-        numbers[#numbers + 1] = { name, number_text(ids[name]) }
+        numbers[#numbers + 1] = { name, texts[ids[name]] }
       end
     end
     local fields = {}
     for i = 1, #numbers do fields[i] = numbers[i][2] end
     local lists = get_many(prefix .. 'e', fields)
     for i = 1, #numbers do
-      local name = numbers[i][1]
-      for _, other in ipairs(waits_on[tonumber(numbers[i][2])] or {}) do
+      local name, parents = numbers[i][1], {}
+      for _, other in ipairs(waits_on[tonumber(numbers[i][2])] or NOTHING) do
         if reach(name, other) then return came_from end
       end
-      local parents = {}
-      for _, edge in ipairs(edges(lists[i] or '')) do parents[#parents + 1] = edge[1] end
+      add_ends(parents, edges(lists[i] or ''))
       load(parents)
       for _, n in ipairs(parents) do
         local t = tasks[n]
-        if t and not FINAL[t.status] then
-          ids[t.project .. '/' .. t.task_id] = n
-          if reach(name, t.project .. '/' .. t.task_id) then return came_from end
+        if t and not FINAL[t[STATUS]] then
+          ids[name_of(t)] = n
+          if reach(name, name_of(t)) then return came_from end
         end
       end
     end
@@ -172,16 +185,18 @@ end
 
 local function check_cycles(s)
   for _, r in ipairs(s.records) do
-    if awaited[r.name] and #r.needs > 0 then
+    local name = r[NAME]
+    if awaited[name] and #r[NEEDS] > 0 then
       local came_from, problem = find_cycle(s, r)
-      if problem then return refuse('limit_exceeded', 'the graph behind ' .. r.task_id .. ' is too large to check for a cycle', { r.task_id }) end
+      local id = id_of(name)
+      if problem then return refuse('limit_exceeded', 'the graph behind ' .. id .. ' is too large to check for a cycle', { id }) end
       if came_from then
-        local loop, at = { r.task_id }, came_from[r.name]
-        while at and at ~= r.name do
-          table.insert(loop, 1, (string.match(at, '/(.*)$')))
+        local loop, at = { id }, came_from[name]
+        while at and at ~= name do
+          table.insert(loop, 1, id_of(at))
           at = came_from[at]
         end
-        table.insert(loop, 1, r.task_id)
+        table.insert(loop, 1, id)
         return refuse('cycle', 'the tasks depend on each other', loop)
       end
     end
@@ -190,38 +205,40 @@ end
 
 -- ------------------------------------------------------------------------------- the verdict
 
-local function judge_need(s, need, own, lookup, unknown)
-  local known = ids[need.name]
-  if own[need.name] or type(known) == 'number' or (known and known == '@' .. s.token) or s.ghosts[need.name] then return end
+local function judge_need(s, name, future, own, lookup, unknown)
+  local known = ids[name]
+  if own[name] or type(known) == 'number' or (known and known == '@' .. s.token) or s.ghosts[name] then return end
   if evicted > 0 and s.looked ~= evicted then
-    lookup[#lookup + 1] = need.task_id
-  elseif not need.future then
-    unknown[#unknown + 1] = need.task_id
+    lookup[#lookup + 1] = id_of(name)
+  elseif not future then
+    unknown[#unknown + 1] = id_of(name)
   end
 end
 
 -- nil when the submission can be admitted; else the verdict.
 local function judge(s)
   local own, lookup, unknown, conflicts, busy = {}, {}, {}, {}, {}
+  local asks = evicted > 0 and s.looked ~= evicted
   for _, r in ipairs(s.records) do
-    local known = ids[r.name]
+    local name = r[NAME]
+    local known, ghost = ids[name], s.ghosts[name]
     if type(known) == 'number' then
-      r.number = known
-      if hashes[known] ~= r.hash and s.mode ~= 'place' then conflicts[#conflicts + 1] = r.task_id end
+      r[KNOWN] = known
+      if tasks[known][HASH] ~= r[HASH_GIVEN] and s.mode ~= 'place' then conflicts[#conflicts + 1] = id_of(name) end
     elseif known and known ~= '@' .. s.token then
-      busy[#busy + 1] = r.task_id
-    elseif s.ghosts[r.name] then
-      r.number = s.ghosts[r.name].number
-      if s.ghosts[r.name].hash ~= r.hash then conflicts[#conflicts + 1] = r.task_id end
-    elseif evicted > 0 and s.looked ~= evicted and not string.find(r.flags, 'g', 1, true) then
-      lookup[#lookup + 1] = r.task_id
+      busy[#busy + 1] = id_of(name)
+    elseif ghost then
+      r[KNOWN] = ghost.number
+      if ghost.hash ~= r[HASH_GIVEN] then conflicts[#conflicts + 1] = id_of(name) end
+    elseif asks and r[FRESH] == 0 then
+      lookup[#lookup + 1] = id_of(name)
     end
-    own[r.name] = true
-    if not r.number then
-      for _, need in ipairs(r.needs) do judge_need(s, need, own, lookup, unknown) end
+    own[name] = true
+    if not r[KNOWN] then
+      for _, need in ipairs(r[NEEDS]) do judge_need(s, need[1], need[3], own, lookup, unknown) end
     end
   end
-  if #lookup > 0 then return 'lookup' .. US .. number_text(evicted) .. US .. GS .. table.concat(lookup, RS) end
+  if #lookup > 0 then return 'lookup' .. US .. texts[evicted] .. US .. GS .. table.concat(lookup, RS) end
   if #conflicts > 0 then return refuse('conflict', 'a task of this id exists with another body', conflicts) end
   if #busy > 0 then return refuse('unavailable', 'a graph with these ids is being admitted: repeat later', busy) end
   if #unknown > 0 then return refuse('unknown_dependency', 'no such task in the project', unknown) end
@@ -230,51 +247,54 @@ end
 
 -- ------------------------------------------------------------------------------- the writing
 
-local POLICY = { s = 0, b = 1, r = 2 }
-
 -- A task that ended long ago comes back, so that dependents and repeats find it.
 local function revive(s, ghost)
-  local t = { number = ghost.number, status = ghost.status, priority = 1, flags = 0, waits = 0, retries = 0,
-    max_retries = 0, degree = 0, left = 0, version = ghost.version, attempt = ghost.attempt, limit = 1,
-    created = ghost.created, ready = 0, due = 0, started = ghost.ended, timeout = 0, seq = ghost.seq, policy = 0, hold = 0,
-    project = s.project, task_id = ghost.task_id, type = ghost.type, batch = ghost.batch, key = '', backoff = '',
-    worker = '', lease = '', because = '', trace = '' }
-  tasks[t.number] = t
+  local group = s.project .. US .. ghost.type
+  local t = blank(ghost.number, ghost.status, table.concat({ group, ghost.task_id, ghost.batch, '' }, US), #group)
+  t[PRIORITY], t[VERSION], t[ATTEMPT], t[CREATED], t[STARTED], t[SEQ], t[HASH] =
+    1, ghost.version, ghost.attempt, ghost.created, ghost.ended, ghost.seq, ghost.hash
+  local name, number = s.project .. '/' .. ghost.task_id, texts[ghost.number]
+  tasks[ghost.number] = t
+  ids[name] = ghost.number
   touch(t)
-  local name = s.project .. '/' .. ghost.task_id
-  ids[name] = t.number
-  put(hset, prefix .. 'id', name, number_text(t.number))
-  put(hset, prefix .. 'x', number_text(t.number), '=' .. ghost.hash .. US .. ghost.result)
-  put(pushed, prefix .. 'fin', member(t.number))
+  put(hset, prefix .. 'id', name, number)
+  put(hset, prefix .. 'x', number, '=' .. ghost.result)
+  put(pushed, prefix .. 'fin', members[ghost.number])
+end
+
+-- A dependency that is still to come.
+local function await_need(t, name, condition)
+  local waiting = awaited[name] or {}
+  waiting[#waiting + 1] = t[NUMBER]
+  waiting[#waiting + 1] = condition
+  awaited[name] = waiting
+  call('HSET', prefix .. 'fw', name, (call('HGET', prefix .. 'fw', name) or '') .. pack(EDGE, t[NUMBER], condition))
 end
 
 -- Links a new task to its dependencies. Returns what became impossible: the task_id of the first such dependency.
 local function link(t, r)
-  local list, because = {}, nil
-  for _, need in ipairs(r.needs) do
-    local n = ids[need.name]
+  local list, because, left = {}, nil, 0
+  for _, need in ipairs(r[NEEDS]) do
+    local name, condition = need[1], need[2]
+    local n = ids[name]
     if type(n) == 'number' then
-      local edge = pack(EDGE, t.number, string.byte(need.condition))
-      list[#list + 1] = pack(EDGE, n, string.byte(need.condition))
       local parent = tasks[n]
-      local is_open = not FINAL[parent.status] or parent.flags % 4 >= FLAG_RELEASING
-      put(is_open and append or append_untold, prefix .. 'd:' .. number_text(n), edge)
+      local is_open = not FINAL[parent[STATUS]] or parent[FLAGS] % 4 >= FLAG_RELEASING
+      list[#list + 1] = members[n] .. condition
+      put(is_open and append or append_untold, prefix .. 'd:' .. texts[n], members[t[NUMBER]] .. condition)
       if is_open then
-        t.left = t.left + 1
-      elseif not HOLDS[need.condition][parent.status] and t.policy ~= 2 then
-        t.left = t.left + 1
-        if t.policy == 0 then because = because or need.task_id end
+        left = left + 1
+      elseif not HOLDS[condition][parent[STATUS]] and t[POLICY] ~= 2 then
+        left = left + 1
+        if t[POLICY] == 0 then because = because or id_of(name) end
       end
     else
-      t.left = t.left + 1
-      local waiting = awaited[need.name] or {}
-      waiting[#waiting + 1] = { t.number, need.condition }
-      awaited[need.name] = waiting
-      local old = call('HGET', prefix .. 'fw', need.name) or ''
-      call('HSET', prefix .. 'fw', need.name, old .. pack(EDGE, t.number, string.byte(need.condition)))
+      left = left + 1
+      await_need(t, name, condition)
     end
   end
-  if #list > 0 then put(hset, prefix .. 'e', number_text(t.number), table.concat(list)) end
+  t[LEFT] = left
+  if #list > 0 then put(hset, prefix .. 'e', texts[t[NUMBER]], table.concat(list)) end
   return because
 end
 
@@ -284,52 +304,52 @@ local function adopt(t, name)
   if not waiting then return end
   awaited[name] = nil
   call('HDEL', prefix .. 'fw', name)
-  for _, edge in ipairs(waiting) do
-    put(append, prefix .. 'd:' .. number_text(t.number), pack(EDGE, edge[1], string.byte(edge[2])))
-    local field = number_text(edge[1])
-    local old = call('HGET', prefix .. 'e', field) or ''
-    call('HSET', prefix .. 'e', field, old .. pack(EDGE, t.number, string.byte(edge[2])))
+  for i = 1, #waiting, 2 do
+    local condition, field = waiting[i + 1], texts[waiting[i]]
+    put(append, prefix .. 'd:' .. texts[t[NUMBER]], members[waiting[i]] .. condition)
+    call('HSET', prefix .. 'e', field, (call('HGET', prefix .. 'e', field) or '') .. members[t[NUMBER]] .. condition)
   end
 end
 
-local function create(s, r)
-  local t = { number = last_seq + 1, status = '', priority = r.priority, flags = 0, waits = 0, retries = 0,
-    max_retries = r.max_retries, degree = #r.needs, left = 0, version = 0, attempt = 0, limit = r.limit, created = now,
-    ready = 0, due = 0, started = 0, timeout = r.timeout, seq = 0, hold = 0, project = s.project,
-    task_id = r.task_id, type = r.type, batch = s.batch, key = r.key, backoff = r.backoff, worker = '', lease = '',
-    because = '', trace = r.trace, policy = POLICY[string.match(r.flags, '[sbr]') or 's'] }
-  tasks[t.number] = t
-  ids[r.name] = t.number
-  hashes[t.number] = r.hash
-  put(hset, prefix .. 'id', r.name, number_text(t.number))
-  put(hset, prefix .. 'x', number_text(t.number), r.specification)
-  local because = link(t, r)
-  adopt(t, r.name)
-  local what = { extra = r.specification }
+local function create(r)
+  local number, name = last_seq + 1, r[NAME]
+  local t = { number, false, '', r[PRIORITY_GIVEN], 0, 0, r[POLICY_GIVEN], 0, #r[NEEDS], 0, 0, 0, now, 0, 0, 0, 0,
+    r[GROUP_GIVEN], r[IDENTITY_GIVEN], r[CONSTANTS_GIVEN], r[HASH_GIVEN], '', '', '', false }
+  local extra = r[SPECIFICATION]
+  tasks[number] = t
+  ids[name] = number
+  put(hset, prefix .. 'id', name, texts[number])
+  put(hset, prefix .. 'x', texts[number], extra)
+  local because
+  if r[NEEDS] ~= NOTHING then because = link(t, r) end
+  adopt(t, name)
   if because then
-    what.because = because
-    return finish(t, 's', what)
+    finish(t, 's', { because = because }, extra)
+    return t[STATUS]
   end
-  if t.left > 0 then t.waits = t.waits + WAIT_DEPENDENCY end
-  if string.find(r.flags, 'h', 1, true) then t.waits = t.waits + WAIT_APPROVAL end
-  if r.not_before > now then
-    t.waits = t.waits + WAIT_TIME
-    schedule(t, r.not_before)
+  local waits = (t[LEFT] > 0 and WAIT_DEPENDENCY or 0) + (r[HELD] == 1 and WAIT_APPROVAL or 0)
+  if r[NOT_BEFORE] > now then
+    waits = waits + WAIT_TIME
+    schedule(t, r[NOT_BEFORE])
   end
-  if t.waits ~= 0 then return move(t, 'b', what) end
-  t.ready = now
-  make_ready(t, what)
+  t[WAITS] = waits
+  if waits ~= 0 then
+    move(t, 'b', nil, nil, extra)
+  else
+    t[READY] = now
+    make_ready(t, nil, extra)
+  end
+  return t[STATUS]
 end
 
-local function status_if_created(s, r, planned)
-  for _, need in ipairs(r.needs) do
-    local parent = tasks[type(ids[need.name]) == 'number' and ids[need.name] or 0]
-    if planned[need.name] or not parent or not FINAL[parent.status] then return 'b' end
-    if not HOLDS[need.condition][parent.status] and not string.find(r.flags, 'r', 1, true) then
-      return string.find(r.flags, 'b', 1, true) and 'b' or 's'
-    end
+local function status_if_created(r, planned)
+  for _, need in ipairs(r[NEEDS]) do
+    local known = ids[need[1]]
+    local parent = type(known) == 'number' and tasks[known]
+    if planned[need[1]] or not parent or not FINAL[parent[STATUS]] then return 'b' end
+    if not HOLDS[need[2]][parent[STATUS]] and r[POLICY_GIVEN] ~= 2 then return r[POLICY_GIVEN] == 1 and 'b' or 's' end
   end
-  return (string.find(r.flags, 'h', 1, true) or r.not_before > now) and 'b' or 'p'
+  return (r[HELD] == 1 or r[NOT_BEFORE] > now) and 'b' or 'p'
 end
 
 local function accept(s)
@@ -341,20 +361,19 @@ local function accept(s)
     end
   end
   if s.mode == 'reserve' then put(hset, prefix .. 'rs', s.token, s.project .. US .. s.batch .. US .. now_text) end
-  for _, r in ipairs(s.records) do
-    local ghost = s.ghosts[r.name]
-    if r.number then
-      items[#items + 1] = 'd' .. (tasks[r.number] and tasks[r.number].status or ghost.status)
+  for i, r in ipairs(s.records) do
+    local name, known = r[NAME], r[KNOWN]
+    if known then
+      items[i] = 'd' .. (tasks[known] and tasks[known][STATUS] or s.ghosts[name].status)
     elseif writes then
-      create(s, r)
-      items[#items + 1] = 'a' .. tasks[ids[r.name]].status
+      items[i] = 'a' .. create(r)
     else
       if s.mode == 'reserve' then
-        ids[r.name] = '@' .. s.token
-        put(hset, prefix .. 'id', r.name, '@' .. s.token)
+        ids[name] = '@' .. s.token
+        put(hset, prefix .. 'id', name, '@' .. s.token)
       end
-      items[#items + 1] = 'a' .. status_if_created(s, r, planned)
-      planned[r.name] = true
+      items[i] = 'a' .. status_if_created(r, planned)
+      planned[name] = true
     end
   end
   return 'ok' .. US .. US .. GS .. table.concat(items, RS)
@@ -362,7 +381,7 @@ end
 
 local function unreserve(s)
   for _, r in ipairs(s.records) do
-    if ids[r.name] == '@' .. s.token then call('HDEL', prefix .. 'id', r.name) end
+    if ids[r[NAME]] == '@' .. s.token then call('HDEL', prefix .. 'id', r[NAME]) end
   end
   return 'ok' .. US .. US .. GS
 end

@@ -10,35 +10,39 @@ local reply = { '', page[1], '0' }
 local looked = 0
 
 local function has(key, n)
-  return call('ZSCORE', key, member(n)) and true
+  return call('ZSCORE', key, members[n]) and true
 end
 
 -- A dependency is a live cause while it has not ended, or while its end is still being told, or for policy "block".
 local function waits_for_dependency(t)
-  if t.policy == 1 then return true end
-  local list = edges(call('HGET', prefix .. 'e', number_text(t.number)) or '')
-  if #list < t.degree then return true end -- the others are still to come (future)
+  if t[POLICY] == 1 then return true end
+  local list, count = edges(call('HGET', prefix .. 'e', texts[t[NUMBER]]) or '')
+  if count < t[DEGREE] then return true end -- the others are still to come (future)
   local parents = {}
-  for i = 1, #list do parents[i] = list[i][1] end
+  add_ends(parents, list, count)
   load(parents)
   for i = 1, #parents do
     local parent = tasks[parents[i]]
-    if parent and (not FINAL[parent.status] or parent.flags % 4 >= FLAG_RELEASING) then return true end
+    if parent and (not FINAL[parent[STATUS]] or parent[FLAGS] % 4 >= FLAG_RELEASING) then return true end
   end
   return false
 end
 
 local function missing(t)
-  local n = t.number
-  if t.status == 'p' then
-    return not (has(prefix .. 'r:' .. t.type, n) or has(prefix .. 'pk:' .. t.project, n)) and 'a ready entry'
-  elseif t.status == 'r' or t.status == 't' then
+  local n = t[NUMBER]
+  if t[STATUS] == 'p' then
+    return not (has(prefix .. 'r:' .. type_of(t), n) or has(prefix .. 'pk:' .. project_of(t), n)) and 'a ready entry'
+  elseif t[STATUS] == 'r' and t[FLAGS] >= FLAG_GROUPED then
+    local group = string.match(t[LEASE], '^(.*)%-')
+    local bytes = call('ZSCORE', prefix .. 'due', '=' .. group) and call('HGET', prefix .. 'lg', group) or ''
+    return not string.find(bytes, members[n], 1, true) and 'a time'
+  elseif t[STATUS] == 'r' or t[STATUS] == 't' then
     return not has(prefix .. 'due', n) and 'a time'
-  elseif t.status == 'b' then
-    if t.waits == 0 then return 'anything it waits for' end
-    if t.waits % 2 >= WAIT_DEPENDENCY and not waits_for_dependency(t) then return 'a dependency that has not ended' end
-    if t.waits % 4 >= WAIT_TIME and not has(prefix .. 'due', n) then return 'a time' end
-    if t.waits == WAIT_KEY and not has(prefix .. 'kw:' .. key_name(t), n) then return 'a place in the queue of its key' end
+  elseif t[STATUS] == 'b' then
+    if t[WAITS] == 0 then return 'anything it waits for' end
+    if t[WAITS] % 2 >= WAIT_DEPENDENCY and not waits_for_dependency(t) then return 'a dependency that has not ended' end
+    if t[WAITS] % 4 >= WAIT_TIME and not has(prefix .. 'due', n) then return 'a time' end
+    if t[WAITS] == WAIT_KEY and not has(prefix .. 'kw:' .. key_name(t), n) then return 'a place in the queue of its key' end
   end
 end
 
@@ -48,7 +52,7 @@ for i = 1, #list, 2 do
   local t = tasks[n] or decode(list[i + 1], n)
   looked = looked + 1
   local what = missing(t)
-  if what then reply[#reply + 1] = t.project .. '/' .. t.task_id .. US .. what end
+  if what then reply[#reply + 1] = name_of(t) .. US .. what end
 end
 reply[1], reply[3] = commit(), tostring(looked)
 return reply

@@ -20,85 +20,84 @@ local STATUS_WORD = { b = 'blocked', p = 'pending', r = 'running', t = 'retry', 
   x = 'cancelled', s = 'skipped' }
 
 local function cancel(t, reason)
-  if FINAL[t.status] then return wrong(t, 'it is ' .. STATUS_WORD[t.status] .. ' already') end
-  if t.status == 'r' then
-    if t.flags % 2 ~= FLAG_CANCEL then
-      t.flags = t.flags + FLAG_CANCEL
+  if FINAL[t[STATUS]] then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ' already') end
+  if t[STATUS] == 'r' then
+    if t[FLAGS] % 2 ~= FLAG_CANCEL then
+      t[FLAGS] = t[FLAGS] + FLAG_CANCEL
       move(t, 'r', { reason = 'cancel requested' })
     end
   else
     finish(t, 'x', { reason = reason })
   end
-  return t.status
+  return t[STATUS]
 end
 
 local function approve(t)
-  if t.status ~= 'b' or t.waits % 8 < WAIT_APPROVAL then return wrong(t, 'it waits for no approval') end
-  t.waits = t.waits - WAIT_APPROVAL
-  if t.waits ~= 0 then
+  if t[STATUS] ~= 'b' or t[WAITS] % 8 < WAIT_APPROVAL then return wrong(t, 'it waits for no approval') end
+  t[WAITS] = t[WAITS] - WAIT_APPROVAL
+  if t[WAITS] ~= 0 then
     move(t, 'b', { reason = 'approved' })
   else
-    t.ready = now
+    t[READY] = now
     make_ready(t, { reason = 'approved' })
   end
-  return t.status
+  return t[STATUS]
 end
 
 local function reject(t, reason)
-  if t.status ~= 'b' or t.waits % 8 < WAIT_APPROVAL then return wrong(t, 'it waits for no approval') end
+  if t[STATUS] ~= 'b' or t[WAITS] % 8 < WAIT_APPROVAL then return wrong(t, 'it waits for no approval') end
   finish(t, 'x', { reason = reason ~= '' and reason or 'rejected' })
-  return t.status
+  return t[STATUS]
 end
 
 local function update(t, priority)
-  if FINAL[t.status] then return wrong(t, 'it is ' .. STATUS_WORD[t.status] .. ' already') end
-  t.priority = tonumber(priority)
-  local at = number_text(rank(t))
-  if t.status == 'p' then
-    put(zadd, t.flags % 8 >= FLAG_PARKED and prefix .. 'pk:' .. t.project or prefix .. 'r:' .. t.type, at, member(t.number))
-  elseif t.status == 'b' and t.waits == WAIT_KEY then
-    put(zadd, prefix .. 'kw:' .. key_name(t), at, member(t.number))
+  if FINAL[t[STATUS]] then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ' already') end
+  t[PRIORITY] = tonumber(priority)
+  local at = texts[rank(t)]
+  if t[STATUS] == 'p' then
+    put(zadd, t[FLAGS] % 8 >= FLAG_PARKED and prefix .. 'pk:' .. project_of(t) or prefix .. 'r:' .. type_of(t), at, members[t[NUMBER]])
+  elseif t[STATUS] == 'b' and t[WAITS] == WAIT_KEY then
+    put(zadd, prefix .. 'kw:' .. key_name(t), at, members[t[NUMBER]])
   end
-  move(t, t.status, { reason = 'updated' })
-  return t.status
+  move(t, t[STATUS], { reason = 'updated' })
+  return t[STATUS]
 end
 
 -- ---------------------------------------------------------------------------------------------- retry
 
-local function read_edges(hash_or_string, t)
-  if hash_or_string == 'e' then return edges(call('HGET', prefix .. 'e', number_text(t.number)) or '') end
-  return edges(call('GET', prefix .. 'd:' .. number_text(t.number)) or '')
+local function load_edges(bytes)
+  local list, count = edges(bytes or '')
+  local numbers = {}
+  add_ends(numbers, list, count)
+  load(numbers)
+  return list
 end
 
-local function load_ends(list)
-  local numbers = {}
-  for i = 1, #list do numbers[i] = list[i][1] end
-  load(numbers)
-end
+local function parents_of(t) return load_edges(call('HGET', prefix .. 'e', texts[t[NUMBER]])) end
+local function children_of(t) return load_edges(call('GET', prefix .. 'd:' .. texts[t[NUMBER]])) end
 
 -- Counts what a task still waits for; the second value is a dependency that makes it impossible.
 local function count_unmet(t, again)
   local left, impossible = 0, nil
-  local parents = read_edges('e', t)
-  load_ends(parents)
-  for _, edge in ipairs(parents) do
-    local parent = tasks[edge[1]]
-    local open = parent and (again[edge[1]] or not FINAL[parent.status])
-    if open or (parent and not HOLDS[edge[2]][parent.status] and t.policy ~= 2) then left = left + 1 end
-    if not open and parent and not HOLDS[edge[2]][parent.status] and t.policy == 0 then impossible = parent.task_id end
+  local list = parents_of(t)
+  for i = 1, #list, 2 do
+    local parent = tasks[list[i]]
+    local open = parent and (again[list[i]] or not FINAL[parent[STATUS]])
+    local met = parent and HOLDS[list[i + 1]][parent[STATUS]]
+    if open or (parent and not met and t[POLICY] ~= 2) then left = left + 1 end
+    if not open and parent and not met and t[POLICY] == 0 then impossible = task_id_of(parent) end
   end
   return left, impossible
 end
 
 -- Dependents that had counted this end must wait for the next one.
 local function take_back(t, again)
-  local children = read_edges('d', t)
-  load_ends(children)
-  for _, edge in ipairs(children) do
-    local child = tasks[edge[1]]
-    if child and child.status == 'b' and child.waits % 2 >= WAIT_DEPENDENCY and not again[edge[1]] then
-      if HOLDS[edge[2]][t.status] or child.policy == 2 then
-        child.left = child.left + 1
+  local list = children_of(t)
+  for i = 1, #list, 2 do
+    local child = tasks[list[i]]
+    if child and child[STATUS] == 'b' and child[WAITS] % 2 >= WAIT_DEPENDENCY and not again[list[i]] then
+      if HOLDS[list[i + 1]][t[STATUS]] or child[POLICY] == 2 then
+        child[LEFT] = child[LEFT] + 1
         touch(child)
       end
     end
@@ -107,22 +106,21 @@ end
 
 -- The tasks that were skipped because of those in the queue, and because of them in turn.
 local function gather_skipped(t, queue, again)
-  local children = read_edges('d', t)
-  load_ends(children)
-  for _, edge in ipairs(children) do
-    local child = tasks[edge[1]]
-    if child and child.status == 's' and child.because == t.task_id and not again[edge[1]] then
-      again[edge[1]] = true
+  local list = children_of(t)
+  for i = 1, #list, 2 do
+    local child = tasks[list[i]]
+    if child and child[STATUS] == 's' and child[BECAUSE] == task_id_of(t) and not again[list[i]] then
+      again[list[i]] = true
       queue[#queue + 1] = child
     end
   end
 end
 
 local function restart(t, reason)
-  t.flags, t.retries, t.because, t.lease, t.worker = 0, 0, '', '', ''
-  t.waits = t.left > 0 and WAIT_DEPENDENCY or 0
-  t.ready = t.left > 0 and 0 or now
-  if t.left > 0 then return move(t, 'b', { reason = reason }) end
+  t[FLAGS], t[RETRIES], t[BECAUSE], t[LEASE], t[WORKER] = 0, 0, '', '', ''
+  t[WAITS] = t[LEFT] > 0 and WAIT_DEPENDENCY or 0
+  t[READY] = t[LEFT] > 0 and 0 or now
+  if t[LEFT] > 0 then return move(t, 'b', { reason = reason }) end
   make_ready(t, { reason = reason })
 end
 
@@ -134,7 +132,7 @@ local function drop_impossible(t, queue, again)
     local list = { t }
     for i = 2, #kept do
       local _, impossible = count_unmet(kept[i], again)
-      if impossible then again[kept[i].number] = nil else list[#list + 1] = kept[i] end
+      if impossible then again[kept[i][NUMBER]] = nil else list[#list + 1] = kept[i] end
     end
     dropped = #kept - #list
     kept = list
@@ -143,10 +141,10 @@ local function drop_impossible(t, queue, again)
 end
 
 local function retry(t, cascade)
-  if not FINAL[t.status] or t.status == 'c' then return wrong(t, 'it is ' .. STATUS_WORD[t.status] .. ': only failed, cancelled and skipped tasks are retried') end
-  local queue, again, at = { t }, { [t.number] = true }, 1
+  if not FINAL[t[STATUS]] or t[STATUS] == 'c' then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ': only failed, cancelled and skipped tasks are retried') end
+  local queue, again, at = { t }, { [t[NUMBER]] = true }, 1
   while at <= #queue do
-    if queue[at].flags % 4 >= FLAG_RELEASING then return 'unavailable' .. US .. 'its dependents are still being told of its end: repeat later' end
+    if queue[at][FLAGS] % 4 >= FLAG_RELEASING then return 'unavailable' .. US .. 'its dependents are still being told of its end: repeat later' end
     if #queue > RETRY_BUDGET then return 'limit_exceeded' .. US .. 'too many tasks would go along: retry them in parts' end
     if cascade then gather_skipped(queue[at], queue, again) end
     at = at + 1
@@ -156,10 +154,10 @@ local function retry(t, cascade)
   queue = drop_impossible(t, queue, again)
   for _, each in ipairs(queue) do
     take_back(each, again)
-    each.left = count_unmet(each, again)
+    each[LEFT] = count_unmet(each, again)
   end
-  for _, each in ipairs(queue) do restart(each, each == t and 'retried' or 'retried with ' .. t.task_id) end
-  return t.status
+  for _, each in ipairs(queue) do restart(each, each == t and 'retried' or 'retried with ' .. task_id_of(t)) end
+  return t[STATUS]
 end
 
 -- ---------------------------------------------------------------------------------------------- queues
@@ -172,17 +170,13 @@ local function pause(type, project)
 end
 
 local function unpark(project)
-  local popped = call('ZPOPMIN', prefix .. 'pk:' .. project, UNPARK_BUDGET)
-  local numbers = {}
-  for i = 1, #popped, 2 do numbers[#numbers + 1] = (unpack_struct('>I6', popped[i])) end
-  load(numbers)
+  local numbers = numbers_of(call('ZPOPMIN', prefix .. 'pk:' .. project, UNPARK_BUDGET), 2)
   for i = 1, #numbers do
     local t = tasks[numbers[i]]
-    if t and t.status == 'p' then
-      if t.flags % 8 >= FLAG_PARKED then t.flags = t.flags - FLAG_PARKED end
+    if t and t[STATUS] == 'p' then
+      if t[FLAGS] % 8 >= FLAG_PARKED then t[FLAGS] = t[FLAGS] - FLAG_PARKED end
       touch(t)
-      put(zadd, prefix .. 'r:' .. t.type, number_text(rank(t)), member(t.number))
-      woken[t.type] = true
+      enter_ready(t)
     end
   end
   if #numbers == UNPARK_BUDGET then more = true end
@@ -202,13 +196,13 @@ end
 local function graph(f)
   call('HDEL', prefix .. 'rs', f[4])
   call('HSET', prefix .. 'ab', f[4], table.concat({ f[2], f[3], f[5], f[6] }, US))
-  record_other('g', f[2], '', '', f[3], { extra = table.concat({ f[4], f[5], f[6] }, US) })
+  record_other('g', f[2], '', '', f[3], nil, table.concat({ f[4], f[5], f[6] }, US))
   return 'ok'
 end
 
 local function graph_done(f)
   call('HDEL', prefix .. 'rs', f[4])
-  if call('HDEL', prefix .. 'ab', f[4]) == 1 then record_other('h', f[2], '', '', f[3], { extra = f[4] }) end
+  if call('HDEL', prefix .. 'ab', f[4]) == 1 then record_other('h', f[2], '', '', f[3], nil, f[4]) end
   return 'ok'
 end
 
@@ -219,7 +213,7 @@ local function graph_undone(f)
 end
 
 local function refused(f)
-  record_other('j', f[2], f[4], f[3], f[5], { code = f[6], extra = f[7], message = table.concat(f, US, 8) })
+  record_other('j', f[2], f[4], f[3], f[5], { code = f[6], message = table.concat(f, US, 8) }, f[7])
   return 'ok'
 end
 

@@ -8,20 +8,18 @@
 local MOST_DEPENDENTS = 2000 -- looked at for one task; one with more stays until the next time
 
 local keep_us, most = tonumber(ARGV[3]), tonumber(ARGV[4])
-local members = call('LRANGE', prefix .. 'fin', 0, most - 1)
-local numbers, unloaded = {}, {}
-for i = 1, #members do numbers[i] = (unpack_struct('>I6', members[i])) end
-load(numbers)
+local queue = call('LRANGE', prefix .. 'fin', 0, most - 1)
+local numbers = numbers_of(queue, 1)
 
 local function dependents_ended(n)
-  local bytes = call('GETRANGE', prefix .. 'd:' .. number_text(n), 0, MOST_DEPENDENTS * EDGE_BYTES - 1)
+  local bytes = call('GETRANGE', prefix .. 'd:' .. texts[n], 0, MOST_DEPENDENTS * EDGE_BYTES - 1)
   if #bytes == 0 then return true end
   if #bytes == MOST_DEPENDENTS * EDGE_BYTES then return false end
   local children = {}
-  for _, edge in ipairs(edges(bytes)) do children[#children + 1] = edge[1] end
+  add_ends(children, edges(bytes))
   load(children)
   for _, child in ipairs(children) do
-    if tasks[child] and not FINAL[tasks[child].status] then return false end
+    if tasks[child] and not FINAL[tasks[child][STATUS]] then return false end
   end
   return true
 end
@@ -29,16 +27,16 @@ end
 local looked, kept, gone, fields, names = 0, {}, 0, {}, {}
 for i = 1, #numbers do
   local t = tasks[numbers[i]]
-  if t and FINAL[t.status] then
-    if t.started + keep_us > now then break end
-    if t.seq <= trim_seq and t.flags % 4 < FLAG_RELEASING and dependents_ended(numbers[i]) then
+  if t and FINAL[t[STATUS]] then
+    if t[STARTED] + keep_us > now then break end
+    if t[SEQ] <= trim_seq and t[FLAGS] % 4 < FLAG_RELEASING and dependents_ended(numbers[i]) then
       gone = gone + 1
-      fields[gone] = number_text(numbers[i])
-      names[gone] = t.project .. '/' .. t.task_id
+      fields[gone] = texts[numbers[i]]
+      names[gone] = name_of(t)
       tasks[numbers[i]] = nil
       call('DEL', prefix .. 'd:' .. fields[gone])
     else
-      kept[#kept + 1] = members[i]
+      kept[#kept + 1] = queue[i]
     end
   end
   looked = i

@@ -21,8 +21,10 @@ local token, step = ARGV[3], ARGV[4]
 local holder = call('GET', prefix .. 'ld')
 
 local LETTER_BITS = { d = WAIT_DEPENDENCY, t = WAIT_TIME, a = WAIT_APPROVAL, k = WAIT_KEY }
-local POLICY = { s = 0, b = 1, r = 2 }
-local SPECIFICATION = '^([^\31]*)\31([^\31]*)\31([^\31]*)\31[^\31]*\31([^\31]*)\31([^\31]*)\31([^\31]*)\31[^\31]*\31[^\31]*\31[^\31]*\31([^\31]*)\31([^\31]*)\31'
+local POLICIES = { s = 0, b = 1, r = 2 }
+local SPECIFICATION = '^([^\31]*)\31([^\31]*)\31([^\31]*)\31[^\31]*\31([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31[^\31]*\31[^\31]*\31([^\31]*)\31([^\31]*)\31'
+
+local DEFAULT_TEXT = table.concat({ '3', '', '1', '', '' }, US)
 
 local function number_of(text)
   return tonumber(text) or 0
@@ -37,32 +39,38 @@ local function parse_task(text)
   end
   local bytes, waits = string.sub(text, at), 0
   for letter in string.gmatch(f[9], '.') do waits = waits + LETTER_BITS[letter] end
-  local flags, max_retries, timeout, backoff, key, limit, trace, dependencies = string.match(bytes, SPECIFICATION)
-  if f[6] == 'c' then flags, max_retries, timeout, backoff, key, limit, trace, dependencies = 's', '0', '0', '', '', '1', '', '' end
+  local flags, max_retries, timeout, backoff, key, limit, hash, trace, dependencies = string.match(bytes, SPECIFICATION)
+  if f[6] == 'c' then
+    flags, max_retries, timeout, backoff, key, limit, trace, dependencies = 's', '3', '', '', '', '1', '', ''
+    hash, bytes = string.match(bytes, '^=([^\31]*)\31(.*)$')
+    bytes = '=' .. bytes
+  end
   local _, degree = string.gsub(dependencies, '[^,]+', '')
-  return { number = tonumber(f[1]), project = f[2], task_id = f[3], type = f[4], batch = f[5], status = f[6],
-    priority = tonumber(f[7]), flags = f[8] == '1' and FLAG_CANCEL or 0, waits = waits, retries = number_of(f[10]),
-    version = number_of(f[11]), attempt = number_of(f[12]), created = number_of(f[13]), ready = number_of(f[14]),
-    due = number_of(f[15]), started = number_of(f[16]), seq = number_of(f[17]), worker = f[18], lease = f[19],
-    because = f[20], max_retries = number_of(max_retries), degree = degree, left = 0, limit = number_of(limit),
-    timeout = number_of(timeout), policy = POLICY[string.match(flags, '[sbr]') or 's'], hold = 0, key = key,
-    backoff = backoff, trace = trace }, tonumber(f[21]), bytes
+  local constants = table.concat({ max_retries, timeout, limit, backoff, key }, US)
+  local identity = table.concat({ f[2], f[4], f[3], f[5], trace }, US)
+  local t = blank(tonumber(f[1]), f[6], identity, #f[2] + 1 + #f[4])
+  t[PRIORITY], t[FLAGS], t[WAITS], t[POLICY] = tonumber(f[7]), f[8] == '1' and FLAG_CANCEL or 0, waits, POLICIES[string.match(flags, '[sbr]') or 's']
+  t[RETRIES], t[DEGREE], t[VERSION], t[ATTEMPT] = number_of(f[10]), degree, number_of(f[11]), number_of(f[12])
+  t[CREATED], t[READY], t[DUE], t[STARTED], t[SEQ] = number_of(f[13]), number_of(f[14]), number_of(f[15]), number_of(f[16]), number_of(f[17])
+  t[CONSTANTS], t[HASH] = constants ~= DEFAULT_TEXT and constants or '', hash
+  t[WORKER], t[LEASE], t[BECAUSE] = f[18], f[19], f[20]
+  return t, tonumber(f[21]), bytes
 end
 
 local function place_task(t, grace)
-  if t.status == 'p' then
-    put(zadd, prefix .. 'r:' .. t.type, number_text(rank(t)), member(t.number))
-  elseif t.status == 'r' then
+  if t[STATUS] == 'p' then
+    put(zadd, group_of(t).ready, texts[rank(t)], members[t[NUMBER]])
+  elseif t[STATUS] == 'r' then
     -- The same lease, a fresh deadline: a running try still counts, for as long as its worker was told.
-    local till = now + math.max(grace, t.due - t.started)
-    schedule(t, t.timeout > 0 and math.min(till, t.started + t.timeout) or till)
-    if t.key ~= '' then key_change(key_name(t), 1) end
-  elseif t.status == 't' or (t.status == 'b' and t.waits % 4 >= WAIT_TIME) then
-    schedule(t, t.due)
-  elseif t.status == 'b' and t.waits == WAIT_KEY then
-    put(zadd, prefix .. 'kw:' .. key_name(t), number_text(rank(t)), member(t.number))
-  elseif FINAL[t.status] then
-    put(pushed, prefix .. 'fin', member(t.number))
+    local till, timeout = now + math.max(grace, t[DUE] - t[STARTED]), constants_of(t).timeout
+    schedule(t, timeout > 0 and math.min(till, t[STARTED] + timeout) or till)
+    if has_key(t) then key_change(key_name(t), 1) end
+  elseif t[STATUS] == 't' or (t[STATUS] == 'b' and t[WAITS] % 4 >= WAIT_TIME) then
+    schedule(t, t[DUE])
+  elseif t[STATUS] == 'b' and t[WAITS] == WAIT_KEY then
+    put(zadd, prefix .. 'kw:' .. key_name(t), texts[rank(t)], members[t[NUMBER]])
+  elseif FINAL[t[STATUS]] then
+    put(pushed, prefix .. 'fin', members[t[NUMBER]])
   end
 end
 
@@ -100,34 +108,34 @@ end
 function STEP.tasks()
   for i = 5, #ARGV do
     local t, grace, bytes = parse_task(ARGV[i])
-    tasks[t.number] = t
+    tasks[t[NUMBER]] = t
     place_task(t, grace)
     touch(t)
-    put(hset, prefix .. 'id', t.project .. '/' .. t.task_id, number_text(t.number))
-    put(hset, prefix .. 'x', number_text(t.number), bytes)
+    put(hset, prefix .. 'id', name_of(t), texts[t[NUMBER]])
+    put(hset, prefix .. 'x', texts[t[NUMBER]], bytes)
   end
   return 'ok'
 end
 
 local function load_edge(t, letter, id, list)
-  local n = tonumber(call('HGET', prefix .. 'id', t.project .. '/' .. id) or '')
+  local n = tonumber(call('HGET', prefix .. 'id', project_of(t) .. '/' .. id) or '')
   local condition = string.lower(letter)
   if not n then
-    local name = t.project .. '/' .. id
-    call('HSET', prefix .. 'fw', name, (call('HGET', prefix .. 'fw', name) or '') .. pack(EDGE, t.number, string.byte(condition)))
-    t.left = t.left + 1
+    local name = project_of(t) .. '/' .. id
+    call('HSET', prefix .. 'fw', name, (call('HGET', prefix .. 'fw', name) or '') .. members[t[NUMBER]] .. condition)
+    t[LEFT] = t[LEFT] + 1
     return
   end
   load({ n })
-  list[#list + 1] = pack(EDGE, n, string.byte(condition))
-  put(append, prefix .. 'd:' .. number_text(n), pack(EDGE, t.number, string.byte(condition)))
-  if not (t.status == 'b' and t.waits % 2 >= WAIT_DEPENDENCY) then return end
-  t.left = t.left + 1
+  list[#list + 1] = members[n] .. condition
+  put(append, prefix .. 'd:' .. texts[n], members[t[NUMBER]] .. condition)
+  if not (t[STATUS] == 'b' and t[WAITS] % 2 >= WAIT_DEPENDENCY) then return end
+  t[LEFT] = t[LEFT] + 1
   local parent = tasks[n]
-  if FINAL[parent.status] and parent.flags % 4 < FLAG_RELEASING then
-    parent.flags = parent.flags + FLAG_RELEASING -- the sweep tells its dependents, as after any end
+  if FINAL[parent[STATUS]] and parent[FLAGS] % 4 < FLAG_RELEASING then
+    parent[FLAGS] = parent[FLAGS] + FLAG_RELEASING -- the sweep tells its dependents, as after any end
     touch(parent)
-    put(pushed, prefix .. 'rel', number_text(n) .. ' 0')
+    put(pushed, prefix .. 'rel', texts[n] .. ' 0')
   end
 end
 

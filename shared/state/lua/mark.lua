@@ -8,7 +8,7 @@
 
 local function entry_id_at(seq)
   if seq == trim_seq then return call('HGET', prefix .. 'm', 'trimid') end
-  local found = call('XRANGE', prefix .. 'ob', number_text(seq) .. '-0', number_text(seq) .. '-0')
+  local found = call('XRANGE', prefix .. 'ob', texts[seq] .. '-0', texts[seq] .. '-0')
   return found[1] and string.match(found[1][2][2], '^[^\31]*')
 end
 
@@ -17,14 +17,14 @@ local verdict = 'ok'
 if mark and mark > mark_seq then
   if entry_id_at(mark) ~= ARGV[4] then return { commit(), 'stale' } end
   mark_seq = mark
-  call('HSET', prefix .. 'm', 'mark', number_text(mark))
+  call('HSET', prefix .. 'm', 'mark', texts[mark])
 end
 if trim and trim > trim_seq then
   if trim > mark_seq or entry_id_at(trim) ~= ARGV[6] then
     verdict = 'stale'
   else
-    call('XTRIM', prefix .. 'ob', 'MINID', number_text(trim + 1) .. '-0')
-    call('HSET', prefix .. 'm', 'trim', number_text(trim), 'trimid', ARGV[6])
+    call('XTRIM', prefix .. 'ob', 'MINID', texts[trim + 1] .. '-0')
+    call('HSET', prefix .. 'm', 'trim', texts[trim], 'trimid', ARGV[6])
   end
 end
 return { commit(), verdict }

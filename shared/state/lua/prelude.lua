@@ -10,10 +10,12 @@
 -- Keys: m     hash: epoch, seq and id (last entry), mark and markid (last known to be in the log), trim and trimid,
 --             us (the clock), evicted (how many tasks have left Redis), format (of what is stored)
 --       id    hash: "project/task_id" -> number, or "@token" while a large graph is being admitted
---       t     hash: number -> packed state (FORMAT)          x   hash: number -> specification, or "=hash US result"
+--       t     hash: number -> packed state (FORMAT)          x   hash: number -> specification, or "=" and the result
 --       e     hash: number -> its dependencies (7 bytes an edge: number, condition)
 --       d:<number>  string: its dependents (7 bytes an edge)  fw  hash: "project/task_id" -> dependents of one to come
 --       r:<type>    zset: ready, by rank                      due zset: the next time something must be done about a task
+--                                                             (6 bytes: its number), or "=entry id" for what `lg` lists
+--       lg    hash: entry id -> the numbers (6 bytes each) that were leased together in that call
 --       k     hash: "project/key" -> how many run            kw:<project/key>  zset: waiting for the key, by rank
 --       ps    hash: paused: "type/project"                    pk:<project>  zset: ready but parked by a paused project
 --       rel   list: ends whose dependents are not all told: "number offset"
@@ -22,22 +24,33 @@
 --       rs  hash: token -> project, batch, last time: a large graph whose ids are being reserved
 --       ob    stream: the outbox, an entry a call that changed something
 --       ld, rl  who rebuilds, who relays (no state: they expire)
+--
+-- What this costs is mostly the strings and tables that Lua makes and throws away: Redis's Lua reads every byte of each new
+-- string for its hash. Hence a task is an array, what does not change about it stays one string, numbers become texts once
+-- a call, and what is large (a specification, a result) is handed on as it came and never joined to anything.
 
 local US, RS = '\31', '\30'
 local prefix, entry_id, us_per_point = KEYS[1], ARGV[1], tonumber(string.match(ARGV[2], '%d+'))
 local call, format = redis.call, string.format
 local pack, unpack_struct = struct.pack, struct.unpack
 
--- number formats: 6 bytes hold sequence numbers, 7 bytes microseconds since 1970.
-local FORMAT = '>BBBBHHIIIII' .. 'I7I7I7I7I6I6' .. 'BB' .. 'ssssssssss'
-local FORMAT_NUMBER = '1' -- raise it with every change of what is stored (and STATE_FORMAT in state.h): Redis is rebuilt then
-local EDGE = '>I6B'
+-- A task in memory: what is stored of it stands from STATUS to BECAUSE, in the order of FORMAT.
+--   identity   project US task_type US task_id US batch_id US traceparent, as in its events; GROUP_BYTES: to the second US
+--   constants  "", or what is seldom asked for (constants_of)
+--   group      false until it is asked for (group_of)
+local NUMBER, TOUCHED, STATUS, PRIORITY, FLAGS, WAITS, POLICY, RETRIES, DEGREE, LEFT, VERSION, ATTEMPT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+local CREATED, READY, DUE, STARTED, SEQ, GROUP_BYTES, IDENTITY, CONSTANTS, HASH, WORKER, LEASE, BECAUSE, GROUP = 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
+
+-- 'c1' is a letter, 6 bytes hold sequence numbers, 7 bytes microseconds since 1970, 's' ends with a NUL.
+local FORMAT = '>c1BBBBHIIII' .. 'I7I7I7I7I6B' .. 'ssssss'
+local FORMAT_NUMBER = '2' -- raise it with every change of what is stored (and STATE_FORMAT in state.h): Redis is rebuilt then
+local EDGE = '>I6c1'
 local EDGE_BYTES = 7
 local CHUNK = 2000 -- words in one command; Lua's stack holds some 8000
 local EDGE_BUDGET = 1000 -- dependents told in one call; the rest is left to the sweep, in `rel`
 
 local WAIT_DEPENDENCY, WAIT_TIME, WAIT_APPROVAL, WAIT_KEY = 1, 2, 4, 8
-local FLAG_CANCEL, FLAG_RELEASING, FLAG_PARKED = 1, 2, 4
+local FLAG_CANCEL, FLAG_RELEASING, FLAG_PARKED, FLAG_GROUPED = 1, 2, 4, 8 -- GROUPED: its lease ends with others, by `lg`
 
 -- From each status, the statuses a task may move to ('' is before its first event).
 local MOVES = {
@@ -52,29 +65,26 @@ local FINAL = { c = true, f = true, x = true, s = true }
 -- Which ends satisfy a dependency's condition.
 local HOLDS = { c = { c = true }, f = { f = true }, x = { c = true, f = true, x = true, s = true } }
 
-local texts, members = {}, {} -- of numbers seen in this call: most are needed several times
-
--- '%d' and not tostring(): exact up to 2^53, and several times faster than anything that prints a float.
-local function number_text(value)
-  local text = texts[value]
-  if not text then
-    text = format('%d', value)
-    texts[value] = text
-  end
-  return text
+-- A table that makes what is missing on first use: most numbers are needed several times in a call.
+local function made_by(make)
+  return setmetatable({}, { __index = function(known, key)
+    local made = make(key)
+    known[key] = made
+    return made
+  end })
 end
 
-local function optional_text(value)
-  if value == 0 then return '' end
-  return number_text(value)
-end
+-- A number as text. '%d' and not tostring(): exact up to 2^53, and several times faster than anything that prints a float.
+local texts = made_by(function(value) return format('%d', value) end)
+-- A task's number as it stands in queues and edges.
+local members = made_by(function(number) return pack('>I6', number) end)
 
 -- ---------------------------------------------------------------------------------------------- commands in bulk
 
 local function call_many(command, key, words)
   local n = #words
   if n == 0 then return end
-  if n <= CHUNK then return call(command, key, unpack(words)) end
+  if n <= CHUNK then return call(command, key, unpack(words, 1, n)) end
   for i = 1, n, CHUNK do
     call(command, key, unpack(words, i, math.min(i + CHUNK - 1, n)))
   end
@@ -84,7 +94,7 @@ end
 local function get_many(key, fields)
   local n = #fields
   if n == 0 then return {} end
-  if n <= CHUNK then return call('HMGET', key, unpack(fields)) end
+  if n <= CHUNK then return call('HMGET', key, unpack(fields, 1, n)) end
   local all = {}
   for i = 1, n, CHUNK do
     local part = call('HMGET', key, unpack(fields, i, math.min(i + CHUNK - 1, n)))
@@ -102,14 +112,18 @@ local last_seq, mark_seq = tonumber(meta[2] or 0), tonumber(meta[4] or 0)
 local trim_seq, evicted = tonumber(meta[6] or 0), tonumber(meta[7] or 0)
 local clock = call('TIME')
 local now = math.max(tonumber(meta[5] or 0), clock[1] * 1000000 + clock[2])
-local now_text = number_text(now)
+local now_text = texts[now]
 local first_seq = last_seq + 1
 
 local tasks = {}      -- number -> state, loaded or new
 local changed = {}    -- states to be written, each once
-local records = {}    -- this call's events
+local events, event_words = {}, 0 -- this call's events, two texts each: all but the last field, and that one
 local zadd, zrem, hset = {}, {}, {} -- key -> words
-local hincr = {}      -- project -> type -> letter -> change
+-- "project US type" -> what its tasks have in common; counts: letter -> by how much their number has changed in this call.
+local groups = made_by(function(name)
+  local project, type = string.match(name, '^([^\31]*)\31(.*)$')
+  return { project = project, type = type, ready = prefix .. 'r:' .. type, counts = {} }
+end)
 local append, append_untold = {}, {} -- key -> edges; those in append are told should their parent end in this call
 local pushed = {}     -- list key -> words
 local woken = {}      -- type -> true: its ready queue may have been empty before
@@ -122,56 +136,67 @@ local function put(store, key, a, b)
     words = {}
     store[key] = words
   end
-  words[#words + 1] = a
-  if b ~= nil then words[#words + 1] = b end
+  local n = #words
+  words[n + 1] = a
+  if b ~= nil then words[n + 2] = b end
 end
 
-local function inner(outer, key)
-  local found = outer[key]
-  if not found then
-    found = {}
-    outer[key] = found
+-- ---------------------------------------------------------------------------------------------- what a task is made of
+
+local function group_of(t)
+  local group = t[GROUP]
+  if not group then
+    group = groups[string.sub(t[IDENTITY], 1, t[GROUP_BYTES])]
+    t[GROUP] = group
   end
-  return found
+  return group
 end
 
-local function count(task, letter, by)
-  local letters = inner(inner(hincr, task.project), task.type)
-  letters[letter] = (letters[letter] or 0) + by
+local function project_of(t) return group_of(t).project end
+local function type_of(t) return group_of(t).type end
+local function task_id_of(t) return (string.match(t[IDENTITY], '^([^\31]*)', t[GROUP_BYTES] + 2)) end
+local function name_of(t) return project_of(t) .. '/' .. task_id_of(t) end
+
+local DEFAULTS = { max_retries = 3, timeout = 0, limit = 1, backoff = '', key = '' }
+local known_constants = { [''] = DEFAULTS }
+
+-- The text is "max_retries US timeout_us US concurrency_limit US backoff US concurrency_key", or "" for the defaults.
+local function constants_of(t)
+  local text = t[CONSTANTS]
+  local constants = known_constants[text]
+  if not constants then
+    local max_retries, timeout, limit, backoff, key = string.match(text, '^(%d+)\31(%d*)\31(%d*)\31([^\31]*)\31(.*)$')
+    constants = { max_retries = tonumber(max_retries), timeout = tonumber(timeout) or 0, limit = tonumber(limit) or 1,
+      backoff = backoff, key = key }
+    known_constants[text] = constants
+  end
+  return constants
 end
 
 local function decode(bytes, number)
-  local status, priority, flags, waits, retries, max_retries, degree, left, version, attempt, limit, created, ready, due,
-    started, timeout, seq, policy, hold, project, task_id, type, batch, key, backoff, worker, lease, because, trace =
-    unpack_struct(FORMAT, bytes)
-  return {
-    number = number, status = string.char(status), priority = priority, flags = flags, waits = waits, retries = retries,
-    max_retries = max_retries, degree = degree, left = left, version = version, attempt = attempt, limit = limit,
-    created = created, ready = ready, due = due, started = started, timeout = timeout, seq = seq, policy = policy,
-    hold = hold, project = project, task_id = task_id, type = type, batch = batch, key = key, backoff = backoff,
-    worker = worker, lease = lease, because = because, trace = trace,
-  }
+  local t = { number, false, unpack_struct(FORMAT, bytes) }
+  t[GROUP] = false -- where unpack() says at which byte it ended
+  return t
 end
 
 local function encode(t)
-  return pack(FORMAT, string.byte(t.status), t.priority, t.flags, t.waits, t.retries, t.max_retries, t.degree, t.left,
-    t.version, t.attempt, t.limit, t.created, t.ready, t.due, t.started, t.timeout, t.seq, t.policy, t.hold, t.project,
-    t.task_id, t.type, t.batch, t.key, t.backoff, t.worker, t.lease, t.because, t.trace)
+  return pack(FORMAT, unpack(t, STATUS, BECAUSE))
 end
 
 -- Loads the states of these numbers (those already loaded stay as they are). Absent ones stay absent.
 local function load(numbers)
-  local wanted, fields, seen = {}, {}, {}
+  local wanted, fields, seen, n = {}, {}, {}, 0
   for i = 1, #numbers do
-    local n = numbers[i]
-    if not tasks[n] and not seen[n] then
-      seen[n] = true
-      wanted[#wanted + 1] = n
-      fields[#fields + 1] = number_text(n)
+    local number = numbers[i]
+    if not tasks[number] and not seen[number] then
+      seen[number] = true
+      n = n + 1
+      wanted[n] = number
+      fields[n] = texts[number]
     end
   end
   local states = get_many(prefix .. 't', fields)
-  for i = 1, #wanted do
+  for i = 1, n do
     if states[i] then tasks[wanted[i]] = decode(states[i], wanted[i]) end
   end
 end
@@ -183,6 +208,7 @@ local function find(names)
   for i = 1, #names do
     local n = values[i] and tonumber(values[i])
     if n then
+      texts[n] = values[i]
       found[names[i]] = n
       numbers[#numbers + 1] = n
     end
@@ -192,26 +218,43 @@ local function find(names)
 end
 
 local function touch(t)
-  if not t.touched then
-    t.touched = true
+  if not t[TOUCHED] then
+    t[TOUCHED] = true
     changed[#changed + 1] = t
   end
 end
 
+-- ---------------------------------------------------------------------------------------------- edges
+
+local EDGES_AT_ONCE = 60
+local edge_formats = {}
+
+-- A flat list: number, condition, number, condition …, and how many edges there are.
 local function edges(bytes)
-  local list = {}
-  for i = 1, #bytes, EDGE_BYTES do
-    local n, condition = unpack_struct(EDGE, bytes, i)
-    list[#list + 1] = { n, string.char(condition) }
+  local count = #bytes / EDGE_BYTES
+  if count == 0 then return {}, 0 end
+  local at_once = math.min(count, EDGES_AT_ONCE)
+  local edge_format = edge_formats[at_once]
+  if not edge_format then
+    edge_format = '>' .. string.rep('I6c1', at_once)
+    edge_formats[at_once] = edge_format
   end
-  return list
+  if count == at_once then
+    local list = { unpack_struct(edge_format, bytes) }
+    list[2 * count + 1] = nil -- where it stopped reading
+    return list, count
+  end
+  local list = {}
+  for first = 0, count - 1, at_once do
+    local part = first + at_once <= count and { unpack_struct(edge_format, bytes, first * EDGE_BYTES + 1) } or
+      edges(string.sub(bytes, first * EDGE_BYTES + 1))
+    for i = 1, 2 * math.min(at_once, count - first) do list[2 * first + i] = part[i] end
+  end
+  return list, count
 end
 
-local function member(number)
-  local bytes = members[number]
-  if not bytes then
-    bytes = pack('>I6', number)
-    members[number] = bytes
-  end
-  return bytes
+-- The numbers of both, for load(): of `count` edges, added to `numbers`.
+local function add_ends(numbers, list, count)
+  local n = #numbers
+  for i = 1, count do numbers[n + i] = list[2 * i - 1] end
 end

@@ -24,18 +24,16 @@ local LOOKED_AT = 1000
 local what = ARGV[3]
 local reply = { '' }
 
+-- bytes: what `x` holds; a completed task's is shown as "=hash US result".
 local function describe(t, bytes)
-  return { number_text(t.number), t.project, t.task_id, t.type, t.batch, t.status, number_text(t.priority),
-    number_text(t.attempt), number_text(t.retries), number_text(t.version), WAIT_LETTERS[t.waits], number_text(t.created),
-    number_text(t.ready), number_text(t.due), number_text(t.started), number_text(t.degree), number_text(t.left), t.worker,
-    t.lease, t.because, number_text(t.flags), t.key, number_text(t.limit), number_text(t.max_retries), bytes }
-end
-
-local function members_of(list, step)
-  local numbers = {}
-  for i = 1, #list, step do numbers[#numbers + 1] = (unpack_struct('>I6', list[i])) end
-  load(numbers)
-  return numbers
+  local constants = constants_of(t)
+  if string.sub(bytes, 1, 1) == '=' then bytes = '=' .. t[HASH] .. US .. string.sub(bytes, 2) end
+  local project, type, task_id, batch = string.match(t[IDENTITY], '^([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)')
+  return { texts[t[NUMBER]], project, task_id, type, batch, t[STATUS], texts[t[PRIORITY]],
+    texts[t[ATTEMPT]], texts[t[RETRIES]], texts[t[VERSION]], WAIT_LETTERS[t[WAITS]], texts[t[CREATED]],
+    texts[t[READY]], texts[t[DUE]], texts[t[STARTED]], texts[t[DEGREE]], texts[t[LEFT]], t[WORKER],
+    t[LEASE], t[BECAUSE], texts[t[FLAGS] % FLAG_GROUPED], constants.key, texts[constants.limit],
+    texts[constants.max_retries], bytes }
 end
 
 local function known_types()
@@ -50,20 +48,17 @@ local function known_types()
   return list
 end
 
-local function ends_of(list)
-  for _, edge in ipairs(list) do
-    local t = tasks[edge[1]]
+local function add_edges_of(bytes)
+  local list, count = edges(bytes)
+  local numbers = {}
+  add_ends(numbers, list, count)
+  load(numbers)
+  for i = 1, 2 * count, 2 do
+    local t = tasks[list[i]]
     if t then
-      reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = t.task_id, t.status, edge[2]
+      reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = task_id_of(t), t[STATUS], list[i + 1]
     end
   end
-end
-
-local function load_edges(bytes)
-  local list, numbers = edges(bytes), {}
-  for i = 1, #list do numbers[i] = list[i][1] end
-  load(numbers)
-  return list
 end
 
 local READ = {}
@@ -79,7 +74,7 @@ function READ.tasks()
   local found = find(names)
   for i = 1, #names do
     local t = tasks[found[names[i]] or 0]
-    reply[#reply + 1] = t and describe(t, call('HGET', prefix .. 'x', number_text(t.number)) or '') or false
+    reply[#reply + 1] = t and describe(t, call('HGET', prefix .. 'x', texts[t[NUMBER]]) or '') or false
   end
 end
 
@@ -90,12 +85,12 @@ function READ.ready()
   while #reply <= limit and at < most do
     local list = call('ZRANGE', prefix .. 'r:' .. ARGV[4], at, at + step - 1)
     if #list == 0 then return end
-    for _, n in ipairs(members_of(list, 1)) do
+    for _, n in ipairs(numbers_of(list, 1)) do
       local t = tasks[n]
-      if t and #reply <= limit and (not project or t.project == project) and
-        call('HEXISTS', prefix .. 'ps', '/' .. t.project) == 0 and
-        call('HEXISTS', prefix .. 'ps', t.type .. '/' .. t.project) == 0 and
-        (t.key == '' or key_running(key_name(t)) < t.limit) then
+      if t and #reply <= limit and (not project or project_of(t) == project) and
+        call('HEXISTS', prefix .. 'ps', '/' .. project_of(t)) == 0 and
+        call('HEXISTS', prefix .. 'ps', type_of(t) .. '/' .. project_of(t)) == 0 and
+        not key_is_taken(t) then
         reply[#reply + 1] = describe(t, '')
       end
     end
@@ -108,13 +103,13 @@ function READ.queues()
     local depth = call('ZCARD', prefix .. 'r:' .. type)
     if depth > 0 then
       local oldest = now
-      for _, n in ipairs(members_of(call('ZRANGE', prefix .. 'r:' .. type, 0, 15), 1)) do
-        if tasks[n] then oldest = math.min(oldest, tasks[n].ready) end
+      for _, n in ipairs(numbers_of(call('ZRANGE', prefix .. 'r:' .. type, 0, 15), 1)) do
+        if tasks[n] then oldest = math.min(oldest, tasks[n][READY]) end
       end
-      for _, n in ipairs(members_of(call('ZRANGE', prefix .. 'r:' .. type, -16, -1), 1)) do
-        if tasks[n] then oldest = math.min(oldest, tasks[n].ready) end
+      for _, n in ipairs(numbers_of(call('ZRANGE', prefix .. 'r:' .. type, -16, -1), 1)) do
+        if tasks[n] then oldest = math.min(oldest, tasks[n][READY]) end
       end
-      reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = type, number_text(depth), number_text(oldest)
+      reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = type, texts[depth], texts[oldest]
     end
   end
 end
@@ -127,12 +122,12 @@ function READ.depths()
       local counts, above = {}, 0
       reply[#reply + 1] = type
       for hundred = 10, 1, -1 do
-        local count = call('ZCOUNT', key, '-inf', number_text(now - hundred * 100 * us_per_point))
+        local count = call('ZCOUNT', key, '-inf', texts[now - hundred * 100 * us_per_point])
         counts[hundred] = count - above
         above = count
       end
-      reply[#reply + 1] = number_text(depth - above)
-      for hundred = 1, 10 do reply[#reply + 1] = number_text(counts[hundred]) end
+      reply[#reply + 1] = texts[depth - above]
+      for hundred = 1, 10 do reply[#reply + 1] = texts[counts[hundred]] end
     end
   end
 end
@@ -140,9 +135,11 @@ end
 function READ.running()
   local from, count = tonumber(ARGV[4]), tonumber(ARGV[5])
   local list = call('ZRANGE', prefix .. 'due', from, from + count - 1)
-  for _, n in ipairs(members_of(list, 1)) do
+  local seen = {}
+  for _, n in ipairs(due_numbers(list)) do
     local t = tasks[n]
-    if t and t.status == 'r' then reply[#reply + 1] = describe(t, '') end
+    if t and t[STATUS] == 'r' and not seen[n] then reply[#reply + 1] = describe(t, '') end
+    seen[n] = true
   end
   if #list == count then reply[#reply + 1] = '' end
 end
@@ -150,14 +147,14 @@ end
 function READ.place()
   local found = find({ ARGV[4] })
   local t = tasks[found[ARGV[4]] or 0]
-  reply[2] = t and t.status == 'p' and call('ZRANK', prefix .. 'r:' .. t.type, member(t.number)) or false
+  reply[2] = t and t[STATUS] == 'p' and call('ZRANK', prefix .. 'r:' .. type_of(t), members[t[NUMBER]]) or false
 end
 
 function READ.key()
-  reply[2], reply[3] = number_text(key_running(ARGV[4])), number_text(call('ZCARD', prefix .. 'kw:' .. ARGV[4]))
-  for _, n in ipairs(members_of(call('ZRANGE', prefix .. 'due', 0, LOOKED_AT - 1), 1)) do
+  reply[2], reply[3] = texts[key_running(ARGV[4])], texts[call('ZCARD', prefix .. 'kw:' .. ARGV[4])]
+  for _, n in ipairs(due_numbers(call('ZRANGE', prefix .. 'due', 0, LOOKED_AT - 1))) do
     local t = tasks[n]
-    if t and t.status == 'r' and t.key ~= '' and key_name(t) == ARGV[4] then reply[#reply + 1] = t.task_id end
+    if t and t[STATUS] == 'r' and has_key(t) and key_name(t) == ARGV[4] then reply[#reply + 1] = task_id_of(t) end
   end
 end
 
@@ -165,20 +162,20 @@ function READ.edges()
   local found = find({ ARGV[4] })
   local n = found[ARGV[4]]
   if not n then return end
-  ends_of(load_edges(call('HGET', prefix .. 'e', number_text(n)) or ''))
+  add_edges_of(call('HGET', prefix .. 'e', texts[n]) or '')
   reply[#reply + 1] = ''
-  ends_of(load_edges(call('GETRANGE', prefix .. 'd:' .. number_text(n), 0, tonumber(ARGV[5]) * EDGE_BYTES - 1)))
+  add_edges_of(call('GETRANGE', prefix .. 'd:' .. texts[n], 0, tonumber(ARGV[5]) * EDGE_BYTES - 1))
 end
 
 function READ.lags()
-  local late = call('ZCOUNT', prefix .. 'due', '-inf', number_text(now - 1000000))
+  local late = call('ZCOUNT', prefix .. 'due', '-inf', texts[now - 1000000])
   local first = call('ZRANGE', prefix .. 'due', 0, 0, 'WITHSCORES')
   local overdue = first[2] and math.max(0, now - tonumber(first[2])) or 0
   local info = call('INFO', 'memory')
   local memory, most = string.match(info, 'used_memory:(%d+)') or '0', string.match(info, 'maxmemory:(%d+)') or '0'
   if most == '0' then most = string.match(info, 'total_system_memory:(%d+)') or '0' end
   for _, value in ipairs({ last_seq, mark_seq, trim_seq, late, overdue, call('LLEN', prefix .. 'rel') }) do
-    reply[#reply + 1] = number_text(value)
+    reply[#reply + 1] = texts[value]
   end
   reply[#reply + 1], reply[#reply + 2] = memory, most
 end

@@ -8,19 +8,19 @@
 local most = tonumber(ARGV[3])
 
 local function due_one(t)
-  if t.status == 't' then
-    t.due = 0
-    t.ready = now
+  if t[STATUS] == 't' then
+    t[DUE] = 0
+    t[READY] = now
     make_ready(t, { reason = 'backoff over' })
-  elseif t.status == 'b' and t.waits % 4 >= WAIT_TIME then
-    t.due = 0
-    t.waits = t.waits - WAIT_TIME
-    if t.waits ~= 0 then return move(t, 'b', { reason = 'time has come' }) end
-    t.ready = now
+  elseif t[STATUS] == 'b' and t[WAITS] % 4 >= WAIT_TIME then
+    t[DUE] = 0
+    t[WAITS] = t[WAITS] - WAIT_TIME
+    if t[WAITS] ~= 0 then return move(t, 'b', { reason = 'time has come' }) end
+    t[READY] = now
     make_ready(t, { reason = 'time has come' })
-  elseif t.status == 'r' then
-    local timed_out = t.timeout > 0 and now >= t.started + t.timeout
-    t.lease = '' -- a late settle is stale
+  elseif t[STATUS] == 'r' then
+    local timed_out = constants_of(t).timeout > 0 and now >= t[STARTED] + constants_of(t).timeout
+    t[LEASE] = '' -- a late settle is stale
     if timed_out then
       end_try(t, true, 'timeout', 'ran longer than its timeout')
     else
@@ -31,13 +31,15 @@ end
 
 local function sweep_due()
   local popped = call('ZRANGEBYSCORE', prefix .. 'due', '-inf', now_text, 'LIMIT', 0, most)
-  local numbers = {}
-  for i = 1, #popped do numbers[i] = (unpack_struct('>I6', popped[i])) end
-  load(numbers)
+  local numbers, groups_over = due_numbers(popped), {}
+  for i = 1, #popped do
+    put(zrem, prefix .. 'due', popped[i])
+    groups_over[#groups_over + 1] = group_entry(popped[i])
+  end
+  call_many('HDEL', prefix .. 'lg', groups_over)
   for i = 1, #numbers do
     local t = tasks[numbers[i]]
-    put(zrem, prefix .. 'due', popped[i])
-    if t and t.due ~= 0 and t.due <= now then due_one(t) end
+    if t and t[DUE] ~= 0 and t[DUE] <= now then due_one(t) end
   end
   if #popped == most then more = true end
   return #popped
