@@ -109,7 +109,7 @@ static void draw_settle(struct world *w, char out[4][160]) {
 
 static void hold(struct world *w, const char *id, const char *lease) {
 	int i = w->held_count < HELD_MOST ? w->held_count++ : (int)draw(w, HELD_MOST); /* some are just forgotten */
-	snprintf(w->held[i][0], sizeof(w->held[i][0]), "shop/%s", id);
+	snprintf(w->held[i][0], sizeof(w->held[i][0]), "shop/%.120s", id);
 	snprintf(w->held[i][1], sizeof(w->held[i][1]), "%s", lease);
 }
 

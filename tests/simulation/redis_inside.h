@@ -14,9 +14,9 @@ struct zset_item {
 };
 
 struct stream_entry {
-	uint64_t id; /* "<id>-0" */
-	char *fields[4];
-	size_t lengths[4];
+	uint64_t id;          /* "<id>-0" */
+	struct slice *fields; /* and their values, alternating; owned */
+	size_t field_count;
 };
 
 struct value {
@@ -32,6 +32,8 @@ struct value {
 	size_t stream_count, stream_capacity;
 	uint64_t last_id;
 };
+
+void stream_entry_release(struct stream_entry *entry);
 
 struct redis {
 	struct dict keys; /* object: struct value */

@@ -16,8 +16,7 @@ static void value_free(struct value *value) {
 		free((char *)(uintptr_t)value->list[i].bytes);
 	free(value->list);
 	for (size_t i = 0; i < value->stream_count; i++)
-		for (int f = 0; f < 4; f++)
-			free(value->stream[i].fields[f]);
+		stream_entry_release(&value->stream[i]);
 	free(value->stream);
 	free(value);
 }
@@ -42,8 +41,10 @@ static struct value *value_copy(const struct value *from) {
 	to->stream_count = to->stream_capacity = from->stream_count;
 	for (size_t i = 0; i < from->stream_count; i++) {
 		to->stream[i] = from->stream[i];
-		for (int f = 0; f < 4; f++)
-			to->stream[i].fields[f] = memory_copy(from->stream[i].fields[f], from->stream[i].lengths[f]);
+		to->stream[i].fields = memory_array(from->stream[i].field_count, sizeof(*to->stream[i].fields));
+		for (size_t f = 0; f < from->stream[i].field_count; f++)
+			to->stream[i].fields[f] =
+				(struct slice){ slice_copy(from->stream[i].fields[f]), from->stream[i].fields[f].length };
 	}
 	return to;
 }
@@ -160,9 +161,9 @@ static void dump_value(const struct value *value, struct text *out) {
 	}
 	for (size_t i = 0; i < value->stream_count; i++) {
 		text_printf(out, "%llu-0", (unsigned long long)value->stream[i].id);
-		for (int f = 0; f < 4; f++) {
+		for (size_t f = 0; f < value->stream[i].field_count; f++) {
 			text_add_char(out, ' ');
-			text_append(out, value->stream[i].fields[f], value->stream[i].lengths[f]);
+			text_add_slice(out, value->stream[i].fields[f]);
 		}
 		text_add_char(out, '\n');
 	}

@@ -80,6 +80,12 @@ struct kv_reply redis_list(struct redis *redis, const struct slice *words, size_
 
 /* ---- streams ---- */
 
+void stream_entry_release(struct stream_entry *entry) {
+	for (size_t f = 0; f < entry->field_count; f++)
+		free((char *)(uintptr_t)entry->fields[f].bytes);
+	free(entry->fields);
+}
+
 static uint64_t stream_id(struct slice word, uint64_t otherwise) {
 	char text[40];
 	if (is_word(word, "-") || is_word(word, "+"))
@@ -89,15 +95,14 @@ static uint64_t stream_id(struct slice word, uint64_t otherwise) {
 }
 
 static struct kv_reply xadd(struct redis *redis, const struct slice *words, size_t count) {
-	must(count == 7);
+	must(count >= 5 && count % 2 == 1);
 	struct value *stream = key_make(redis, words[1], VALUE_STREAM);
-	struct stream_entry entry = { .id = stream_id(words[2], 0) };
+	struct stream_entry entry = { .id = stream_id(words[2], 0), .field_count = count - 3 };
 	if (entry.id <= stream->last_id)
 		return reply_error("ERR The ID specified in XADD is equal or smaller than the target stream top item");
-	for (int f = 0; f < 4; f++) {
-		entry.fields[f] = memory_copy(words[3 + f].bytes, words[3 + f].length);
-		entry.lengths[f] = words[3 + f].length;
-	}
+	entry.fields = memory_array(entry.field_count, sizeof(*entry.fields));
+	for (size_t f = 0; f < entry.field_count; f++)
+		entry.fields[f] = (struct slice){ memory_copy(words[3 + f].bytes, words[3 + f].length), words[3 + f].length };
 	if (stream->stream_count == stream->stream_capacity) {
 		stream->stream_capacity = stream->stream_capacity ? stream->stream_capacity * 2 : 16;
 		stream->stream = memory_resize(stream->stream, stream->stream_capacity, sizeof(*stream->stream));
@@ -109,10 +114,10 @@ static struct kv_reply xadd(struct redis *redis, const struct slice *words, size
 
 static struct kv_reply entry_reply(const struct stream_entry *entry) {
 	char id[40];
-	struct kv_reply reply = reply_list(2), fields = reply_list(4);
+	struct kv_reply reply = reply_list(2), fields = reply_list(entry->field_count);
 	snprintf(id, sizeof(id), "%llu-0", (unsigned long long)entry->id);
-	for (int f = 0; f < 4; f++)
-		fields.items[f] = reply_copy((struct slice){ entry->fields[f], entry->lengths[f] });
+	for (size_t f = 0; f < entry->field_count; f++)
+		fields.items[f] = reply_copy(entry->fields[f]);
 	reply.items[0] = reply_copy(slice_of(id));
 	reply.items[1] = fields;
 	return reply;
@@ -136,8 +141,7 @@ static struct kv_reply xtrim(struct redis *redis, const struct slice *words) {
 	size_t gone = 0;
 	must(is_word(words[2], "MINID"));
 	while (stream && gone < stream->stream_count && stream->stream[gone].id < least)
-		for (int f = 0; f < 4 || (gone++, false); f++)
-			free(stream->stream[gone].fields[f]);
+		stream_entry_release(&stream->stream[gone++]);
 	if (gone) {
 		stream->stream_count -= gone;
 		memmove(stream->stream, stream->stream + gone, stream->stream_count * sizeof(*stream->stream));

@@ -7,21 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of the number that stands at *format, which moves behind it; 0: a zero-terminated text. */
+/* Bytes of the number that stands at *format, which moves behind it; 0: a zero-terminated text; -n: a text of n bytes. */
 static int next_size(lua_State *lua, const char **format) {
 	char letter = *(*format)++;
 	switch (letter) {
 	case 'B': return 1;
 	case 'H': return 2;
 	case 's': return 0;
+	case 'c':
 	case 'I': {
 		char *end;
 		long size = strtol(*format, &end, 10);
-		if (end == *format)
+		if (end == *format && letter == 'I')
 			return 4;
 		*format = end;
 		if (size >= 1 && size <= 8)
-			return (int)size;
+			return letter == 'c' ? -(int)size : (int)size;
 		break;
 	}
 	default: break;
@@ -42,11 +43,14 @@ static int pack(lua_State *lua) {
 	luaL_buffinit(lua, &out);
 	for (format = skip_order(format); *format; format = skip_order(format)) {
 		int size = next_size(lua, &format);
-		if (size == 0) {
+		if (size <= 0) {
 			size_t length;
 			const char *bytes = luaL_checklstring(lua, argument++, &length);
-			luaL_addlstring(&out, bytes, length);
-			luaL_addchar(&out, '\0');
+			if (length < (size_t)-size)
+				return luaL_error(lua, "struct: the text is too short");
+			luaL_addlstring(&out, bytes, size == 0 ? length : (size_t)-size);
+			if (size == 0)
+				luaL_addchar(&out, '\0');
 			continue;
 		}
 		lua_Number number = luaL_checknumber(lua, argument++);
@@ -66,12 +70,15 @@ static int unpack(lua_State *lua) {
 	for (format = skip_order(format); *format; format = skip_order(format)) {
 		int size = next_size(lua, &format);
 		const char *end = size == 0 && at < length ? memchr(bytes + at, 0, length - at) : NULL;
-		if (size == 0 ? !end : at + (size_t)size > length)
+		if (size == 0 ? !end : at + (size_t)abs(size) > length)
 			return luaL_error(lua, "struct: the data is too short");
 		luaL_checkstack(lua, 2, "too many results");
 		if (size == 0) {
 			lua_pushlstring(lua, bytes + at, (size_t)(end - bytes) - at);
 			at = (size_t)(end - bytes) + 1;
+		} else if (size < 0) {
+			lua_pushlstring(lua, bytes + at, (size_t)-size);
+			at += (size_t)-size;
 		} else {
 			uint64_t value = 0;
 			for (int i = 0; i < size; i++)

@@ -10,6 +10,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
+#include "shared/state/admit_record.h"
 #include "shared/state/state.h"
 #include "shared/task/record.h"
 #include "tests/support/scripts.h"
@@ -235,6 +236,12 @@ static void compare_states(struct world *w) {
 
 /* ---- the calls ---- */
 
+static void bytes(struct world *w, struct slice word) {
+	must(w->count < WORDS_MOST);
+	text_clear(&w->words[w->count]);
+	text_add_slice(&w->words[w->count++], word);
+}
+
 static void add_record(struct world *w, int number) {
 	char id[24], type[16], needs[160] = "", flags[4], key[8];
 	snprintf(id, sizeof(id), "t-%d", number);
@@ -262,7 +269,13 @@ static void add_record(struct world *w, int number) {
 		.limit = 1 + key[2] - '0',
 	};
 	char *record = new_task_record(&task);
-	word(w, "%s", record);
+	struct text packed = { 0 };
+	struct slice specification;
+	assert_true(admit_record_add(&packed, SLICE("shop"), (struct slice){ w->words[3].bytes, w->words[3].length },
+	                             slice_of(record), &specification));
+	bytes(w, (struct slice){ packed.bytes, packed.length });
+	bytes(w, specification);
+	text_release(&packed);
 	free(record);
 }
 
@@ -289,15 +302,19 @@ static void call_admit(struct world *w) {
 }
 
 static void hold(struct world *w, const struct kv_reply *list) {
-	for (size_t k = 1; k + 12 < list->count; k += 13) {
+	for (size_t k = 1; k + 4 < list->count; k += 5) { /* see work.lua */
 		int i = w->held_count < HELD_MOST ? w->held_count++ : (int)draw(w, HELD_MOST);
-		snprintf(w->held[i][0], sizeof(w->held[i][0]), "shop/%s", list->items[k + 2].text.bytes);
-		snprintf(w->held[i][1], sizeof(w->held[i][1]), "%s", list->items[k + 8].text.bytes);
+		struct slice identity = list->items[k].text, id;
+		slice_cut(&identity, RECORD_US);
+		slice_cut(&identity, RECORD_US);
+		id = slice_cut(&identity, RECORD_US);
+		snprintf(w->held[i][0], sizeof(w->held[i][0]), "shop/%.*s", (int)id.length, id.bytes);
+		snprintf(w->held[i][1], sizeof(w->held[i][1]), "%s", list->items[k + 1].text.bytes);
 	}
 }
 
 static void call_work(struct world *w) {
-	static const char *const outcomes[] = { "completed", "completed", "completed", "failed", "released" };
+	static const char *const outcomes[] = { "completed", "completed", "completed", "failed", "final", "released" };
 	uint32_t settles = w->held_count ? draw(w, 4) : 0, renewals = w->held_count ? draw(w, 3) : 0, wishes = draw(w, 4);
 	begin(w, "3600000000");
 	word(w, "%u", settles);
@@ -306,8 +323,10 @@ static void call_work(struct world *w) {
 	word(w, "600");
 	for (uint32_t i = 0; i < settles; i++) {
 		uint32_t k = draw(w, (uint32_t)w->held_count);
-		word(w, "%s\037%s\037%s\037%u\037oops\037{\"n\":%u}", w->held[k][0], draw(w, 12) ? w->held[k][1] : "none",
-		     outcomes[draw(w, 5)], draw(w, 2), draw(w, 99));
+		word(w, "%s", w->held[k][0]);
+		word(w, "%s", draw(w, 12) ? w->held[k][1] : "none");
+		word(w, "%s", outcomes[draw(w, 6)]);
+		word(w, "{\"n\":%u}", draw(w, 99));
 	}
 	for (uint32_t i = 0; i < renewals; i++) {
 		uint32_t k = draw(w, (uint32_t)w->held_count);

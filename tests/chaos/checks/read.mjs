@@ -52,10 +52,10 @@ function record(text) {
 	const f = text.split("\x1f");
 	const number = (at) => (f[at] === "" ? null : Number(f[at]));
 	return {
-		seq: number(0), status: words[f[1]], number: number(2), project: f[3], task_id: f[4], type: f[5], batch: f[6],
-		previous: words[f[7]] ?? null, version: number(8), attempt: number(9), at: number(10), ready: number(11), due: number(12),
-		retries: number(13), priority: number(14), waits: f[15], worker: f[16], lease: f[17], lease_until: number(18),
-		reason: f[19], code: f[20], because: f[22],
+		seq: number(0), status: words[f[1]], number: number(2), project: f[3], type: f[4], task_id: f[5], batch: f[6],
+		previous: words[f[8]] ?? null, version: number(9), attempt: number(10), at: number(11), ready: number(12), due: number(13),
+		retries: number(14), priority: number(15), waits: f[16], worker: f[17], lease: f[18], lease_until: number(19),
+		reason: f[20], code: f[21], because: f[23],
 	};
 }
 
@@ -100,11 +100,12 @@ export function unpack(text) {
 		return found;
 	};
 	const state = { status: words[String.fromCharCode(take(1))] };
-	const fields = { priority: 1, flags: 1, waits: 1, retries: 2, max_retries: 2, degree: 4, left: 4, version: 4, attempt: 4, limit: 4 };
-	Object.assign(fields, { created: 7, ready: 7, due: 7, started: 7, timeout: 6, seq: 6, policy: 1, hold: 1 });
+	const fields = { priority: 1, flags: 1, waits: 1, policy: 1, retries: 2, degree: 4, left: 4, version: 4, attempt: 4 };
+	Object.assign(fields, { created: 7, ready: 7, due: 7, started: 7, seq: 6, group_bytes: 1 });
 	for (const [name, size] of Object.entries(fields)) state[name] = take(size);
-	for (const name of ["project", "task_id", "type", "batch", "key", "backoff", "worker", "lease", "because", "trace"]) state[name] = string();
-	return state;
+	for (const name of ["identity", "constants", "hash", "worker", "lease", "because"]) state[name] = string();
+	const [project, type, task_id, batch] = state.identity.split("\x1f");
+	return Object.assign(state, { project, type, task_id, batch, key: state.constants.split("\x1f")[4] ?? "" });
 }
 
 export function readRun(folder) {

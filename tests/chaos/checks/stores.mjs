@@ -188,7 +188,12 @@ function compareQueues(states, keys, violation) {
 	for (const name of keys.named("r:")) {
 		for (const [state, number] of where(name)) if (state?.status !== "pending" || `r:${state.type}` !== name) violation("leaked in Redis", `${number} in ${name} is ${state?.status}`);
 	}
-	for (const [state, number] of where("due")) if (!state || state.due === 0 || finals.has(state.status)) violation("leaked in Redis", `${number} in due is ${state?.status}`);
+	// "=entry id" stands for what was leased together: it stays until its time comes, whatever has become of them.
+	const due = [...pairs(keys.get("due")?.value ?? []).keys()];
+	for (const name of due.filter((each) => each.length > 6)) if (!keys.hash("lg").has(name.slice(1))) violation("leaked in Redis", `${name} in due is no group`);
+	if (due.filter((each) => each.length > 6).length !== keys.hash("lg").size) violation("leaked in Redis", "a group of leases that is not in due");
+	const singles = due.filter((each) => each.length === 6).map(memberNumber).map((number) => [states.get(number), number]);
+	for (const [state, number] of singles) if (!state || state.due === 0 || finals.has(state.status)) violation("leaked in Redis", `${number} in due is ${state?.status}`);
 	for (const name of keys.named("kw:")) {
 		for (const [state, number] of where(name)) if (state?.status !== "blocked") violation("leaked in Redis", `${number} in ${name} is ${state?.status}`);
 	}
@@ -225,7 +230,7 @@ function checkLeft(run, fold, ofFold, states, keys, violation) {
 	for (const name of keys.named("rq:")) if (keys.get(name).ttl < 0) violation("leaked in Redis", `${name} never expires`);
 	for (const name of keys.named("pk:")) violation("leaked in Redis", name);
 	if ((keys.get("ob")?.value.length ?? 0) > 0 && run.settled) violation("leaked in Redis", `${keys.get("ob").value.length} entries in the outbox`);
-	const known = /^(m|id|t|x|e|fw|due|k|ps|fin|c|ob|rl)$|^(d|r|rq|kw):/;
+	const known = /^(m|id|t|x|e|fw|due|lg|k|ps|fin|c|ob|rl)$|^(d|r|rq|kw):/;
 	for (const name of keys.named("")) if (!known.test(name)) violation("leaked in Redis", `a key nobody knows: ${name}`);
 }
 
