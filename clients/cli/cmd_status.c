@@ -35,6 +35,11 @@ static void add_health(const struct term *term, struct text *out, struct json_va
 		text_add(out, ": ");
 		term_add(term, out, SHADE_PLAIN, json_text(json_member(check, "message")));
 		text_add_char(out, '\n');
+		if (json_text(json_member(check, "advice")).length > 0) {
+			field_add_label(term, out, "");
+			term_add(term, out, SHADE_DIM, json_text(json_member(check, "advice")));
+			text_add_char(out, '\n');
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ struct top_failure {
 };
 
 struct top_check {
-	char *name, *message;
+	char *name, *message, *advice; /* advice may be NULL */
 	bool is_critical;
 };
 

@@ -158,6 +158,7 @@ static void take_health(struct top_data *data, struct json_value health) {
 		struct top_check *found = &data->checks[data->check_count++];
 		set(&found->name, json_text(json_member(check, "name")));
 		set(&found->message, json_text(json_member(check, "message")));
+		set(&found->advice, json_text(json_member(check, "advice")));
 		found->is_critical = slice_is(verdict, "critical");
 	}
 }
@@ -358,6 +359,7 @@ void top_data_close(struct top_data *data) {
 	for (size_t i = 0; i < TOP_CHECKS; i++) {
 		free(data->checks[i].name);
 		free(data->checks[i].message);
+		free(data->checks[i].advice);
 	}
 	table_close(&data->by_type);
 	table_close(&data->running);

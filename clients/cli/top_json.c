@@ -32,6 +32,7 @@ static void add_health(const struct top_data *data, struct text *out) {
 		add_text(out, "name", data->checks[i].name);
 		add_text(out, "status", data->checks[i].is_critical ? "critical" : "degraded");
 		add_text(out, "message", data->checks[i].message);
+		add_text(out, "advice", data->checks[i].advice);
 		text_add_char(out, '}');
 	}
 	text_add(out, "]}");

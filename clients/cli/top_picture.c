@@ -168,6 +168,8 @@ static void add_checks(const struct top_data *data, const struct term *term, str
 		enum shade shade = check->is_critical ? SHADE_RED : SHADE_YELLOW;
 		term_say(term, out, shade, " ! %s: ", check->name);
 		term_add(term, out, SHADE_PLAIN, slice_of(check->message));
+		if (check->advice != NULL)
+			term_say(term, out, SHADE_DIM, ". %s", check->advice);
 		text_add_char(out, '\n');
 	}
 	if (data->check_count > CHECKS_SHOWN)
