@@ -1,7 +1,8 @@
 /* Messages of a work queue that wait for ever. A killed server keeps what a consumer has delivered and what a stream holds
  * in different files, and may come back with messages in the stream that the consumer takes for done. Nobody would ever
  * get them: they are delivered again when the consumer is made anew, which is no harm to a reader that is idempotent.
- * Proof of it: the consumer takes the oldest message for done, and it is still there a moment later. */
+ * Proof of it: the consumer takes the oldest message for done, or knows of none at all, and it is still there a moment
+ * later. */
 #include <stdio.h>
 
 #include "../base/clock.h"
@@ -42,7 +43,10 @@ static void on_consumer(void *context, enum status status, const struct bus_mess
 	if (!got_answer(consumer, status, message))
 		return;
 	struct slice floor = bus_json_member(message->body, "ack_floor");
-	if (floor.bytes && bus_json_number(floor, "stream_seq", 0) >= consumer->orphans.first_sequence)
+	bool is_done = floor.bytes && bus_json_number(floor, "stream_seq", 0) >= consumer->orphans.first_sequence;
+	bool is_unknown = bus_json_number(message->body, "num_pending", 1) == 0 &&
+	                  bus_json_number(message->body, "num_ack_pending", 1) == 0;
+	if (is_done || is_unknown)
 		ask(consumer, "STREAM.INFO", "", on_stream);
 }
 

@@ -19,20 +19,15 @@ struct tooth {
 static const struct tooth teeth[] = {
 	{ "mark-by-id", "confirm", "if found[1] and string.match(found[1][2][2], '^[^\\31]*') == ARGV[i + 1] then",
 	  "if true then" },
-	{ "settle-token", "work", "if t.lease ~= lease or lease == '' then return 'stale_lease' end", "" },
-	{ "unique-token", "work", "t.lease = entry_id .. '-' .. number_text(lease_count)",
-	  "t.lease = 'try-' .. number_text(t.attempt)" },
-	{ "submit-idempotent", "admit", "local known = ids[r.name]", "local known = nil" },
-	{ "dependency-count", "", "if child.left > 0 then return end", "" },
-	{ "key-limit", "",
-	  "if t.key ~= '' and key_running(key_name(t)) >= t.limit then\n    t.waits = WAIT_KEY\n    move(t, 'b', what)",
-	  "if false then\n    t.waits = WAIT_KEY\n    move(t, 'b', what)" },
-	{ "key-limit", "work",
-	  "if t.key ~= '' and key_running(key_name(t)) >= t.limit then\n    t.waits = WAIT_KEY\n    move(t, 'b', { reason "
-	  "= 'key taken' })",
-	  "if false then\n    move(t, 'b', { reason = 'key taken' })" },
-	{ "rank", "", "return t.ready - points * us_per_point", "return t.ready" },
-	{ "lease-expiry", "sweep", "elseif t.status == 'r' then", "elseif false then" },
+	{ "settle-token", "work", "if t[LEASE] ~= lease or lease == '' then return 'stale_lease' end", "" },
+	{ "unique-token", "work", "t[LEASE] = entry_id .. '-' .. texts[lease_count]",
+	  "t[LEASE] = 'try-' .. texts[t[ATTEMPT]]" },
+	{ "submit-idempotent", "admit", "local known, ghost = ids[name], s.ghosts[name]",
+	  "local known, ghost = nil, s.ghosts[name]" },
+	{ "dependency-count", "", "if child[LEFT] > 0 then return end", "" },
+	{ "key-limit", "", "return has_key(t) and key_running(key_name(t)) >= constants_of(t).limit", "return false" },
+	{ "rank", "", "return t[READY] - points * us_per_point", "return t[READY]" },
+	{ "lease-expiry", "sweep", "elseif t[STATUS] == 'r' then", "elseif false then" },
 };
 
 static struct kv_script *const scripts[] = {

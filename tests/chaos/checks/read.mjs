@@ -104,9 +104,13 @@ export function unpack(text) {
 	Object.assign(fields, { created: 7, ready: 7, due: 7, started: 7, seq: 6, group_bytes: 1 });
 	for (const [name, size] of Object.entries(fields)) state[name] = take(size);
 	for (const name of ["identity", "constants", "hash", "worker", "lease", "because"]) state[name] = string();
-	const [project, type, task_id, batch] = state.identity.split("\x1f");
-	return Object.assign(state, { project, type, task_id, batch, key: state.constants.split("\x1f")[4] ?? "" });
+	[state.project, state.type, state.task_id, state.batch, state.trace] = state.identity.split("\x1f");
+	state.key = state.constants.split("\x1f")[4] ?? "";
+	return state;
 }
+
+// What unpack() knows; Redis says in `m` which one it holds.
+export const stateFormat = "2";
 
 export function readRun(folder) {
 	const { plan, options, settings } = JSON.parse(readFileSync(join(folder, "round.json"), "utf8"));
