@@ -69,7 +69,7 @@ static void add_health(struct text *out, const struct monitor *monitor) {
 
 void overview_add(struct text *out, struct monitor *monitor, struct slice project, int64_t window_s) {
 	const struct snapshot_view *view = snapshot_view(monitor->snapshot);
-	struct tally_counts counts = tally_sum(&view->tally, project);
+	struct tally_counts counts = tally_sum(&view->tally, project, SLICE(""));
 	struct pulse_sum sum;
 	int64_t known_s = pulse_read(monitor->pulse, project.length > 0 ? PULSE_PROJECT : PULSE_ALL, project, 0,
 	                             clock_wall_us(), window_s, &sum);

@@ -23,7 +23,7 @@ static const struct ring {
 	size_t offset; /* of the ring's first bucket in struct series */
 } rings[] = { { 15, 64, 0 }, { 60, 64, 64 }, { 900, 100, 64 + 64 } };
 
-enum { RING_COUNT = 3, BUCKET_COUNT = 64 + 64 + 100, PRIORITIES = 10, KEY_BYTES = 96 };
+enum { RING_COUNT = 3, BUCKET_COUNT = 64 + 64 + 100, PRIORITIES = 10, KEY_BYTES = 160 };
 
 struct series {
 	int64_t touched_us;
@@ -33,7 +33,7 @@ struct series {
 struct pulse {
 	int64_t since_us;
 	struct series all;
-	struct table *series; /* "p/project", "t/type", "t/type/priority" */
+	struct table *series; /* "p/project", "t/type", "t/type/priority", "b/project/type" */
 };
 
 struct pulse *pulse_open(int64_t now_us) {
@@ -143,6 +143,12 @@ void pulse_add(struct pulse *pulse, const struct pulse_event *event) {
 	series_add(&pulse->all, event);
 	add_to(pulse, 'p', event->project, 0, event);
 	add_to(pulse, 't', event->task_type, 0, event);
+	struct text both = { 0 };
+	text_add_slice(&both, event->project);
+	text_add_char(&both, '/');
+	text_add_slice(&both, event->task_type);
+	add_to(pulse, 'b', (struct slice){ both.bytes, both.length }, 0, event);
+	text_release(&both);
 	if (event->priority >= 1 && event->priority <= PRIORITIES)
 		add_to(pulse, 't', event->task_type, event->priority, event);
 }
@@ -179,7 +185,8 @@ static const struct series *find(const struct pulse *pulse, enum pulse_kind kind
 	char bytes[KEY_BYTES];
 	if (kind == PULSE_ALL)
 		return &pulse->all;
-	return table_get(pulse->series, key_of(bytes, kind == PULSE_PROJECT ? 'p' : 't', name, priority));
+	char letter = kind == PULSE_PROJECT ? 'p' : (kind == PULSE_TYPE ? 't' : 'b');
+	return table_get(pulse->series, key_of(bytes, letter, name, priority));
 }
 
 int64_t pulse_read(const struct pulse *pulse, enum pulse_kind kind, struct slice name, int64_t priority, int64_t now_us,

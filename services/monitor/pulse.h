@@ -1,5 +1,5 @@
 /* The last day as it was felt: how many tasks came, started and ended, how long they waited and ran, with quantiles. A
- * series for everything, one a project, one a type, and one a type and priority, as long as there is room. Kept in memory
+ * series for everything, one a project, one a type, one a project and type, and one a type and priority, as long as there is room. Kept in memory
  * and fed from the log. Pure; the time is an argument; events may come in any order, each once. */
 #ifndef CORDER_MONITOR_PULSE_H
 #define CORDER_MONITOR_PULSE_H
@@ -35,7 +35,7 @@ struct pulse_sum {
 	struct pulse_times wait, run;
 };
 
-enum pulse_kind { PULSE_ALL, PULSE_PROJECT, PULSE_TYPE };
+enum pulse_kind { PULSE_ALL, PULSE_PROJECT, PULSE_TYPE, PULSE_BOTH /* "project/type" */ };
 
 struct pulse *pulse_open(int64_t now_us); /* knows of nothing before now */
 void pulse_close(struct pulse **pulse);

@@ -6,6 +6,7 @@
 
 #include "score.h"
 #include "shared/base/memory.h"
+#include "view.h"
 
 static const char letters[] = "bprtcfxs"; /* in the order of enum tally_status */
 
@@ -86,10 +87,15 @@ static void add_counts(struct tally_counts *sum, const struct tally_counts *more
 		sum->of[i] += more->of[i];
 }
 
-struct tally_counts tally_sum(const struct tally *tally, struct slice project) {
+static bool is_in(const struct tally_row *row, struct slice project, struct slice task_type) {
+	return (project.length == 0 || slice_equal(project, row->project)) &&
+	       (task_type.length == 0 || slice_equal(task_type, row->task_type));
+}
+
+struct tally_counts tally_sum(const struct tally *tally, struct slice project, struct slice task_type) {
 	struct tally_counts sum = { 0 };
 	for (size_t i = 0; i < tally->row_count; i++)
-		if (project.length == 0 || slice_equal(project, tally->rows[i].project))
+		if (is_in(&tally->rows[i], project, task_type))
 			add_counts(&sum, &tally->rows[i].counts);
 	return sum;
 }
@@ -173,6 +179,8 @@ static void add_queues(struct text *out, const struct tally_view *view) {
 	text_add(out, ",\"queues\":[");
 	for (size_t i = 0; i < count; i++) {
 		const struct tally_counts *counts = &types[i].counts;
+		if (view->task_type.length > 0 && !slice_equal(view->task_type, types[i].task_type))
+			continue;
 		bool paused = tally_paused(view->tally, view->project, types[i].task_type);
 		if (counts->of[TALLY_PENDING] == 0 && counts->of[TALLY_RUNNING] == 0 && !paused)
 			continue;
@@ -190,12 +198,10 @@ static void add_queues(struct text *out, const struct tally_view *view) {
 }
 
 void tally_add_json(struct text *out, const struct tally_view *view) {
-	struct tally_counts counts = tally_sum(view->tally, view->project);
-	text_add(out, "{\"ok\":true,\"project\":");
-	if (view->project.length > 0)
-		text_add_json(out, view->project);
-	else
-		text_add(out, "null");
+	struct tally_counts counts = tally_sum(view->tally, view->project, view->task_type);
+	text_add(out, "{\"ok\":true");
+	view_add_optional(out, "project", view->project);
+	view_add_optional(out, "task_type", view->task_type);
 	add_count_members(out, &counts);
 	text_add(out, ",\"queue_health\":");
 	health_add_json(out, view->facts, view->limits);

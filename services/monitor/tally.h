@@ -60,8 +60,8 @@ void tally_note_oldest(struct tally *tally, struct slice task_type, int64_t sinc
 void tally_clear(struct tally *tally);
 void tally_release(struct tally *tally);
 
-/* An empty project means all. */
-struct tally_counts tally_sum(const struct tally *tally, struct slice project);
+/* An empty project or type means all. */
+struct tally_counts tally_sum(const struct tally *tally, struct slice project, struct slice task_type);
 int64_t tally_type_count(const struct tally *tally, struct slice task_type, enum tally_status status);
 bool tally_paused(const struct tally *tally, struct slice project, struct slice task_type);
 
@@ -73,7 +73,7 @@ struct tally_type {
 size_t tally_types(const struct tally *tally, struct slice project, struct tally_type **types);
 
 struct tally_view {
-	struct slice project; /* empty: all */
+	struct slice project, task_type; /* empty: all */
 	int64_t now_us;
 	int64_t window_s; /* as asked for */
 	int64_t known_s;  /* so much of it is known, see window_sum */

@@ -23,9 +23,9 @@ struct submit_request {
 	struct slice batch_id; /* "" when the client left it to us */
 	bool dry_run;
 	int64_t workers; /* of a dry run: for the forecast; 0: not given */
-	bool archived; /* "ack": "archived" */
-	int64_t part;  /* SUBMIT_PART: 1 and more */
-	int64_t seal;  /* SUBMIT_SEAL: how many parts there are */
+	bool archived;   /* "ack": "archived" */
+	int64_t part;    /* SUBMIT_PART: 1 and more */
+	int64_t seal;    /* SUBMIT_SEAL: how many parts there are */
 	struct task *tasks;
 	size_t task_count;
 };
@@ -125,7 +125,7 @@ struct list_request {
 };
 
 struct status_request {
-	struct slice project; /* "": all */
+	struct slice project, task_type; /* "": all */
 	int64_t window_s;
 };
 

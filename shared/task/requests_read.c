@@ -63,10 +63,12 @@ enum status list_request_parse(struct json *json, struct slice body, const struc
 enum status status_request_parse(struct json *json, struct slice body, const struct task_limits *limits,
                                  struct status_request *out, struct error *err) {
 	struct json_value root;
-	*out = (struct status_request){ SLICE(""), DEFAULT_WINDOW_S };
+	*out = (struct status_request){ SLICE(""), SLICE(""), DEFAULT_WINDOW_S };
 	enum status status = message_open(json, body, limits, &root, err);
 	if (status == STATUS_OK)
 		status = field_token(json_member(root, "project"), &out->project, err);
+	if (status == STATUS_OK)
+		status = field_token(json_member(root, "task_type"), &out->task_type, err);
 	return status == STATUS_OK ? field_int(json_member(root, "window_s"), 1, LIMIT_WINDOW_S, &out->window_s, err)
 	                           : status;
 }

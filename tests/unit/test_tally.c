@@ -120,12 +120,13 @@ static struct tally sample(void) {
 static void counts_are_summed_by_project_and_by_type(void **state) {
 	(void)state;
 	struct tally tally = sample();
-	struct tally_counts shop = tally_sum(&tally, SLICE("shop")), all = tally_sum(&tally, SLICE(""));
+	struct tally_counts shop = tally_sum(&tally, SLICE("shop"), SLICE("")),
+						all = tally_sum(&tally, SLICE(""), SLICE(""));
 	assert_int_equal(shop.of[TALLY_PENDING], 3);
 	assert_int_equal(shop.of[TALLY_FAILED], 2);
 	assert_int_equal(shop.of[TALLY_BLOCKED], 0);
 	assert_int_equal(all.of[TALLY_PENDING], 8);
-	assert_int_equal(tally_sum(&tally, SLICE("nothing")).of[TALLY_PENDING], 0);
+	assert_int_equal(tally_sum(&tally, SLICE("nothing"), SLICE("")).of[TALLY_PENDING], 0);
 	struct tally_type *types;
 	assert_int_equal(tally_types(&tally, SLICE(""), &types), 2);
 	assert_true(slice_is(types[0].task_type, "coding"));
