@@ -5,7 +5,7 @@
 
 #include "hub.h"
 #include "live.h"
-#include "metrics_waits.h"
+#include "metrics_times.h"
 #include "pulse.h"
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
@@ -66,7 +66,7 @@ static void on_record(void *context, const struct record *record) {
 	struct monitor *monitor = feed->monitor;
 	int64_t ran_us = workers_note(monitor->workers, feed->partition, record);
 	struct feed_event event;
-	waits_note(monitor->waits, record);
+	times_note(monitor->times, record, ran_us);
 	hub_note(monitor->hub, feed->partition, record);
 	if (record->status != record->previous)
 		feed->events[(unsigned char)record->status & 127]++;

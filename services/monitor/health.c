@@ -257,14 +257,25 @@ const char *health_word(enum health health) {
 	return "critical";
 }
 
-enum health health_judge(const struct health_facts *facts, const struct health_limits *limits) {
-	enum health worst = HEALTH_OK;
+void health_each(const struct health_facts *facts, const struct health_limits *limits,
+                 void (*each)(void *context, const char *name, enum health health), void *context) {
 	for (size_t i = 0; i < CHECK_COUNT; i++) {
 		struct finding finding = { 0 };
 		checks[i].check(facts, limits, &finding);
-		worst = finding.health > worst ? finding.health : worst;
+		each(context, checks[i].name, finding.health);
 		text_release(&finding.message);
 	}
+}
+
+static void keep_worst(void *context, const char *name, enum health health) {
+	enum health *worst = context;
+	(void)name;
+	*worst = health > *worst ? health : *worst;
+}
+
+enum health health_judge(const struct health_facts *facts, const struct health_limits *limits) {
+	enum health worst = HEALTH_OK;
+	health_each(facts, limits, keep_worst, &worst);
 	return worst;
 }
 

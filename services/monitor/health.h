@@ -48,6 +48,9 @@ struct health_limits {
 enum health health_judge(const struct health_facts *facts, const struct health_limits *limits);
 /* Appends {"status":…,"checks":[…]}, one entry a check, also for those that are fine. */
 void health_add_json(struct text *out, const struct health_facts *facts, const struct health_limits *limits);
+/* Calls each for every check with what it finds. */
+void health_each(const struct health_facts *facts, const struct health_limits *limits,
+                 void (*each)(void *context, const char *name, enum health health), void *context);
 const char *health_word(enum health health);
 
 #endif

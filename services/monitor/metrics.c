@@ -6,7 +6,7 @@
 #include "feed.h"
 #include "history.h"
 #include "http.h"
-#include "metrics_waits.h"
+#include "metrics_times.h"
 #include "peers.h"
 #include "score.h"
 #include "shared/base/clock.h"
@@ -104,6 +104,17 @@ static void add_rates(struct text *out, const struct monitor *monitor) {
 	               "Tasks completed a second, over the last minute.", tally_throughput(&sum, known_s));
 }
 
+static void add_check(void *context, const char *name, enum health health) {
+	struct text *out = context;
+	text_printf(out, "corder_health_check{check=\"%s\"} %d\n", name, (int)health);
+}
+
+/* Nothing while it is not known. */
+static void add_ratio(struct text *out, const char *name, const char *help, int64_t percent) {
+	if (percent >= 0)
+		metrics_number(out, name, "gauge", help, (double)percent / 100);
+}
+
 static void add_health(struct text *out, const struct monitor *monitor) {
 	struct health_facts facts;
 	struct health_limits limits = monitor_health_limits(monitor);
@@ -119,6 +130,10 @@ static void add_health(struct text *out, const struct monitor *monitor) {
 		            (long long)facts.unwell[i]);
 	metrics_number(out, "corder_queue_health", "gauge", "0 ok, 1 degraded, 2 critical.",
 	               (double)health_judge(&facts, &limits));
+	metrics_head(out, "corder_health_check", "gauge", "Each check of the health: 0 ok, 1 degraded, 2 critical.");
+	health_each(&facts, &limits, add_check, out);
+	add_ratio(out, "corder_redis_memory_ratio", "What Redis uses of the memory that it may.", facts.redis_percent);
+	add_ratio(out, "corder_stream_fill_ratio", "What the fullest stream has used of its limit.", facts.stream_percent);
 	metrics_number(out, "corder_auditor_violations", "gauge",
 	               "Tasks that nothing would ever move, as the auditor finds them.", (double)facts.violations);
 }
@@ -136,7 +151,7 @@ void metrics_add(struct text *out, struct monitor *monitor) {
 	}
 	if (view->has_history)
 		add_history(out, view);
-	waits_add_metrics(monitor->waits, out);
+	times_add_metrics(monitor->times, out);
 	metrics_number(out, "corder_monitor_http_requests_total", "counter", "HTTP requests to this monitor.",
 	               (double)http_requests(monitor->http));
 	metrics_number(out, "corder_monitor_query_timeouts_total", "counter", "Questions to MySQL that took too long.",

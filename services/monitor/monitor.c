@@ -10,7 +10,7 @@
 #include "http_routes.h"
 #include "hub.h"
 #include "live.h"
-#include "metrics_waits.h"
+#include "metrics_times.h"
 #include "pages.h"
 #include "past.h"
 #include "peers.h"
@@ -67,7 +67,7 @@ static enum status open_parts(struct monitor *monitor, struct error *err) {
 		                         settings->http_idle_timeout_s, settings->common.max_request_bytes };
 	int64_t us_per_point = (int64_t)HOUR_S * 1000000 / settings->age_weight;
 	monitor->window = window_open(clock_wall_us());
-	monitor->waits = waits_open();
+	monitor->times = times_open();
 	monitor->pulse = pulse_open(clock_wall_us());
 	monitor->workers = workers_open();
 	monitor->hub = hub_open(monitor);
@@ -144,7 +144,7 @@ void monitor_close(struct service *service) {
 	history_close(&monitor->history);
 	live_close(&monitor->live);
 	window_close(&monitor->window);
-	waits_close(&monitor->waits);
+	times_close(&monitor->times);
 	pulse_close(&monitor->pulse);
 	workers_close(&monitor->workers);
 	free(monitor);

@@ -35,7 +35,7 @@ struct monitor {
 	struct peers *peers;
 	struct snapshot *snapshot;
 	struct window *window;
-	struct waits *waits;
+	struct times *times;
 	struct pulse *pulse;
 	struct workers *workers;
 	struct past *past;
