@@ -14,10 +14,11 @@ from nats.aio.client import Client as Nats
 
 from . import submitting, waiting
 from .errors import TaskEnded
-from .events import Events, Filter, Since
+from .events import Events, Filter
 from .graph import Graph
 from .model import Changed, Outcome, Progress, Submission, Task, TaskInfo
 from .replies import Executable, Explanation, Service, Status, Timeline
+from .source import Since
 from .waiting import Count, OnEvent
 from .wire import Wire, open_wire
 

@@ -34,9 +34,14 @@ def time_from_json(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+_names: dict[type[Any], frozenset[str]] = {}
+
+
 def fitting(kind: type[Any], body: Mapping[str, Any]) -> dict[str, Any]:
     """The members of a body that are fields of the class; later releases may send more."""
-    names = {one.name for one in dataclasses.fields(kind)}
+    names = _names.get(kind)
+    if names is None:
+        names = _names[kind] = frozenset(one.name for one in dataclasses.fields(kind))
     return {name: value for name, value in body.items() if name in names}
 
 

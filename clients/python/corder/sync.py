@@ -19,9 +19,9 @@ from typing import Any, Generic, TypeVar
 from . import client as asynchronous
 from .client import PATIENCE_SECONDS, Names
 from .events import Events as AsyncEvents
-from .events import Since
 from .model import Changed, Event, Outcome, Progress, Submission, Task, TaskInfo
 from .replies import Executable, Explanation, Service, Status, Timeline
+from .source import Since
 from .submitting import What
 from .waiting import Count, OnEvent
 

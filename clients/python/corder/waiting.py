@@ -18,6 +18,7 @@ Count = Literal["all", "any"] | int
 OnEvent = Callable[[Event], Awaitable[None] | None]
 
 LOOKUPS_AT_ONCE = 32
+LOOK_SOON_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 20.0
 LOOK_AGAIN_TASKS = 200
 """Events are enough; a second look now and then guards against what no event tells, a stream that was replaced."""
@@ -54,9 +55,17 @@ class Wait:
         return len(self.finished) >= wanted
 
     def finish(self, outcome: Outcome) -> None:
-        if outcome.task_id in self.unfinished:
-            del self.unfinished[outcome.task_id]
+        before = self.finished.get(outcome.task_id)
+        if before is None or outcome.version > before.version:
+            self.unfinished.pop(outcome.task_id, None)
             self.finished[outcome.task_id] = outcome
+
+    def reopen(self, event: Event) -> None:
+        """It had ended, and was started over."""
+        before = self.finished.get(event.task_id)
+        if before is not None and event.version > before.version:
+            del self.finished[event.task_id]
+            self.unfinished[event.task_id] = None
 
     async def look_up(self, ids: Iterable[str]) -> None:
         """What has ended already. Their results are asked for singly, some at a time."""
@@ -76,12 +85,16 @@ class Wait:
         await asyncio.gather(*map(look, ids))
 
     async def begin(self, replayed: bool) -> None:
-        """What has ended already. A replay tells it but for tasks that were there before the submit."""
+        """What had ended before: all may have, or those that were there before the submit."""
         known = {one.task_id for one in self.submission.tasks if one.result == "accepted"} if self.submission else set()
-        unknown = [task_id for task_id in self.unfinished if not replayed or task_id not in known]
-        if len(unknown) < self.total or self.total <= LOOKUPS_AT_ONCE or not replayed:
-            await self.look_up(unknown)
-            return
+        told = self.submission is not None and self.submission.tasks
+        if not replayed or told or self.total <= LOOKUPS_AT_ONCE:
+            await self.look_up([task_id for task_id in self.unfinished if not replayed or task_id not in known])
+        else:
+            await self.look_through()
+
+    async def look_through(self) -> None:
+        """The list of the batch is short of the last moment, but one request tells of a thousand tasks."""
         ended = []
         async for info in self.client.list(project=self.project, batch_id=self.batch_id):
             if info.status in FINAL and info.task_id in self.unfinished:
@@ -90,72 +103,68 @@ class Wait:
 
     def take(self, event: Event) -> None:
         if event.status == "rejected" and event.error is not None:
-            if event.batch_id == self.batch_id if self.batch_id else event.task_id in self.unfinished:
-                raise Refused.from_json({**event.raw["error"], "message": event.error.message})
-        elif event.is_final:
+            raise Refused.from_json({**event.raw["error"], "message": event.error.message})
+        if event.is_final:
             self.finish(Outcome.of(event))
+        else:
+            self.reopen(event)
 
     def is_about(self, event: Event) -> bool:
-        return event.task_id in self.unfinished or (event.status == "rejected" and event.batch_id == self.batch_id)
+        if event.status == "rejected" and self.batch_id:
+            return event.batch_id == self.batch_id
+        return event.task_id in self.unfinished or event.task_id in self.finished
 
     async def run(self, count: Count, on_event: OnEvent | None) -> None:
         loop = asyncio.get_running_loop()
         events, replayed = await self.listen()
         async with events:
+            while replayed and not events.caught_up:
+                await self.hear(events, on_event)
             await self.begin(replayed)
-            look_at = loop.time() + LOOK_AGAIN_SECONDS
-            coming: asyncio.Future[Event] | None = None
-            try:
-                while not self.enough(count):
-                    coming = coming or asyncio.ensure_future(events.__anext__())
-                    await asyncio.wait({coming}, timeout=max(0.0, look_at - loop.time()))
-                    if loop.time() >= look_at:
-                        await self.look_again()
-                        look_at = loop.time() + LOOK_AGAIN_SECONDS
-                    if coming.done():
-                        came, coming = coming, None
-                        await self.hear(came, on_event)
-            finally:
-                if coming is not None:
-                    coming.cancel()
-                    await asyncio.wait({coming})
+            look_at = loop.time() + LOOK_SOON_SECONDS
+            while not self.enough(count):
+                await self.hear(events, on_event)
+                if loop.time() >= look_at:
+                    await self.look_again()
+                    look_at = loop.time() + LOOK_AGAIN_SECONDS
 
-    async def listen(self) -> tuple[Events, bool]:
-        """The events, and whether they are all since the submit."""
-        everything = Filter(self.project, None, None, None, None)
-        events = Events(self.client.wire, everything, self.since)
+    async def hear(self, events: Events, on_event: OnEvent | None) -> None:
         try:
-            await events.open()
-            return events, self.since is not None
-        except EventsLost:
-            events = Events(self.client.wire, everything, None)
-            await events.open()
-            return events, False
-
-    async def look_again(self) -> None:
-        """Some of them, others the next time."""
-        some = list(self.unfinished)[:LOOK_AGAIN_TASKS]
-        await self.look_up(some)
-        for task_id in some:
-            if task_id in self.unfinished:
-                self.unfinished[task_id] = self.unfinished.pop(task_id)
-
-    async def hear(self, came: asyncio.Future[Event], on_event: OnEvent | None) -> None:
-        try:
-            event = await came
+            event = await events.step()
         except EventsLost:
             # The tasks themselves know.
             await self.look_up(list(self.unfinished))
             return
-        except StopAsyncIteration as error:
-            raise NoAnswer("the connection was closed during a wait") from error
-        if not self.is_about(event):
+        if events.closed:
+            raise NoAnswer("the connection was closed during a wait")
+        if event is None or not self.is_about(event):
             return
         if on_event is not None:
             done = on_event(event)
             if inspect.isawaitable(done):
                 await done
         self.take(event)
+
+    async def listen(self) -> tuple[Events, bool]:
+        """The events, and whether they are all since the submit."""
+        events = Events(self.client.wire, Filter(self.project, None, None, None, None), self.since)
+        try:
+            await events.open()
+            return events, self.since is not None
+        except EventsLost:
+            await events.open()
+            return events, False
+
+    async def look_again(self) -> None:
+        """Some of them, others the next time; or a whole batch."""
+        if self.batch_id and len(self.unfinished) > LOOK_AGAIN_TASKS:
+            await self.look_through()
+            return
+        some = list(self.unfinished)[:LOOK_AGAIN_TASKS]
+        await self.look_up(some)
+        for task_id in some:
+            if task_id in self.unfinished:
+                self.unfinished[task_id] = self.unfinished.pop(task_id)
 
 
 async def wait(

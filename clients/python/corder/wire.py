@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -183,6 +184,12 @@ def read_reply(data: bytes) -> dict[str, Any]:
     raise Refused.from_json(error)
 
 
+async def _abandon(connection: Nats) -> None:
+    """Older releases of nats-py cannot close what was never open."""
+    with contextlib.suppress(AttributeError, nats.errors.Error, OSError):
+        await connection.close()
+
+
 async def open_wire(url: str | None, prefix: str | None, patience: float, options: dict[str, Any]) -> Wire:
     servers: Any = url or os.environ.get("NATS_URL") or "nats://127.0.0.1:4222"
     if isinstance(servers, str):
@@ -214,9 +221,9 @@ async def open_wire(url: str | None, prefix: str | None, patience: float, option
     try:
         await asyncio.wait_for(connection.connect(servers, **settings), max(patience, 0.1))
     except (asyncio.TimeoutError, nats.errors.NoServersError, OSError) as error:
-        await connection.close()
+        await _abandon(connection)
         raise NoAnswer(f"no NATS server answers at {', '.join(servers)}") from error
     except nats.errors.Error as error:
-        await connection.close()
+        await _abandon(connection)
         raise Error(f"NATS at {', '.join(servers)}: {error}") from error
     return wire
