@@ -16,7 +16,9 @@ struct explain {
 	struct task_request request;
 	size_t partition;
 	struct live_reply *reply, *key;
-	struct slice *holders; /* borrow key */
+	struct slice *holders;   /* borrow key */
+	struct view_edge *edges; /* borrow edge_ids */
+	struct text edge_ids;
 	struct view view;
 	struct text scratch;
 	struct reasons_input input;
@@ -26,6 +28,8 @@ static void release(struct explain *explain) {
 	live_free(&explain->reply);
 	live_free(&explain->key);
 	free(explain->holders);
+	free(explain->edges);
+	text_release(&explain->edge_ids);
 	text_release(&explain->scratch);
 }
 
@@ -93,6 +97,21 @@ static void read_next(struct question *question, const char *what, struct slice 
 	          question);
 }
 
+/* The answer comes later than the edges go. */
+static void keep_edges(struct explain *explain, const struct edges *edges) {
+	size_t at = 0;
+	explain->edges = memory_array(edges->count + 1, sizeof(*explain->edges));
+	for (size_t i = 0; i < edges->count; i++)
+		text_add_slice(&explain->edge_ids, edges->list[i].task_id);
+	for (size_t i = 0; i < edges->count; i++) {
+		explain->edges[i] = edges->list[i];
+		explain->edges[i].task_id.bytes = explain->edge_ids.bytes + at;
+		at += edges->list[i].task_id.length;
+	}
+	explain->input.edges = explain->edges;
+	explain->input.edge_count = edges->count;
+}
+
 /* 4: unmet dependencies */
 static void on_edges(void *context, enum status status, const struct edges *edges, const struct error *err) {
 	struct question *question = context;
@@ -101,8 +120,7 @@ static void on_edges(void *context, enum status status, const struct edges *edge
 		refuse(question, status, err);
 		return;
 	}
-	explain->input.edges = edges->list;
-	explain->input.edge_count = edges->count;
+	keep_edges(explain, edges);
 	answer(question);
 }
 
