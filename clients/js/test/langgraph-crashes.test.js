@@ -291,3 +291,22 @@ test("a failed task ends a wait too", async () => {
 	const statuses = Object.fromEntries(Object.values(values.failed_tasks).map(({ task_id, status }) => [task_id.split(":")[1], status]));
 	assert.deepEqual(statuses, { plan: "cancelled", check: "skipped" });
 });
+
+test("a retry of a whole subgraph submits once, when its submission has a key", async () => {
+	const { task_type, count, config } = await prepare();
+	let tries = 0;
+	const fail = () => {
+		if (++tries === 1) throw new Error("the network");
+		return {};
+	};
+	const inner = new StateGraph(Annotation.Root(corderState()))
+		.addNode("submit", submitNode(() => ({ task_type }), { key: "only" }))
+		.addNode("fail", fail)
+		.addEdge(START, "submit")
+		.addEdge("submit", "fail")
+		.compile();
+	const retryPolicy = { initialInterval: 1, jitter: false, retryOn: () => true };
+	const graph = new StateGraph(Annotation.Root(corderState())).addNode("inner", inner, { retryPolicy }).addEdge(START, "inner").compile({ checkpointer: new MemorySaver() });
+	await graph.invoke({}, config);
+	assert.deepEqual([tries, await count()], [2, 1]);
+});

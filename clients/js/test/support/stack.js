@@ -28,7 +28,7 @@ export async function startStack() {
 			const lines = readFileSync(join(folder, "stack/env"), "utf8").matchAll(/^(\w+)=(.*)$/gm);
 			const found = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
 			return found.CORDER_HTTP && found;
-		}, { seconds: 60 });
+		}, { seconds: 120 });
 		return { env, pid: child.pid, folder, stop };
 	} catch (error) {
 		await stop();
