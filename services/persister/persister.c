@@ -53,6 +53,19 @@ bool persister_take(struct partition *partition) {
 	return true;
 }
 
+/* A database that comes back may have lost its tail: who has nothing to write would never notice. */
+static void look_for_new_connection(struct persister *persister) {
+	uint64_t generation = db_generation(persister->db);
+	if (!db_connected(persister->db) || generation == persister->db_generation)
+		return;
+	persister->db_generation = generation;
+	for (int64_t i = 0; i < persister->options.partitions; i++) {
+		struct partition *partition = &persister->partitions[i];
+		if (partition->state == PARTITION_FOLLOW && !partition->commit.busy)
+			partition_load(partition);
+	}
+}
+
 static void tick(void *context) {
 	struct persister *persister = context;
 	int64_t now = clock_mono_us();
@@ -63,6 +76,7 @@ static void tick(void *context) {
 		migrate(persister);
 		return;
 	}
+	look_for_new_connection(persister);
 	for (int64_t i = 0; i < persister->options.partitions; i++)
 		partition_tick(&persister->partitions[i], now);
 }

@@ -129,6 +129,7 @@ struct persister {
 	struct partition *holder; /* whose transaction is on the connection: it may take several packets */
 	struct loop_timer *tick;
 	bool migrated, migrating, stopping;
+	uint64_t db_generation; /* of the connection by which the positions were read */
 	size_t migration;  /* the one being run */
 	char trouble[320]; /* of the migrations, or "" */
 	struct persister_counters counters;

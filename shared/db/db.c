@@ -227,6 +227,10 @@ bool db_connected(const struct db *db) {
 	return db->state == DB_UP;
 }
 
+uint64_t db_generation(const struct db *db) {
+	return db->generation;
+}
+
 size_t db_waiting(const struct db *db) {
 	return db->waiting + (db->refused ? 1 : 0);
 }

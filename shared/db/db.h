@@ -27,6 +27,8 @@ void db_close(struct db **db);
 /* From now on a database that does not exist is created when connecting, if the user may. */
 void db_create_missing(struct db *db);
 bool db_connected(const struct db *db);
+/* Counts connections: another value than before means that one was lost in between, and with it what was known. */
+uint64_t db_generation(const struct db *db);
 
 /* sql is copied. It may hold several statements parted by ';' (one round trip): the first that fails stops the rest, the
  * handler is called once, with the result set of the last SELECT among them, and the affected rows of the last statement.

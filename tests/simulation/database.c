@@ -423,6 +423,10 @@ bool db_connected(const struct db *db) {
 	return db->line.up;
 }
 
+uint64_t db_generation(const struct db *db) {
+	return db->line.number;
+}
+
 size_t db_waiting(const struct db *db) {
 	return db->first ? 1 : 0;
 }

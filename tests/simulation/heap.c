@@ -10,7 +10,7 @@
 struct block {
 	struct block *next, *previous;
 	size_t bytes;
-	size_t unused; /* keeps what follows aligned */
+	size_t class;
 };
 
 struct arena {
@@ -39,6 +39,8 @@ const char *__asan_default_options(void) {
 
 #else
 
+enum { STEP_BYTES = 32, CLASSES = 64, CHUNK_BYTES = 1 << 20 };
+
 void *__libc_malloc(size_t bytes);
 void *__libc_realloc(void *old, size_t bytes);
 void __libc_free(void *memory);
@@ -46,23 +48,69 @@ void __libc_free(void *memory);
 static struct arena program = { { &program.list, &program.list, 0, 0 } };
 static struct arena *in_use = &program;
 
-static void *enlist(struct block *block, size_t bytes) {
-	struct block *ring = &in_use->list;
-	block->bytes = bytes;
-	block->next = ring->next;
-	block->previous = ring;
-	ring->next->previous = block;
-	ring->next = block;
-	return block + 1;
+/* Small blocks are used again by their size; they are never given back. The class of a large one is CLASSES. */
+static struct block *spare[CLASSES];
+static char *chunk;
+static size_t chunk_left;
+
+static struct block *block_new(size_t bytes) {
+	size_t class = bytes / STEP_BYTES;
+	if (class >= CLASSES) {
+		struct block *large = bytes > SIZE_MAX / 2 ? NULL : __libc_malloc(sizeof(*large) + bytes);
+		if (large)
+			large->class = CLASSES;
+		return large;
+	}
+	struct block *block = spare[class];
+	size_t whole = sizeof(*block) + (class + 1) * STEP_BYTES;
+	if (block) {
+		spare[class] = block->next;
+		return block;
+	}
+	if (chunk_left < whole) {
+		chunk = __libc_malloc(CHUNK_BYTES);
+		chunk_left = chunk ? CHUNK_BYTES : 0;
+		if (!chunk)
+			return NULL;
+	}
+	block = (struct block *)(void *)chunk;
+	chunk += whole;
+	chunk_left -= whole;
+	block->class = class;
+	return block;
+}
+
+static void block_free(struct block *block) {
+	if (block->class == CLASSES) {
+		__libc_free(block);
+		return;
+	}
+	block->next = spare[block->class];
+	spare[block->class] = block;
+}
+
+static void enlist(struct block *block, struct block *before) {
+	block->next = before->next;
+	block->previous = before;
+	before->next->previous = block;
+	before->next = block;
+}
+
+static void delist(struct block *block) {
+	block->next->previous = block->previous;
+	block->previous->next = block->next;
 }
 
 /* Under a name that the compiler does not know: it would make calloc() of malloc() and memset(). */
 static void *allocate(size_t bytes) {
-	struct block *block = bytes > SIZE_MAX / 2 ? NULL : __libc_malloc(sizeof(*block) + bytes);
-	if (block)
-		return enlist(block, bytes);
-	errno = ENOMEM;
-	return NULL;
+	struct block *block = block_new(bytes);
+	if (!block) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	block->bytes = bytes;
+	enlist(block, &in_use->list);
+	return block + 1;
 }
 
 void *malloc(size_t bytes) {
@@ -79,21 +127,37 @@ void free(void *memory) {
 	if (!memory)
 		return;
 	struct block *block = (struct block *)memory - 1;
-	block->next->previous = block->previous;
-	block->previous->next = block->next;
-	__libc_free(block);
+	delist(block);
+	block_free(block);
 }
 
+/* It stays in its arena. */
 void *realloc(void *old, size_t bytes) {
 	if (!old)
 		return malloc(bytes);
-	struct block *block = __libc_realloc((struct block *)old - 1, sizeof(*block) + bytes);
-	if (!block)
+	struct block *block = (struct block *)old - 1, *moved;
+	if (block->class < CLASSES && bytes / STEP_BYTES == block->class) {
+		block->bytes = bytes;
+		return old;
+	}
+	if (block->class == CLASSES && bytes / STEP_BYTES >= CLASSES) {
+		moved = __libc_realloc(block, sizeof(*block) + bytes);
+		if (!moved)
+			return NULL;
+		moved->next->previous = moved;
+		moved->previous->next = moved;
+		moved->bytes = bytes;
+		return moved + 1;
+	}
+	moved = block_new(bytes);
+	if (!moved)
 		return NULL;
-	block->bytes = bytes;
-	block->next->previous = block; /* it may have moved; it stays in its arena */
-	block->previous->next = block;
-	return block + 1;
+	memcpy(moved + 1, old, block->bytes < bytes ? block->bytes : bytes);
+	moved->bytes = bytes;
+	enlist(moved, block);
+	delist(block);
+	block_free(block);
+	return moved + 1;
 }
 
 void *aligned_alloc(size_t alignment, size_t bytes) {
@@ -120,7 +184,7 @@ void arena_close(struct arena **arena) {
 	struct block *block = (*arena)->list.next;
 	while (block != &(*arena)->list) {
 		struct block *next = block->next;
-		__libc_free(block);
+		block_free(block);
 		block = next;
 	}
 	__libc_free(*arena);

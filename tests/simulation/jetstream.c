@@ -8,8 +8,9 @@
 
 #include "servers.h"
 #include "shared/base/memory.h"
+#include "shared/base/teeth.h"
 
-enum { API_TIMEOUT_MS = 5000 };
+enum { API_TIMEOUT_MS = 5000, REMEMBERED_US = 10000000 };
 
 static struct stream *streams;
 
@@ -37,8 +38,9 @@ static void stream_put(struct stream *stream, const char *subject, struct slice 
 		stream->capacity = stream->capacity ? stream->capacity * 2 : 64;
 		stream->messages = memory_resize(stream->messages, stream->capacity, sizeof(*stream->messages));
 	}
-	stream->messages[stream->count++] = (struct stored){ ++stream->last_sequence, memory_copy(subject, strlen(subject)),
-		                                                 copy_for_world(body), world_wall_us(), 0 };
+	stream->messages[stream->count++] = (struct stored){
+		++stream->last_sequence, memory_copy(subject, strlen(subject)), copy_for_world(body), world_wall_us(), 0, ""
+	};
 	arena_use(arena);
 	const char *log = strstr(stream->name, "_LOG_");
 	if (log)
@@ -155,6 +157,7 @@ struct flight {
 	uint64_t sequence;
 	struct slice body;
 	struct stream_config config;
+	char id[64], after[64]; /* of an append */
 	bool reply_lost;
 	/* the answer */
 	enum status status;
@@ -217,6 +220,31 @@ static void on_answer(void *context) {
 	flight_free(flight);
 }
 
+/* As nats-server 2.9 does: an id that it remembers is answered as the first time, then the expectations are looked at. */
+static void append(struct stream *stream, struct flight *flight) {
+	const struct stored *last = stream->count ? &stream->messages[stream->count - 1] : NULL;
+	for (size_t i = stream->count; flight->id[0] != '\0' && i > 0; i--) {
+		const struct stored *known = &stream->messages[i - 1];
+		if (world_wall_us() - known->at_us > REMEMBERED_US)
+			break;
+		if (strcmp(known->id, flight->id) == 0) {
+			flight->got_sequence = known->sequence;
+			return;
+		}
+	}
+	bool in_place = flight->sequence == STREAM_ANY_SEQUENCE || flight->sequence == stream->last_sequence ||
+	                teeth_without("append-by-position");
+	bool behind = flight->after[0] == '\0' || (last && strcmp(last->id, flight->after) == 0) ||
+	              teeth_without("append-behind-own");
+	if (!in_place || !behind) {
+		flight->status = STATUS_STALE;
+		return;
+	}
+	stream_put(stream, flight->subject, flight->body);
+	memcpy(stream->messages[stream->count - 1].id, flight->id, sizeof(flight->id));
+	flight->got_sequence = stream->last_sequence;
+}
+
 static void run(struct flight *flight) {
 	struct stream *stream = flight->op == OP_APPEND ? stream_for(flight->subject) : stream_named(flight->name);
 	const struct stored *message = NULL;
@@ -235,14 +263,7 @@ static void run(struct flight *flight) {
 			                                   .last_sequence = stream->last_sequence,
 			                                   .messages = stream->count };
 		return;
-	case OP_APPEND:
-		if (flight->sequence != STREAM_ANY_SEQUENCE && flight->sequence != stream->last_sequence) {
-			flight->status = STATUS_STALE;
-			return;
-		}
-		stream_put(stream, flight->subject, flight->body);
-		flight->got_sequence = stream->last_sequence;
-		return;
+	case OP_APPEND: append(stream, flight); return;
 	case OP_GET: message = message_at(stream, flight->sequence); break;
 	case OP_GET_LAST: message = last_on(stream, flight->subject); break;
 	case OP_PURGE: purge(stream, flight->subject, flight->sequence); return;
@@ -318,10 +339,18 @@ void stream_info(struct bus *bus, const char *name, stream_info_done *done, void
 	     (union handler){ .info = done }, context);
 }
 
+void stream_append_after(struct bus *bus, const char *subject, uint64_t expected_last, const char *id,
+                         const char *after, struct slice body, int64_t timeout_ms, stream_appended *done,
+                         void *context) {
+	struct flight like = { .subject = (char *)(uintptr_t)subject, .sequence = expected_last, .body = body };
+	snprintf(like.id, sizeof(like.id), "%s", id);
+	snprintf(like.after, sizeof(like.after), "%s", after);
+	send(bus, OP_APPEND, like, timeout_ms, (union handler){ .appended = done }, context);
+}
+
 void stream_append(struct bus *bus, const char *subject, uint64_t expected_last, struct slice body, int64_t timeout_ms,
                    stream_appended *done, void *context) {
-	struct flight like = { .subject = (char *)(uintptr_t)subject, .sequence = expected_last, .body = body };
-	send(bus, OP_APPEND, like, timeout_ms, (union handler){ .appended = done }, context);
+	stream_append_after(bus, subject, expected_last, "", "", body, timeout_ms, done, context);
 }
 
 void stream_get(struct bus *bus, const char *name, uint64_t sequence, stream_got *done, void *context) {

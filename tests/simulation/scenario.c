@@ -102,6 +102,14 @@ static int64_t redis_number(int64_t partition, const char *field) {
 	return reply->kind == REPLY_TEXT ? slice_int(reply->text, -1) : -1;
 }
 
+/* For how many tasks or leases it waits for a time. */
+static int64_t redis_waits(int64_t partition) {
+	char key[40];
+	snprintf(key, sizeof(key), "{p%lld}:due", (long long)partition);
+	struct slice words[] = { SLICE("ZCARD"), slice_of(key) };
+	return redis_command(servers.redis[0], words, 2)->number;
+}
+
 /* Has nothing been lost that is still to be put back? */
 static bool is_whole(void) {
 	for (int64_t p = 0; p < scenario.partitions; p++)
@@ -213,7 +221,7 @@ static bool is_at_rest(void) {
 		return false;
 	for (int64_t p = 0; p < scenario.partitions; p++)
 		if (database_position(p) != ledger_last_seq(p) || redis_number(p, "trim") != ledger_last_seq(p) ||
-		    redis_number(p, "seq") != ledger_last_seq(p))
+		    redis_number(p, "seq") != ledger_last_seq(p) || redis_waits(p) > 0)
 			return false;
 	return true;
 }
@@ -232,9 +240,10 @@ static void tell_stuck(void) {
 	else if (task)
 		world_violation("stuck: %s stays %c (version %lld)", task->name, task->status, (long long)task->version);
 	else
-		world_violation("stuck: log %lld, database %lld, Redis %lld, trimmed to %lld", (long long)ledger_last_seq(0),
-		                (long long)database_position(0), (long long)redis_number(0, "seq"),
-		                (long long)redis_number(0, "trim"));
+		world_violation("stuck: log %lld, database %lld, Redis %lld, trimmed to %lld, due %lld",
+		                (long long)ledger_last_seq(0), (long long)database_position(0),
+		                (long long)redis_number(0, "seq"), (long long)redis_number(0, "trim"),
+		                (long long)redis_waits(0));
 }
 
 static void check_end(void) {

@@ -62,6 +62,7 @@ struct stored { /* a message of a stream */
 	struct slice body;
 	int64_t at_us;      /* wall */
 	int64_t deliver_us; /* to a consumer: not before */
+	char id[64];        /* its Nats-Msg-Id, or "" */
 };
 struct stream {
 	struct stream *next;
