@@ -40,7 +40,7 @@ class ScopedBatch:
 
 
 def scoped(tasks: TaskLike | Iterable[TaskLike] | corder.Graph, base: str) -> ScopedBatch:
-    """Gives every task its full id: base, colon, name or number. Without a base, ids stay as they are."""
+    """Gives every task its full id: name or number, colon, base. Without a base, ids stay as they are."""
     listed: Iterable[TaskLike] = [tasks] if isinstance(tasks, (corder.Task, Mapping)) else tasks
     bodies = [dict(one.to_json() if isinstance(one, corder.Task) else one) for one in listed]
     if not bodies:
@@ -55,7 +55,7 @@ def scoped(tasks: TaskLike | Iterable[TaskLike] | corder.Graph, base: str) -> Sc
         name = str(number) if not given or _GENERATED.fullmatch(given) else given
         if name in names:
             raise ValueError(f"two tasks of this submission are called {name!r}")
-        own[given], names[name] = f"{base}:{name}", f"{base}:{name}"
+        own[given] = names[name] = f"{name}:{base}"
         body["task_id"] = names[name]
     own.pop("", None)
     for body in bodies:

@@ -54,7 +54,7 @@ class Position:
     """In a replay: the copy's own checkpoint id, for when the replay goes another way than the original."""
 
     def base(self, key: str = "") -> str:
-        """The prefix of the ids of all tasks that this step submits under this key."""
+        """What the ids of all tasks have in common that this step submits under this key."""
         parts = [self.thread_id, self.level, self.checkpoint_id, self.node, self.path, key]
         return "lg-" + hashlib.sha256(canonical(parts).encode()).hexdigest()[:20]
 

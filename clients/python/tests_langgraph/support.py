@@ -18,7 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import corder
+import corder.lane
 from corder_langgraph import TaskQueueManager
+
+# A worker that stops waits for the answer to its last request. Each test stops one.
+corder.lane.WAIT_MS = 200
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent.parent
@@ -39,7 +43,7 @@ class Stack:
         with (self.folder / "up.log").open("wb") as log:
             command = [str(BIN / "corder"), "up", "--dir", str(self.folder / "stack")]
             self._up = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until_sync("the stack is up", lambda: "In another terminal" in (self.folder / "up.log").read_text())
+        until_sync("the stack is up", lambda: "In another terminal" in (self.folder / "up.log").read_text(), 180)
         return self
 
     def stop(self) -> None:
@@ -128,7 +132,7 @@ class CorderCase(unittest.IsolatedAsyncioTestCase):
         @worker.task(self.task_type)
         async def handle(job: corder.Job) -> Any:
             self.done.append(job.task_id)
-            name = job.task_id.rpartition(":")[2]
+            name = job.task_id.partition(":")[0]
             answer = answers.get(name, {"did": name})
             if isinstance(answer, Exception):
                 raise answer

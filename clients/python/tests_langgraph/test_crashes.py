@@ -327,7 +327,7 @@ class Interrupts(CorderCase):
         graph = crashing.build("interrupt").compile(checkpointer=saver)
         async with self.worker(plan=corder.TaskFailed("no idea", retryable=False)):
             state = await Driver(graph, self.manager).run(self.mark, {"services": []})
-        failed = {record["task_id"].rpartition(":")[2]: record for record in state.values["failed_tasks"].values()}
+        failed = {record["task_id"].partition(":")[0]: record for record in state.values["failed_tasks"].values()}
         self.assertEqual(
             {name: record["status"] for name, record in failed.items()}, {"plan": "failed", "check": "skipped"}
         )

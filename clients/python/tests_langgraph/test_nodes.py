@@ -45,15 +45,15 @@ class Submitting(CorderCase):
 
         await self.client.submit({"task_id": "earlier", "task_type": self.task_type})
         values = await graph_of(submit_node(work)).compile().ainvoke({}, context=self.manager)
-        base = next(iter(values["pending_tasks"])).partition(":")[0]
-        self.assertEqual(list(values["pending_tasks"]), [f"{base}:{name}" for name in ("plan", "code", "2", "3")])
+        base = next(iter(values["pending_tasks"])).partition(":")[2]
+        self.assertEqual(list(values["pending_tasks"]), [f"{name}:{base}" for name in ("plan", "code", "2", "3")])
         self.assertEqual([one["status"] for one in values["pending_tasks"].values()], ["pending"] + ["blocked"] * 3)
-        self.assertEqual(values["pending_tasks"][f"{base}:plan"]["priority"], 9)
-        last = await self.client.get(f"{base}:3")
+        self.assertEqual(values["pending_tasks"][f"plan:{base}"]["priority"], 9)
+        last = await self.client.get(f"3:{base}")
         edges = [(edge.task_id, edge.when) for edge in last.dependencies]
-        self.assertEqual(edges, [("earlier", "completed"), (f"{base}:plan", "finished")])
-        edge = (await self.client.get(f"{base}:2")).dependencies[0]
-        self.assertEqual((edge.task_id, edge.when), (f"{base}:code", "failed"))
+        self.assertEqual(edges, [("earlier", "completed"), (f"plan:{base}", "finished")])
+        edge = (await self.client.get(f"2:{base}")).dependencies[0]
+        self.assertEqual((edge.task_id, edge.when), (f"code:{base}", "failed"))
 
     async def test_graphs_of_the_client_are_submitted_as_they_are_drawn(self) -> None:
         def work(state: Any) -> Any:
@@ -63,7 +63,7 @@ class Submitting(CorderCase):
         async with self.worker():
             node = submit_and_wait_node(work)
             values = await graph_of(node).compile().ainvoke({}, context=self.manager)
-        self.assertEqual(self.done[0].partition(":")[2], "0")
+        self.assertEqual(self.done[0].partition(":")[0], "0")
         self.assertEqual(len(values["completed_tasks"]), 3)
 
     async def test_all_tasks_of_a_thread_are_one_batch(self) -> None:
@@ -166,7 +166,7 @@ class Waiting(CorderCase):
 
             @worker.task(self.task_type)
             async def handle(job: corder.Job, least: int = least, held: asyncio.Event = held) -> None:
-                if "abc".index(job.task_id[-1]) >= least:
+                if "abc".index(job.task_id[0]) >= least:
                     await held.wait()
 
             async with worker:
@@ -178,7 +178,7 @@ class Waiting(CorderCase):
                         steps.append(part)
                         held.set()
                 self.assertEqual(len(steps[0]["completed_tasks"]), least)
-                self.assertEqual([one["task_id"][-1] for one in steps[0]["ended"]], list("abc")[:least])
+                self.assertEqual([one["task_id"][0] for one in steps[0]["ended"]], list("abc")[:least])
                 self.assertEqual(len(steps[1]["completed_tasks"]), 3)
                 self.assertEqual((steps[1]["pending_tasks"], steps[1]["running_tasks"]), ({}, {}))
 

@@ -11,12 +11,13 @@ import os
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from corder_langgraph import CodingAgentState, TaskQueueManager, submit_and_wait_node, submit_node, wait_node
 from langchain_core.language_models import FakeListChatModel
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send, interrupt
+
+from corder_langgraph import CodingAgentState, TaskQueueManager, submit_and_wait_node, submit_node, wait_node
 
 # In place of a model that costs money: it always has the same plan.
 model = FakeListChatModel(responses=['{"services": ["billing", "catalog", "orders"]}'])
@@ -41,9 +42,9 @@ def to_code(state: Feature) -> list[Send]:
 def coding_and_testing(branch: dict[str, Any]) -> list[dict[str, Any]]:
     service = branch["service"]
     return [
-        {"task_id": "code", "task_type": "coding", "service_name": service, "execution_context": branch},
-        {"task_id": "test", "task_type": "testing", "service_name": service, "execution_context": branch,
-         "dependencies": ["code"], "max_retries": 0, "priority": 7},
+        {"task_id": f"code-{service}", "task_type": "coding", "service_name": service, "execution_context": branch},
+        {"task_id": f"test-{service}", "task_type": "testing", "service_name": service, "execution_context": branch,
+         "dependencies": [f"code-{service}"], "max_retries": 0, "priority": 7},
     ]  # fmt: skip
 
 
@@ -64,7 +65,12 @@ def after_tests(state: Feature) -> Any:
 
 
 def review(state: Feature) -> dict[str, Any]:
-    return {"task_type": "review", "priority": 8, "execution_context": {"services": state["services"]}}
+    return {
+        "task_id": "review",
+        "task_type": "review",
+        "priority": 8,
+        "execution_context": {"services": state["services"]},
+    }
 
 
 def commits(state: Feature) -> list[dict[str, Any]]:
