@@ -1,21 +1,15 @@
 /* corder-monitor as a process, with the other services on real servers and two partitions: HTTP and NATS give one answer,
  * bad questions get their code, servers that are away are said so, and it stops when asked. */
-#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "shared/base/clock.h"
-#include "shared/base/memory.h"
-#include "shared/bus/bus.h"
 #include "shared/task/json.h"
-#include "tests/support/servers.h"
+#include "tests/support/stack.h"
 #include "tests/support/test.h"
 
 /* nats.c 3.4 forgets the half-read message of a lost connection: at most one message for each loss. */
@@ -24,204 +18,40 @@ const char *__lsan_default_suppressions(void) {
 	return "leak:natsBuf_Create\n";
 }
 
-enum { LIMIT_US = 60000000, TIMEOUT_MS = 20000, SERVICE_COUNT = 5, MONITOR = 4, TASK_COUNT = 30 };
-
-static const char *const services[SERVICE_COUNT] = { "scheduler", "persister", "ingest", "dispatcher", "monitor" };
-
-struct fixture {
-	struct server *nats, *redis, *mariadb;
-	struct loop *loop;
-	struct bus *bus;
-	pid_t pids[SERVICE_COUNT];
-	int http_port;
-	size_t answered;
-	struct text reply; /* of NATS */
-	int code;          /* of HTTP */
-	struct text head, body;
-};
-
-static void start_service(struct fixture *f, size_t i) {
-	char path[512], name[64], port[16];
-	snprintf(path, sizeof(path), CORDER_BIN_DIR "/corder-%s", services[i]);
-	snprintf(name, sizeof(name), "corder-%s", services[i]);
-	snprintf(port, sizeof(port), "%d", f->http_port);
-	f->pids[i] = fork();
-	assert_true(f->pids[i] >= 0);
-	if (f->pids[i] > 0)
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setenv("NATS_URL", server_url(f->nats), 1);
-	setenv("REDIS_URL", server_url(f->redis), 1);
-	setenv("DATABASE_URL", server_url(f->mariadb), 1);
-	setenv("CORDER_PARTITIONS", "2", 1);
-	setenv("CORDER_HTTP_PORT", port, 1);
-	setenv("CORDER_QUERY_TIMEOUT_MS", "1000", 1);
-	setenv("CORDER_PEERS_INTERVAL_MS", "200", 1);
-	setenv("CORDER_LOG_LEVEL", "error", 1);
-	execl(path, name, (char *)NULL);
-	_exit(127);
-}
-
-/* ------------------------------------------------------------------------------------------------ asking */
-
-static void on_answer(void *context, enum status status, const struct bus_message *message) {
-	struct fixture *f = context;
-	f->answered++;
-	text_clear(&f->reply);
-	if (status == STATUS_OK)
-		text_add_slice(&f->reply, message->body);
-}
-
-/* The reply, "" when there was none. */
-static const char *ask(struct fixture *f, const char *subject, const char *body) {
-	char full[128];
-	size_t before = f->answered;
-	int64_t limit_us = clock_mono_us() + LIMIT_US;
-	snprintf(full, sizeof(full), "corder.v1.%s", subject);
-	bus_request(f->bus, full, NULL, 0, slice_of(body), TIMEOUT_MS, on_answer, f);
-	while (f->answered == before && clock_mono_us() < limit_us)
-		loop_turn(f->loop, 10000);
-	assert_true(f->answered > before);
-	return f->reply.length > 0 ? f->reply.bytes : "";
-}
-
-static int open_connection(const struct fixture *f) {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)f->http_port) };
-	struct timeval patience = { .tv_sec = 30 };
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-static void send_request(int fd, const char *method, const char *path, const char *headers) {
-	struct text request = { 0 };
-	text_printf(&request, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", method, path, headers);
-	assert_int_equal(send(fd, request.bytes, request.length, MSG_NOSIGNAL), request.length);
-	text_release(&request);
-}
-
-/* Reads to the end of the connection, and splits head and body. */
-static void read_response(struct fixture *f, int fd) {
-	char buffer[65536];
-	ssize_t got;
-	text_clear(&f->head);
-	text_clear(&f->body);
-	while ((got = recv(fd, buffer, sizeof(buffer), 0)) > 0)
-		text_append(&f->head, buffer, (size_t)got);
-	assert_int_equal(got, 0);
-	char *split = f->head.length > 0 ? strstr(f->head.bytes, "\r\n\r\n") : NULL;
-	assert_non_null(split);
-	text_add(&f->body, split + 4);
-	f->head.length = (size_t)(split - f->head.bytes);
-	f->head.bytes[f->head.length] = '\0';
-	f->code = atoi(f->head.bytes + strlen("HTTP/1.1 "));
-}
-
-static int http(struct fixture *f, const char *method, const char *path) {
-	int fd = open_connection(f);
-	if (fd < 0)
-		return 0;
-	send_request(fd, method, path, "Connection: close\r\n");
-	read_response(f, fd);
-	close(fd);
-	return f->code;
-}
-
-static int get(struct fixture *f, const char *path) {
-	return http(f, "GET", path);
-}
-
-static void expect(const char *text, const char *part) {
-	if (text == NULL || strstr(text, part) == NULL)
-		fail_msg("no \"%s\" in \"%s\"", part, text != NULL ? text : "");
-}
-
-/* Until GET path gives this code and a body with this part. */
-static void await_http(struct fixture *f, const char *path, int code, const char *part) {
-	int64_t limit_us = clock_mono_us() + LIMIT_US;
-	while (clock_mono_us() < limit_us) {
-		if (get(f, path) == code && strstr(f->body.bytes != NULL ? f->body.bytes : "", part) != NULL)
-			return;
-		loop_turn(f->loop, 20000);
-	}
-	fail_msg("%s: still %d: %s", path, f->code, f->body.bytes != NULL ? f->body.bytes : "");
-}
-
-static void await_reply(struct fixture *f, const char *subject, const char *body, const char *part) {
-	int64_t limit_us = clock_mono_us() + LIMIT_US;
-	while (strstr(ask(f, subject, body), part) == NULL) {
-		if (clock_mono_us() > limit_us)
-			fail_msg("%s: still %s", subject, f->reply.bytes != NULL ? f->reply.bytes : "no reply");
-		loop_turn(f->loop, 20000);
-	}
-}
-
-/* ------------------------------------------------------------------------------------------------ life */
+enum { TASK_COUNT = 30 };
 
 static int set_up(void **state) {
-	struct fixture *f = memory_new(sizeof(*f));
-	struct error err = { 0 };
-	f->nats = server_start_nats();
-	f->redis = server_start_redis();
-	f->mariadb = server_start_mariadb();
-	f->http_port = free_port();
-	f->loop = loop_open();
-	struct bus_options options = { server_url(f->nats), "test" };
-	assert_int_equal(bus_open(f->loop, &options, &f->bus, &err), STATUS_OK);
-	for (size_t i = 0; i < SERVICE_COUNT; i++)
-		start_service(f, i);
-	await_reply(f, "submit",
-	            "{\"project\":\"shop\",\"task_id\":\"first\",\"task_type\":\"coding\",\"ack\":\"archived\"}",
-	            "\"ok\":true");
-	await_http(f, "/readyz", 200, "mysql ok");
-	*state = f;
+	struct stack *stack;
+	stack_open(&stack, CORDER_BIN_DIR, NULL);
+	*state = stack;
 	return 0;
 }
 
 static int tear_down(void **state) {
-	struct fixture *f = *state;
-	for (size_t i = 0; i < SERVICE_COUNT; i++) {
-		if (f->pids[i] == 0)
-			continue;
-		kill(f->pids[i], SIGTERM);
-		waitpid(f->pids[i], NULL, 0);
-	}
-	bus_close(&f->bus);
-	loop_close(&f->loop);
-	server_stop(&f->mariadb);
-	server_stop(&f->redis);
-	server_stop(&f->nats);
-	text_release(&f->reply);
-	text_release(&f->head);
-	text_release(&f->body);
-	free(f);
+	struct stack *stack = *state;
+	stack_close(&stack);
 	return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ tests */
 
 static void a_task_is_found_right_after_its_submit(void **state) {
-	struct fixture *f = *state;
+	struct stack *f = *state;
 	for (int i = 0; i < TASK_COUNT; i++) {
 		char body[256], question[128];
 		snprintf(body, sizeof(body),
 		         "{\"project\":\"p%d\",\"task_id\":\"t%d\",\"task_type\":\"review\",\"batch_id\":\"b\","
 		         "\"execution_context\":{\"n\":%d}}",
 		         i % 4, i, i);
-		expect(ask(f, "submit", body), "\"ok\":true");
+		stack_expect(stack_ask(f, "submit", body), "\"ok\":true");
 		snprintf(question, sizeof(question), "{\"project\":\"p%d\",\"task_id\":\"t%d\"}", i % 4, i);
 		snprintf(body, sizeof(body), "\"execution_context\":{\"n\":%d}", i);
-		expect(ask(f, "task.get", question), body);
+		stack_expect(stack_ask(f, "task.get", question), body);
 	}
 }
 
 static void http_and_nats_give_one_answer(void **state) {
-	struct fixture *f = *state;
+	struct stack *f = *state;
 	static const struct {
 		const char *path, *subject, *body;
 	} cases[] = {
@@ -232,29 +62,29 @@ static void http_and_nats_give_one_answer(void **state) {
 		{ "/api/v1/tasks?project=nobody", "task.list", "{\"project\":\"nobody\"}" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		assert_int_equal(get(f, cases[i].path), 200);
-		assert_string_equal(f->body.bytes, ask(f, cases[i].subject, cases[i].body));
-		expect(f->head.bytes, "application/json");
+		assert_int_equal(stack_get(f, cases[i].path), 200);
+		assert_string_equal(f->body.bytes, stack_ask(f, cases[i].subject, cases[i].body));
+		stack_expect(f->head.bytes, "application/json");
 	}
-	assert_int_equal(get(f, "/api/v1/tasks/shop/first/explain"), 200);
-	expect(f->body.bytes, "\"position\":1,\"score\":515");
-	await_http(f, "/api/v1/tasks/shop/first/explain", 200, "\"kind\":\"no_workers\"");
-	assert_int_equal(get(f, "/api/v1/executable?task_type=coding&limit=1"), 200);
-	expect(f->body.bytes, "\"task_id\":\"first\"");
-	assert_int_equal(get(f, "/api/v1/executable?project=shop"), 200);
-	expect(f->body.bytes, "\"task_id\":\"first\"");
-	assert_int_equal(get(f, "/api/v1/executable?project=nobody"), 200);
+	assert_int_equal(stack_get(f, "/api/v1/tasks/shop/first/explain"), 200);
+	stack_expect(f->body.bytes, "\"position\":1,\"score\":515");
+	stack_await_http(f, "/api/v1/tasks/shop/first/explain", 200, "\"kind\":\"no_workers\"");
+	assert_int_equal(stack_get(f, "/api/v1/executable?task_type=coding&limit=1"), 200);
+	stack_expect(f->body.bytes, "\"task_id\":\"first\"");
+	assert_int_equal(stack_get(f, "/api/v1/executable?project=shop"), 200);
+	stack_expect(f->body.bytes, "\"task_id\":\"first\"");
+	assert_int_equal(stack_get(f, "/api/v1/executable?project=nobody"), 200);
 	assert_string_equal(f->body.bytes, "{\"ok\":true,\"tasks\":[]}");
 }
 
 /* Follows `next` over all projects, which live in two partitions. */
 static void pages_over_all_partitions_are_newest_first_and_whole(void **state) {
-	struct fixture *f = *state;
+	struct stack *f = *state;
 	char path[512] = "/api/v1/tasks?batch_id=b&limit=7";
 	int expected = TASK_COUNT - 1;
-	await_reply(f, "task.list", "{\"batch_id\":\"b\",\"limit\":1}", "\"task_id\":\"t29\"");
+	stack_await_reply(f, "task.list", "{\"batch_id\":\"b\",\"limit\":1}", "\"task_id\":\"t29\"");
 	while (*path != '\0') {
-		assert_int_equal(get(f, path), 200);
+		assert_int_equal(stack_get(f, path), 200);
 		struct json *json = json_read((struct slice){ f->body.bytes, f->body.length }, NULL);
 		assert_non_null(json);
 		struct json_value tasks = json_member(json_root(json), "tasks");
@@ -272,7 +102,7 @@ static void pages_over_all_partitions_are_newest_first_and_whole(void **state) {
 }
 
 static void bad_questions_get_their_code_and_path(void **state) {
-	struct fixture *f = *state;
+	struct stack *f = *state;
 	static const struct {
 		const char *path;
 		int code;
@@ -303,65 +133,66 @@ static void bad_questions_get_their_code_and_path(void **state) {
 		{ "/api/v1/tasks?text=a%0ab", 400, "\"path\":\"/text\"" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		if (get(f, cases[i].path) != cases[i].code)
+		if (stack_get(f, cases[i].path) != cases[i].code)
 			fail_msg("%s: %d %s", cases[i].path, f->code, f->body.bytes);
-		expect(f->body.bytes, cases[i].part);
+		stack_expect(f->body.bytes, cases[i].part);
 	}
-	assert_int_equal(get(f, "/api/v1/tasks?project=&status=&unknown=1"), 200);
-	assert_int_equal(http(f, "POST", "/api/v1/status"), 405);
-	expect(f->head.bytes, "Allow: GET, HEAD");
-	assert_int_equal(http(f, "HEAD", "/api/v1/status"), 200);
+	assert_int_equal(stack_get(f, "/api/v1/tasks?project=&status=&unknown=1"), 200);
+	assert_int_equal(stack_http(f, "POST", "/api/v1/status"), 405);
+	stack_expect(f->head.bytes, "Allow: GET, HEAD");
+	assert_int_equal(stack_http(f, "HEAD", "/api/v1/status"), 200);
 	assert_int_equal(f->body.length, 0);
 }
 
 static void a_quote_in_a_filter_is_only_text(void **state) {
-	struct fixture *f = *state;
-	expect(ask(f, "submit",
-	           "{\"project\":\"shop\",\"task_id\":\"q\",\"task_type\":\"coding\",\"ack\":\"archived\","
-	           "\"service_name\":\"it's \\\"x\\\\ \\u00e9\"}"),
-	       "\"ok\":true");
-	assert_int_equal(get(f, "/api/v1/tasks?service_name=it%27s%20%22x%5C%20%C3%A9"), 200);
-	expect(f->body.bytes, "\"task_id\":\"q\"");
-	assert_int_equal(get(f, "/api/v1/tasks?service_name=IT%27s%20%22x%5C%20%C3%A9"), 200);
-	expect(f->body.bytes, "\"tasks\":[],");
-	assert_int_equal(get(f, "/api/v1/tasks?service_name=it%27%20OR%201=1%20--%20"), 200);
-	expect(f->body.bytes, "\"tasks\":[],");
+	struct stack *f = *state;
+	stack_expect(stack_ask(f, "submit",
+	                       "{\"project\":\"shop\",\"task_id\":\"q\",\"task_type\":\"coding\",\"ack\":\"archived\","
+	                       "\"service_name\":\"it's \\\"x\\\\ \\u00e9\"}"),
+	             "\"ok\":true");
+	assert_int_equal(stack_get(f, "/api/v1/tasks?service_name=it%27s%20%22x%5C%20%C3%A9"), 200);
+	stack_expect(f->body.bytes, "\"task_id\":\"q\"");
+	assert_int_equal(stack_get(f, "/api/v1/tasks?service_name=IT%27s%20%22x%5C%20%C3%A9"), 200);
+	stack_expect(f->body.bytes, "\"tasks\":[],");
+	assert_int_equal(stack_get(f, "/api/v1/tasks?service_name=it%27%20OR%201=1%20--%20"), 200);
+	stack_expect(f->body.bytes, "\"tasks\":[],");
 }
 
 static void rates_and_tries_are_told(void **state) {
-	struct fixture *f = *state;
+	struct stack *f = *state;
 	char lease[128] = "", settle[512];
-	expect(ask(f, "submit", "{\"project\":\"rate\",\"task_id\":\"r\",\"task_type\":\"rating\"}"), "\"ok\":true");
-	ask(f, "work.rating", "{\"worker\":\"w1\",\"max\":1,\"wait_ms\":5000}");
+	stack_expect(stack_ask(f, "submit", "{\"project\":\"rate\",\"task_id\":\"r\",\"task_type\":\"rating\"}"),
+	             "\"ok\":true");
+	stack_ask(f, "work.rating", "{\"worker\":\"w1\",\"max\":1,\"wait_ms\":5000}");
 	struct json *json = json_read((struct slice){ f->reply.bytes, f->reply.length }, NULL);
 	struct slice token = json_text(json_member(json_first(json_member(json_root(json), "tasks")), "lease"));
 	snprintf(lease, sizeof(lease), "%.*s", (int)token.length, token.length > 0 ? token.bytes : "");
 	json_close(&json);
-	expect(ask(f, "task.get", "{\"project\":\"rate\",\"task_id\":\"r\"}"),
-	       "\"attempts\":[{\"attempt\":1,\"worker\":\"w1\"");
+	stack_expect(stack_ask(f, "task.get", "{\"project\":\"rate\",\"task_id\":\"r\"}"),
+	             "\"attempts\":[{\"attempt\":1,\"worker\":\"w1\"");
 	snprintf(settle, sizeof(settle),
 	         "{\"worker\":\"w1\",\"done\":[{\"project\":\"rate\",\"task_id\":\"r\",\"lease\":\"%s\",\"outcome\":"
 	         "\"completed\","
 	         "\"result\":{\"a\":[1]}}]}",
 	         lease);
-	expect(ask(f, "settle.rating", settle), "\"status\":\"completed\"");
-	expect(ask(f, "task.get", "{\"project\":\"rate\",\"task_id\":\"r\"}"), "\"result\":{\"a\":[1]}");
-	expect(f->reply.bytes, "\"outcome\":\"completed\"");
-	await_http(f, "/api/v1/status?project=rate&window_s=10", 200, "\"throughput\":0.1");
-	expect(f->body.bytes, "\"completed_count\":1");
+	stack_expect(stack_ask(f, "settle.rating", settle), "\"status\":\"completed\"");
+	stack_expect(stack_ask(f, "task.get", "{\"project\":\"rate\",\"task_id\":\"r\"}"), "\"result\":{\"a\":[1]}");
+	stack_expect(f->reply.bytes, "\"outcome\":\"completed\"");
+	stack_await_http(f, "/api/v1/status?project=rate&window_s=10", 200, "\"throughput\":0.1");
+	stack_expect(f->body.bytes, "\"completed_count\":1");
 	assert_null(strstr(f->body.bytes, "\"average_wait_time\":null"));
 }
 
 static void who_holds_a_key_is_named(void **state) {
-	struct fixture *f = *state;
-	expect(ask(f, "submit",
-	           "{\"project\":\"keyed\",\"batch_id\":\"k\",\"tasks\":["
-	           "{\"task_id\":\"k1\",\"task_type\":\"keying\",\"concurrency_key\":\"repo/x\"},"
-	           "{\"task_id\":\"k2\",\"task_type\":\"keying\",\"concurrency_key\":\"repo/x\"}]}"),
-	       "\"ok\":true");
-	expect(ask(f, "work.keying", "{\"worker\":\"w1\",\"max\":1,\"wait_ms\":5000}"), "\"task_id\":\"k1\"");
-	ask(f, "work.keying", "{\"worker\":\"w2\",\"max\":1,\"wait_ms\":0}");
-	await_reply(
+	struct stack *f = *state;
+	stack_expect(stack_ask(f, "submit",
+	                       "{\"project\":\"keyed\",\"batch_id\":\"k\",\"tasks\":["
+	                       "{\"task_id\":\"k1\",\"task_type\":\"keying\",\"concurrency_key\":\"repo/x\"},"
+	                       "{\"task_id\":\"k2\",\"task_type\":\"keying\",\"concurrency_key\":\"repo/x\"}]}"),
+	             "\"ok\":true");
+	stack_expect(stack_ask(f, "work.keying", "{\"worker\":\"w1\",\"max\":1,\"wait_ms\":5000}"), "\"task_id\":\"k1\"");
+	stack_ask(f, "work.keying", "{\"worker\":\"w2\",\"max\":1,\"wait_ms\":0}");
+	stack_await_reply(
 		f, "explain", "{\"project\":\"keyed\",\"task_id\":\"k2\"}",
 		"\"kind\":\"key\",\"message\":\"Its concurrency key repo/x is taken: 1 run with it, 1 may, 1 wait for it.\","
 		"\"holders\":[\"k1\"]");
@@ -369,10 +200,10 @@ static void who_holds_a_key_is_named(void **state) {
 
 /* The text format: HELP and TYPE before the samples of a family, each family once, counters named _total. */
 static void the_metrics_are_in_form(void **state) {
-	struct fixture *f = *state;
+	struct stack *f = *state;
 	char family[128] = "", kind[16] = "";
-	await_http(f, "/metrics", 200, "corder_service_instances{service=\"persister\"} 1\n");
-	await_http(f, "/metrics", 200, "corder_persister_lag_events 0\n");
+	stack_await_http(f, "/metrics", 200, "corder_service_instances{service=\"persister\"} 1\n");
+	stack_await_http(f, "/metrics", 200, "corder_persister_lag_events 0\n");
 	struct slice rest = { f->body.bytes, f->body.length };
 	size_t samples = 0;
 	while (rest.bytes != NULL && rest.length > 0) {
@@ -383,14 +214,14 @@ static void the_metrics_are_in_form(void **state) {
 			snprintf(family, sizeof(family), "# TYPE %s ", name);
 			assert_true(strstr(strstr(f->body.bytes, family) + 1, family) == NULL);
 		} else if (sscanf(text, "# TYPE %127s %15s", name, kind) == 2) {
-			expect(family, name);
+			stack_expect(family, name);
 			assert_int_equal(strcmp(kind, "counter") == 0,
 			                 strlen(name) > 6 && !strcmp(name + strlen(name) - 6, "_total"));
 		} else {
 			assert_int_equal(sscanf(text, "%127[a-z_]", name), 1);
 			if (strcmp(kind, "histogram") == 0)
 				*strrchr(name, '_') = '\0'; /* _bucket, _sum, _count */
-			expect(family, name);
+			stack_expect(family, name);
 			assert_non_null(strrchr(text, ' '));
 			char *end;
 			strtod(strrchr(text, ' ') + 1, &end);
@@ -399,92 +230,91 @@ static void the_metrics_are_in_form(void **state) {
 		}
 	}
 	assert_true(samples > 50);
-	expect(f->body.bytes, "corder_tasks{task_type=\"review\",status=\"pending\"} 30\n");
-	expect(f->body.bytes, "corder_ready_tasks{task_type=\"review\"} 30\n");
-	expect(f->body.bytes, "corder_service_instances{service=\"dispatcher\"} 1\n");
+	stack_expect(f->body.bytes, "corder_tasks{task_type=\"review\",status=\"pending\"} 30\n");
+	stack_expect(f->body.bytes, "corder_ready_tasks{task_type=\"review\"} 30\n");
+	stack_expect(f->body.bytes, "corder_service_instances{service=\"dispatcher\"} 1\n");
 }
 
 static void many_clients_at_once_are_all_answered(void **state) {
-	struct fixture *f = *state;
+	struct stack *f = *state;
 	enum { CLIENTS = 150 };
 	static const char *const paths[] = { "/api/v1/status", "/api/v1/tasks?limit=50", "/metrics",
 		                                 "/api/v1/tasks/shop/first" };
 	int fds[CLIENTS];
 	for (size_t i = 0; i < CLIENTS; i++) {
-		fds[i] = open_connection(f);
+		fds[i] = stack_connect(f);
 		assert_true(fds[i] >= 0);
-		send_request(fds[i], "GET", paths[i % 4], "Connection: close\r\n");
+		stack_send(fds[i], "GET", paths[i % 4], "Connection: close\r\n");
 	}
 	for (size_t i = 0; i < CLIENTS; i++) {
 		if (i % 7 == 0) { /* leaves without waiting */
 			close(fds[i]);
 			continue;
 		}
-		read_response(f, fds[i]);
+		stack_read(f, fds[i]);
 		if (f->code != 200)
 			fail_msg("client %zu, %s: %d %s", i, paths[i % 4], f->code, f->body.bytes);
 		close(fds[i]);
 	}
-	assert_int_equal(get(f, "/livez"), 200);
+	assert_int_equal(stack_get(f, "/livez"), 200);
 }
 
 static void a_silent_database_holds_up_lists_only_for_a_while(void **state) {
-	struct fixture *f = *state;
+	struct stack *f = *state;
 	server_pause(f->mariadb);
-	await_http(f, "/api/v1/tasks", 503, "\"code\":\"unavailable\"");
-	assert_int_equal(get(f, "/api/v1/status"), 200);
-	expect(f->body.bytes, "\"pending_count\":");
+	stack_await_http(f, "/api/v1/tasks", 503, "\"code\":\"unavailable\"");
+	assert_int_equal(stack_get(f, "/api/v1/status"), 200);
+	stack_expect(f->body.bytes, "\"pending_count\":");
 	server_resume(f->mariadb);
-	await_http(f, "/api/v1/tasks?limit=1", 200, "\"ok\":true");
+	stack_await_http(f, "/api/v1/tasks?limit=1", 200, "\"ok\":true");
 }
 
 static void without_redis_the_past_is_still_told_and_the_health_says_why(void **state) {
-	struct fixture *f = *state;
+	struct stack *f = *state;
 	server_kill(f->redis);
-	await_http(f, "/readyz", 503, "redis away");
-	await_http(f, "/api/v1/status", 200, "\"name\":\"redis\",\"status\":\"critical\"");
-	assert_int_equal(get(f, "/api/v1/tasks/rate/r"), 200);
-	expect(f->body.bytes, "\"status\":\"completed\"");
-	assert_int_equal(get(f, "/api/v1/tasks?batch_id=b"), 200);
-	assert_int_equal(get(f, "/api/v1/executable"), 503);
-	assert_int_equal(get(f, "/metrics"), 200);
-	expect(f->body.bytes, "corder_connected{service=\"monitor\",server=\"redis\"} 0\n");
+	stack_await_http(f, "/readyz", 503, "redis away");
+	stack_await_http(f, "/api/v1/status", 200, "\"name\":\"redis\",\"status\":\"critical\"");
+	assert_int_equal(stack_get(f, "/api/v1/tasks/rate/r"), 200);
+	stack_expect(f->body.bytes, "\"status\":\"completed\"");
+	assert_int_equal(stack_get(f, "/api/v1/tasks?batch_id=b"), 200);
+	assert_int_equal(stack_get(f, "/api/v1/executable"), 503);
+	assert_int_equal(stack_get(f, "/metrics"), 200);
+	stack_expect(f->body.bytes, "corder_connected{service=\"monitor\",server=\"redis\"} 0\n");
 	server_restart(f->redis);
-	await_http(f, "/api/v1/status", 200, "\"name\":\"redis\",\"status\":\"ok\"");
-	await_http(f, "/api/v1/tasks/shop/first/explain", 200, "\"status\":\"pending\"");
+	stack_await_http(f, "/api/v1/status", 200, "\"name\":\"redis\",\"status\":\"ok\"");
+	stack_await_http(f, "/api/v1/tasks/shop/first/explain", 200, "\"status\":\"pending\"");
 }
 
 static void a_dead_service_is_missed(void **state) {
-	struct fixture *f = *state;
-	enum { INGEST = 2 };
-	kill(f->pids[INGEST], SIGKILL);
-	waitpid(f->pids[INGEST], NULL, 0);
-	f->pids[INGEST] = 0;
-	await_http(f, "/api/v1/status", 200, "no ingest answers");
-	expect(f->body.bytes, "\"queue_health\":{\"status\":\"critical\"");
+	struct stack *f = *state;
+	kill(f->pids[STACK_INGEST], SIGKILL);
+	waitpid(f->pids[STACK_INGEST], NULL, 0);
+	f->pids[STACK_INGEST] = 0;
+	stack_await_http(f, "/api/v1/status", 200, "no ingest answers");
+	stack_expect(f->body.bytes, "\"queue_health\":{\"status\":\"critical\"");
 }
 
 static void a_new_monitor_knows_the_rates_of_before(void **state) {
-	struct fixture *f = *state;
+	struct stack *f = *state;
 	int code;
-	kill(f->pids[MONITOR], SIGTERM);
-	waitpid(f->pids[MONITOR], &code, 0);
+	kill(f->pids[STACK_MONITOR], SIGTERM);
+	waitpid(f->pids[STACK_MONITOR], &code, 0);
 	assert_true(WIFEXITED(code) && WEXITSTATUS(code) == 0);
-	start_service(f, MONITOR);
-	await_http(f, "/readyz", 200, "mysql ok");
-	await_http(f, "/api/v1/status?project=rate&window_s=3600", 200, "\"throughput\":0.000278");
+	stack_start(f, STACK_MONITOR);
+	stack_await_http(f, "/readyz", 200, "mysql ok");
+	stack_await_http(f, "/api/v1/status?project=rate&window_s=3600", 200, "\"throughput\":0.000278");
 	assert_null(strstr(f->body.bytes, "\"average_wait_time\":null"));
 }
 
 static void it_stops_when_asked_even_with_a_client_that_stays(void **state) {
-	struct fixture *f = *state;
-	int code, fd = open_connection(f);
-	send_request(fd, "GET", "/livez", "");
+	struct stack *f = *state;
+	int code, fd = stack_connect(f);
+	stack_send(fd, "GET", "/livez", "");
 	char byte;
 	assert_int_equal(recv(fd, &byte, 1, 0), 1);
-	kill(f->pids[MONITOR], SIGTERM);
-	assert_int_equal(waitpid(f->pids[MONITOR], &code, 0), f->pids[MONITOR]);
-	f->pids[MONITOR] = 0;
+	kill(f->pids[STACK_MONITOR], SIGTERM);
+	assert_int_equal(waitpid(f->pids[STACK_MONITOR], &code, 0), f->pids[STACK_MONITOR]);
+	f->pids[STACK_MONITOR] = 0;
 	assert_true(WIFEXITED(code) && WEXITSTATUS(code) == 0);
 	close(fd);
 }
