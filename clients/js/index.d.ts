@@ -282,7 +282,10 @@ export interface QueueStatus {
 	retry_count: number;
 	cancelled_count: number;
 	skipped_count: number;
-	queue_health: { status: "ok" | "degraded" | "critical"; checks: { name: string; status: string; message: string }[] };
+	queue_health: {
+		status: "ok" | "degraded" | "critical";
+		checks: { name: string; status: string; message: string }[];
+	};
 	average_wait_time: number | null;
 	throughput: number;
 	window_s: number;
@@ -379,17 +382,25 @@ export class Client implements AsyncDisposable {
 	/** A task, many, or a graph: admitted whole, or not at all. In parts where a message does not hold it. */
 	submit(tasks: Task | Task[] | Graph, options?: SubmitOptions): Promise<Submission>;
 	/** Into a stream: needs no service of Corder to be up. The verdict comes as events. */
-	enqueue(tasks: Task | Task[] | Graph, options?: Pick<SubmitOptions, "project" | "batch_id" | "signal">): Promise<Submission>;
+	enqueue(
+		tasks: Task | Task[] | Graph,
+		options?: Pick<SubmitOptions, "project" | "batch_id" | "signal">,
+	): Promise<Submission>;
 	get(task_id: string, options?: CallOptions & ProjectOption): Promise<TaskInfo>;
 	/** Newest first, page by page. */
 	list(options?: ListOptions): AsyncGenerator<ListedTask, void, undefined>;
 	/** Until they have ended, however they did; by task_id. */
-	wait(tasks: string | string[] | Submission | { batch_id: string; project?: string }, options?: WaitOptions): Promise<Map<string, Outcome>>;
+	wait(
+		tasks: string | string[] | Submission | { batch_id: string; project?: string },
+		options?: WaitOptions,
+	): Promise<Map<string, Outcome>>;
 	/** Until it has ended: its result, or TaskEnded thrown. */
 	result(task_id: string, options?: WaitOptions): Promise<any>;
 	events(options?: EventOptions): Events;
 	/** What workers tell of running tasks, as it comes; nothing keeps it. */
-	progress(options?: ProjectOption & { task_type?: string; task_ids?: Iterable<string>; signal?: AbortSignal }): AsyncGenerator<Progress, void, undefined>;
+	progress(
+		options?: ProjectOption & { task_type?: string; task_ids?: Iterable<string>; signal?: AbortSignal },
+	): AsyncGenerator<Progress, void, undefined>;
 	status(options?: CallOptions & ProjectOption & { window_s?: number }): Promise<QueueStatus>;
 	timeline(options?: CallOptions & ProjectOption & { batch_id?: string }): Promise<Timeline>;
 	/** What could be leased now, best first. */
@@ -405,7 +416,11 @@ export class Client implements AsyncDisposable {
 	resume(options: CallOptions & { task_type?: string; project?: string; reason?: string }): Promise<void>;
 	services(options?: { waitMs?: number }): Promise<{ name: string; id: string; version: string }[]>;
 	/** Any request of the contract, without the prefix: repeated as the others, the refusal thrown. */
-	request(subject: string, body: object, options?: CallOptions & { tryMs?: number; traceparent?: string }): Promise<any>;
+	request(
+		subject: string,
+		body: object,
+		options?: CallOptions & { tryMs?: number; traceparent?: string },
+	): Promise<any>;
 }
 
 /** A task of a graph. */
@@ -427,7 +442,11 @@ export class Graph implements Iterable<GraphTask> {
 	readonly batch_id: string;
 	readonly size: number;
 	readonly tasks: Task[];
-	add(name: string, task_type: string, fields?: Omit<Task, "task_id" | "task_type"> & { after?: GraphEdge | GraphEdge[] }): GraphTask;
+	add(
+		name: string,
+		task_type: string,
+		fields?: Omit<Task, "task_id" | "task_type"> & { after?: GraphEdge | GraphEdge[] },
+	): GraphTask;
 	get(name: string): GraphTask;
 	[Symbol.iterator](): Iterator<GraphTask>;
 }

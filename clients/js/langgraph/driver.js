@@ -1,5 +1,5 @@
-// Runs a graph whose nodes wait by interrupt: resumes each wait by its interrupt's id when its tasks have ended. May die and
-// be run again at any moment; what it knows is in the checkpoints and in Corder.
+// Runs a graph whose nodes wait by interrupt: resumes each wait by its interrupt's id when its tasks have ended. May
+// die and be run again at any moment; what it knows is in the checkpoints and in Corder.
 import { Command } from "@langchain/langgraph";
 import { isWait } from "./waits.js";
 
@@ -23,10 +23,12 @@ async function someOver(client, waits, signal) {
 	return over;
 }
 
-// Runs the graph with an input, or without one where its thread stands: in a new process, after a crash, again and again.
-// Resolves when the graph has ended, or waits for somebody else only: { values, interrupts (those others), next }.
+// Runs the graph with an input, or without one where its thread stands: in a new process, after a crash, again and
+// again. Resolves when the graph has ended, or waits for somebody else only: { values, interrupts (those others), next
+// }.
 //
-// config: as for invoke, with thread_id and the context that the nodes need. run(input): instead of graph.invoke(input, config).
+// config: as for invoke, with thread_id and the context that the nodes need. run(input): instead of graph.invoke(input,
+// config).
 export async function drive(graph, input, config, { manager, run = (what) => graph.invoke(what, config) }) {
 	const { signal } = config;
 	let next = input ?? null;

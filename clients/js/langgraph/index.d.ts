@@ -1,8 +1,28 @@
 // Types of corder/langgraph.
 import type { DynamicStructuredTool } from "@langchain/core/tools";
 import type { RunnableConfig } from "@langchain/core/runnables";
-import { AnnotationRoot, BaseChannel, BinaryOperatorAggregate, type CheckpointTuple, type Interrupt, type LangGraphRunnableConfig } from "@langchain/langgraph";
-import { Client, CorderError, Executable, Graph, Handler, Job, QueueStatus, Status, Task, TaskInfo, TimelineTask, Event } from "../index.js";
+import {
+	AnnotationRoot,
+	BaseChannel,
+	BinaryOperatorAggregate,
+	type CheckpointTuple,
+	type Interrupt,
+	type LangGraphRunnableConfig,
+} from "@langchain/langgraph";
+import {
+	Client,
+	CorderError,
+	Executable,
+	Graph,
+	Handler,
+	Job,
+	QueueStatus,
+	Status,
+	Task,
+	TaskInfo,
+	TimelineTask,
+	Event,
+} from "../index.js";
 
 /** A task as the state knows it. What is null is left out; version 0: submitted, no event seen yet. */
 export interface TaskRecord {
@@ -27,7 +47,20 @@ export interface TaskRecord {
 /** An event in task_execution_log. */
 export type LogEntry = Pick<
 	Event,
-	"event_id" | "seq" | "position" | "task_id" | "batch_id" | "task_type" | "status" | "version" | "attempt" | "at" | "worker" | "reason" | "error" | "because"
+	| "event_id"
+	| "seq"
+	| "position"
+	| "task_id"
+	| "batch_id"
+	| "task_type"
+	| "status"
+	| "version"
+	| "attempt"
+	| "at"
+	| "worker"
+	| "reason"
+	| "error"
+	| "because"
 > & { previous?: Status };
 
 export type Collection = "pending" | "running" | "completed" | "failed";
@@ -49,7 +82,10 @@ export const LOG_LIMIT: number;
 export function emptyMemory(): Memory;
 export function reduceCollection(collection: Collection, memory: Memory, records: Iterable<TaskRecord>): Memory;
 export function mergeMemory(collection: Collection, one: Memory, other: Memory): Memory;
-export function reduceTasks(state: { [key: string]: any }, records: Iterable<TaskRecord>): Record<"pending_tasks" | "running_tasks" | "completed_tasks" | "failed_tasks", Tasks>;
+export function reduceTasks(
+	state: { [key: string]: any },
+	records: Iterable<TaskRecord>,
+): Record<"pending_tasks" | "running_tasks" | "completed_tasks" | "failed_tasks", Tasks>;
 export function logReducer(limit?: number): (log: LogEntry[] | undefined, events: LogEntry[] | undefined) => LogEntry[];
 export function reduceLog(log: LogEntry[] | undefined, events: LogEntry[] | undefined): LogEntry[];
 /** Where a reader of the stream of events goes on. */
@@ -126,10 +162,17 @@ export class TaskQueueManager {
 	readonly project: string;
 	readonly batch_id?: string;
 	reference(batch_id?: string): QueueReference;
-	submit_task_batch(tasks: Submittable, options?: Signal & { key?: string; config?: RunnableConfig }): Promise<TaskBatch>;
+	submit_task_batch(
+		tasks: Submittable,
+		options?: Signal & { key?: string; config?: RunnableConfig },
+	): Promise<TaskBatch>;
 	get_executable_tasks(options?: Signal & { task_type?: string; limit?: number }): Promise<Executable[]>;
 	/** Leases them. */
-	get_next_executable_batch(batch_size: number, task_type: string, options?: Signal & { worker?: string; lease_ms?: number; wait_ms?: number }): Promise<LeasedTask[]>;
+	get_next_executable_batch(
+		batch_size: number,
+		task_type: string,
+		options?: Signal & { worker?: string; lease_ms?: number; wait_ms?: number },
+	): Promise<LeasedTask[]>;
 	get_queue_status(options?: Signal & { window_s?: number }): Promise<QueueStatus>;
 	get_task_timeline(options?: Signal & { batch_id?: string }): Promise<TimelineTask[]>;
 	submitTaskBatch: TaskQueueManager["submit_task_batch"];
@@ -142,7 +185,12 @@ export class TaskQueueManager {
 
 export function managerOf(config: RunnableConfig | undefined): TaskQueueManager;
 export class MissingManager extends CorderError {}
-export function observe(client: Client, project: string, task_ids: string[], options?: Signal & { log?: LogEntry[] }): Promise<Observation>;
+export function observe(
+	client: Client,
+	project: string,
+	task_ids: string[],
+	options?: Signal & { log?: LogEntry[] },
+): Promise<Observation>;
 
 export type Count = "all" | "any" | number;
 export type Node = (state: any, config: LangGraphRunnableConfig) => Promise<Record<string, unknown>>;
@@ -160,7 +208,11 @@ export interface WaitNodeOptions {
 }
 
 export function submitNode(build: Build, options?: { key?: string }): Node;
-export function waitNode(options?: WaitNodeOptions & { task_ids?: (state: any, config: LangGraphRunnableConfig) => Iterable<string> | Promise<Iterable<string>> }): Node;
+export function waitNode(
+	options?: WaitNodeOptions & {
+		task_ids?: (state: any, config: LangGraphRunnableConfig) => Iterable<string> | Promise<Iterable<string>>;
+	},
+): Node;
 export function submitAndWaitNode(build: Build, options?: WaitNodeOptions & { key?: string }): Node;
 
 /** The value of a wait's interrupt. */

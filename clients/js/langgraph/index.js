@@ -5,7 +5,17 @@ export { submitAndWaitNode, submitNode, waitNode } from "./nodes.js";
 export { observe } from "./observing.js";
 export { Position, PositionError, batchOf, locate, origins } from "./position.js";
 export { collectionOf, logEntry, mergeRecords, recordOfEvent, recordOfTask } from "./records.js";
-export { LOG_LIMIT, emptyMemory, logReducer, mergeMemory, reduceCollection, reduceLog, reduceTasks, resumePosition, updates } from "./reducers.js";
+export {
+	LOG_LIMIT,
+	emptyMemory,
+	logReducer,
+	mergeMemory,
+	reduceCollection,
+	reduceLog,
+	reduceTasks,
+	resumePosition,
+	updates,
+} from "./reducers.js";
 export { CodingAgentState, TaskCollection, corderState } from "./state.js";
 export { corderTool } from "./tool.js";
 export { enough, isWait } from "./waits.js";

@@ -1,8 +1,8 @@
 // TaskQueueManager: the live object through which a graph's nodes use Corder. It is the graph's runtime context, or its
 // task_queue_manager. What it knows is in Corder; the state holds only its reference.
 //
-// It derives the ids of what it submits from where in the graph it is called, so that running a step again submits nothing
-// twice.
+// It derives the ids of what it submits from where in the graph it is called, so that running a step again submits
+// nothing twice.
 import { Conflict, CorderError, refusal } from "../src/errors.js";
 import { Graph } from "../src/graph.js";
 import { newId } from "../src/names.js";
@@ -17,7 +17,9 @@ export class MissingManager extends CorderError {}
 
 // Gives every task its full id: base, colon, name or number; also where dependencies mean it. Without a base, ids stay.
 function scoped(tasks, base) {
-	const bodies = (tasks instanceof Graph ? tasks.tasks : [tasks].flat()).map((task) => ({ ...(task?.toJSON?.() ?? task) }));
+	const bodies = (tasks instanceof Graph ? tasks.tasks : [tasks].flat()).map((task) => ({
+		...(task?.toJSON?.() ?? task),
+	}));
 	if (bodies.length === 0) throw new RangeError("there is no task to submit");
 	if (!base) {
 		for (const body of bodies) body.task_id ??= newId();
@@ -30,7 +32,8 @@ function scoped(tasks, base) {
 		body.task_id = `${base}:${name}`;
 		names.set(name, body.task_id);
 	}
-	const edge = (one) => (typeof one === "string" ? (names.get(one) ?? one) : { ...one, task_id: names.get(one.task_id) ?? one.task_id });
+	const edge = (one) =>
+		typeof one === "string" ? (names.get(one) ?? one) : { ...one, task_id: names.get(one.task_id) ?? one.task_id };
 	for (const body of bodies) if (body.dependencies) body.dependencies = body.dependencies.map(edge);
 	return { bodies, names: Object.fromEntries(names) };
 }
@@ -101,10 +104,10 @@ export class TaskQueueManager {
 
 	// Submits tasks, whole or not at all: { batch_id, task_ids (by name), records, repeated }.
 	//
-	// In a node, a second execution of the same step submits nothing new: task ids are names within this submission there, and
-	// their full ids begin with what the step is. Tasks without an id are numbered. A dependency is a name of this submission,
-	// or the full id of another task. Several submissions of one node are told apart by their order; if they run at once, give
-	// each a key.
+	// In a node, a second execution of the same step submits nothing new: task ids are names within this submission
+	// there, and their full ids begin with what the step is. Tasks without an id are numbered. A dependency is a name
+	// of this submission, or the full id of another task. Several submissions of one node are told apart by their
+	// order; if they run at once, give each a key.
 	async submit_task_batch(tasks, { key = "", config, signal } = {}) {
 		const node = here(config);
 		const position = await locate(node, key);
@@ -118,13 +121,18 @@ export class TaskQueueManager {
 	}
 
 	// Leases up to so many tasks of a type, best first, for a graph that works on them itself.
-	async get_next_executable_batch(batch_size, task_type, { worker = "langgraph", lease_ms = 60000, wait_ms = 0, signal } = {}) {
+	async get_next_executable_batch(
+		batch_size,
+		task_type,
+		{ worker = "langgraph", lease_ms = 60000, wait_ms = 0, signal } = {},
+	) {
 		const body = { worker, max: batch_size, lease_ms, wait_ms, request_id: newId() };
 		const { tasks } = await this.client.request(`work.${task_type}`, body, { signal, tryMs: wait_ms + 5000 });
 		return tasks.map((task) => new LeasedTask(this.client, worker, task));
 	}
 
-	// pending_count, running_count, completed_count, failed_count, queue_health, average_wait_time, throughput, and more.
+	// pending_count, running_count, completed_count, failed_count, queue_health, average_wait_time, throughput, and
+	// more.
 	get_queue_status({ window_s, signal } = {}) {
 		return this.client.status({ project: this.project, window_s, signal });
 	}
@@ -168,7 +176,8 @@ export class TaskQueueManager {
 		try {
 			const submission = await this.client.submit(bodies, { project: this.project, batch_id, signal });
 			const records = bodies.map((body) => recordOfSubmission(body, submission.batch_id));
-			const repeated = (submission.tasks ?? []).length > 0 && submission.tasks.every(({ result }) => result === "duplicate");
+			const repeated =
+				(submission.tasks ?? []).length > 0 && submission.tasks.every(({ result }) => result === "duplicate");
 			return { batch_id: submission.batch_id, task_ids: names, records, repeated };
 		} catch (error) {
 			if (!(error instanceof Conflict) || !position) throw error;
@@ -184,8 +193,8 @@ export class TaskQueueManager {
 		return { batch_id, task_ids: names, records, repeated: true };
 	}
 
-	// "" for the first submission of a node's execution, "#2" for the second. An execution is known by the scratchpad that
-	// LangGraph makes for it.
+	// "" for the first submission of a node's execution, "#2" for the second. An execution is known by the scratchpad
+	// that LangGraph makes for it.
 	#countCall(config) {
 		const pad = config.configurable.__pregel_scratchpad ?? config.configurable;
 		const attempt = config.executionInfo?.nodeAttempt ?? 1;

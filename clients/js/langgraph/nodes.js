@@ -1,9 +1,9 @@
 // Nodes that submit and wait, in a graph's own steps and under Send.
 //
-// Waiting goes two ways. "block" stays in the node, for work of minutes, and tells of each event and of the workers' progress
-// on the custom stream. "interrupt" ends the run with a LangGraph interrupt, for work of hours; drive() (or anybody) resumes
-// it by the interrupt's id when the tasks have ended. Either way the node asks Corder how things are before it believes
-// anything.
+// Waiting goes two ways. "block" stays in the node, for work of minutes, and tells of each event and of the workers'
+// progress on the custom stream. "interrupt" ends the run with a LangGraph interrupt, for work of hours; drive() (or
+// anybody) resumes it by the interrupt's id when the tasks have ended. Either way the node asks Corder how things are
+// before it believes anything.
 import { interrupt } from "@langchain/langgraph";
 import { finalStatuses } from "../src/names.js";
 import { managerOf } from "./manager.js";
@@ -13,7 +13,8 @@ import { checkCount, enough, waitValue } from "./waits.js";
 
 function checked({ count = "all", how = "block", timeoutMs, collect }) {
 	checkCount(count);
-	if (how !== "block" && how !== "interrupt") throw new RangeError(`how is "block" or "interrupt", not ${JSON.stringify(how)}`);
+	if (how !== "block" && how !== "interrupt")
+		throw new RangeError(`how is "block" or "interrupt", not ${JSON.stringify(how)}`);
 	if (timeoutMs !== undefined && how === "interrupt") {
 		throw new RangeError('a timeout goes with how: "block"; give the tasks a timeout of their own otherwise');
 	}
@@ -31,8 +32,9 @@ export function submitNode(build, { key } = {}) {
 
 // A node that waits until tasks have ended: all, any, or so many of them.
 //
-// task_ids: which, from the state; otherwise all that it holds as pending or running. timeoutMs: only for "block"; WaitTimeout
-// is thrown then. collect(records, state): more of the update, from those that ended, in the order of task_ids.
+// task_ids: which, from the state; otherwise all that it holds as pending or running. timeoutMs: only for "block";
+// WaitTimeout is thrown then. collect(records, state): more of the update, from those that ended, in the order of
+// task_ids.
 export function waitNode({ task_ids, ...options } = {}) {
 	const how = checked(options);
 	return async (state, config) => {
@@ -72,8 +74,8 @@ export async function waited(manager, what, { count, how, timeoutMs }, { log, co
 	if (how === "block") await block(manager, task_ids, { count, timeoutMs }, config);
 	let seen = await manager.observe(task_ids, { log, signal });
 	while (how === "interrupt" && !enough(count, seen.finished.length, task_ids.length)) {
-		// Throws in the first run. In a later one it returns what it was resumed with, which is only a reason to look again:
-		// whoever resumed may have been mistaken.
+		// Throws in the first run. In a later one it returns what it was resumed with, which is only a reason to look
+		// again: whoever resumed may have been mistaken.
 		interrupt(waitValue(manager, { ...what, count }, resumePosition(seen.events)));
 		seen = await manager.observe(task_ids, { log, signal });
 	}
@@ -82,7 +84,8 @@ export async function waited(manager, what, { count, how, timeoutMs }, { log, co
 
 function endedOf(task_ids, records) {
 	const last = new Map();
-	for (const record of records) last.set(record.task_id, last.has(record.task_id) ? mergeRecords(last.get(record.task_id), record) : record);
+	for (const record of records)
+		last.set(record.task_id, last.has(record.task_id) ? mergeRecords(last.get(record.task_id), record) : record);
 	return task_ids.map((task_id) => last.get(task_id)).filter((record) => record && finalStatuses.has(record.status));
 }
 
@@ -107,7 +110,8 @@ async function block(manager, task_ids, { count, timeoutMs }, config) {
 // Progress is kept nowhere: what comes while nobody listens is lost.
 async function tellProgress(client, what, write) {
 	try {
-		for await (const { task_id, worker, progress } of client.progress(what)) write({ type: "corder.progress", task_id, worker, ...progress });
+		for await (const { task_id, worker, progress } of client.progress(what))
+			write({ type: "corder.progress", task_id, worker, ...progress });
 	} catch (error) {
 		if (!what.signal.aborted) write({ type: "corder.progress", error: error.message });
 	}

@@ -25,9 +25,15 @@ async function missing(client, project, tasks, log, signal) {
 	for (const { task_id, version, at } of log) {
 		if (version > (known.get(task_id)?.version ?? 0)) known.set(task_id, { version, at });
 	}
-	const behind = new Map(tasks.filter((task) => task.version > (known.get(task.task_id)?.version ?? 0)).map((task) => [task.task_id, task.version]));
+	const behind = new Map(
+		tasks
+			.filter((task) => task.version > (known.get(task.task_id)?.version ?? 0))
+			.map((task) => [task.task_id, task.version]),
+	);
 	if (behind.size === 0) return [];
-	const begins = [...behind.keys()].map((task_id) => known.get(task_id)?.at ?? tasks.find((task) => task.task_id === task_id).created_at);
+	const begins = [...behind.keys()].map(
+		(task_id) => known.get(task_id)?.at ?? tasks.find((task) => task.task_id === task_id).created_at,
+	);
 	const since = new Date(Math.min(...begins.map((at) => Date.parse(at))) - CLOCKS_DIFFER_MS);
 	const limit = AbortSignal.timeout(CATCH_UP_MS);
 	const both = signal ? AbortSignal.any([signal, limit]) : limit;

@@ -1,9 +1,9 @@
 // Where in a graph a node runs, as an id that a second execution of the same step finds again.
 //
-// LangGraph gives a step an id made of its checkpoint, its node and its place among the Sends of that checkpoint. A crash
-// and resume, an answered interrupt and a retry of the node run the same step of the same checkpoint. A replay (invoke
-// from an earlier checkpoint) runs it under a copy of that checkpoint: origins() finds what it is a copy of. A fork
-// (updateState on an earlier checkpoint) is another checkpoint, and so another step.
+// LangGraph gives a step an id made of its checkpoint, its node and its place among the Sends of that checkpoint. A
+// crash and resume, an answered interrupt and a retry of the node run the same step of the same checkpoint. A replay
+// (invoke from an earlier checkpoint) runs it under a copy of that checkpoint: origins() finds what it is a copy of. A
+// fork (updateState on an earlier checkpoint) is another checkpoint, and so another step.
 //
 // The names of LangGraph's internals that this needs are all in this file.
 import { getConfig } from "@langchain/langgraph";
@@ -59,15 +59,15 @@ function placeOf(path) {
 	return `push:${places.filter((place) => typeof place !== "boolean").join(",")}`;
 }
 
-// The namespace of the subgraph that the node is in, "" in the graph itself. Where a node calls its subgraph again (also by a
-// retry policy), LangGraph counts the calls in it; a key says that they are one.
+// The namespace of the subgraph that the node is in, "" in the graph itself. Where a node calls its subgraph again
+// (also by a retry policy), LangGraph counts the calls in it; a key says that they are one.
 function levelOf(checkpoint_ns = "", key) {
 	const levels = checkpoint_ns.split("|").slice(0, -1);
 	return (key ? levels.filter((level) => !/^\d+$/.test(level)) : levels).join("|");
 }
 
-// The position of the node that runs with this config; undefined outside of a graph. Resolves when the checkpoint it stands
-// on is saved: a crash before that would run the step again under another one.
+// The position of the node that runs with this config; undefined outside of a graph. Resolves when the checkpoint it
+// stands on is saved: a crash before that would run the step again under another one.
 export async function locate(config, key = "") {
 	const settings = config?.configurable;
 	const map = settings?.checkpoint_map;
@@ -80,25 +80,38 @@ export async function locate(config, key = "") {
 	if (typeof saver?.getTuple !== "function" || thread_id === undefined) {
 		return new Position({ thread_id: "", level, checkpoint_id: map[level] ?? map[""], node, path });
 	}
-	if (config.durability === "exit" || config.checkpointDuring === false) return withoutCheckpoints({ thread_id, level, node }, key);
+	if (config.durability === "exit" || config.checkpointDuring === false)
+		return withoutCheckpoints({ thread_id, level, node }, key);
 	const root = map[""] ?? map[level];
 	await saved(saver, thread_id, root, config.signal);
 	if (level) return new Position({ thread_id, level, checkpoint_id: `step:${langgraph_step}`, node, path });
 	const origin = await originOf(saver, thread_id, root);
-	return new Position({ thread_id, level, checkpoint_id: origin, node, path, replayed_in: origin === root ? "" : root });
+	return new Position({
+		thread_id,
+		level,
+		checkpoint_id: origin,
+		node,
+		path,
+		replayed_in: origin === root ? "" : root,
+	});
 }
 
 function withoutCheckpoints(where, key) {
 	if (key) return new Position({ ...where, checkpoint_id: "", path: "" });
 	const why = 'durability "exit" saves nothing before the graph ends, so that a crash would submit again';
-	throw new PositionError(`${why}: run it with "sync" or "async", or give the submission a key that is unique in its thread`);
+	throw new PositionError(
+		`${why}: run it with "sync" or "async", or give the submission a key that is unique in its thread`,
+	);
 }
 
 async function saved(saver, thread_id, checkpoint_id, signal) {
 	const config = { configurable: { thread_id, checkpoint_ns: "", checkpoint_id } };
 	const until = Date.now() + SAVED_WITHIN_MS;
 	for (let ms = 1; !(await saver.getTuple(config)); ms = Math.min(100, ms * 2)) {
-		if (Date.now() > until) throw new PositionError(`checkpoint ${checkpoint_id} of thread ${thread_id} was not saved in ${SAVED_WITHIN_MS / 1000} s`);
+		if (Date.now() > until)
+			throw new PositionError(
+				`checkpoint ${checkpoint_id} of thread ${thread_id} was not saved in ${SAVED_WITHIN_MS / 1000} s`,
+			);
 		await pause(ms, signal);
 	}
 }
@@ -116,13 +129,15 @@ async function originOf(saver, thread_id, checkpoint_id) {
 	return origins(await listOf(saver, thread_id)).get(checkpoint_id) ?? checkpoint_id;
 }
 
-const sameVersions = (one, other) => canonical(one.checkpoint.channel_versions) === canonical(other.checkpoint.channel_versions);
-const sameValues = (one, other) => canonical(one.checkpoint.channel_values) === canonical(other.checkpoint.channel_values);
+const sameVersions = (one, other) =>
+	canonical(one.checkpoint.channel_versions) === canonical(other.checkpoint.channel_versions);
+const sameValues = (one, other) =>
+	canonical(one.checkpoint.channel_values) === canonical(other.checkpoint.channel_values);
 
 // For every checkpoint of a thread, the one that it repeats: itself, or in a replay the original's.
 //
-// A replay begins with a copy of the checkpoint it starts from. What follows repeats the original as long as its states are
-// the same; from the first that differs on, it is on a way of its own.
+// A replay begins with a copy of the checkpoint it starts from. What follows repeats the original as long as its states
+// are the same; from the first that differs on, it is on a way of its own.
 export function origins(checkpoints) {
 	const known = new Map(checkpoints.map((one) => [one.checkpoint.id, one]));
 	const children = new Map();
@@ -137,7 +152,9 @@ export function origins(checkpoints) {
 		if (source === "fork" && sameVersions(one, parent)) {
 			origin.set(id, origin.get(parentId));
 		} else if (source === "loop" && origin.get(parentId) !== parentId) {
-			const twin = (children.get(origin.get(parentId)) ?? []).map((sibling) => known.get(sibling)).find((other) => sameValues(other, one));
+			const twin = (children.get(origin.get(parentId)) ?? [])
+				.map((sibling) => known.get(sibling))
+				.find((other) => sameValues(other, one));
 			if (twin) origin.set(id, origin.get(twin.checkpoint.id));
 		}
 		if (source === "loop") children.set(parentId, [...(children.get(parentId) ?? []), id]);

@@ -1,5 +1,6 @@
-// What the state keeps of a task (a record) and of an event (an entry of the log): plain objects, so that any checkpoint
-// store can hold them. Owns how they are made from what Corder says, and how two records of one task become one.
+// What the state keeps of a task (a record) and of an event (an entry of the log): plain objects, so that any
+// checkpoint store can hold them. Owns how they are made from what Corder says, and how two records of one task become
+// one.
 
 export const collections = ["pending", "running", "completed", "failed"];
 export const stateKeys = collections.map((name) => `${name}_tasks`);
@@ -19,7 +20,23 @@ const collectionOfStatus = {
 // What never changes after the submission, and what every version says anew.
 const lasting = ["batch_id", "task_type", "service_name", "priority", "dependencies"];
 const moving = ["status", "version", "attempt", "at", "worker", "reason", "error", "because", "waits_for", "result"];
-const logged = ["event_id", "seq", "position", "task_id", "batch_id", "task_type", "status", "previous", "version", "attempt", "at", "worker", "reason", "error", "because"];
+const logged = [
+	"event_id",
+	"seq",
+	"position",
+	"task_id",
+	"batch_id",
+	"task_type",
+	"status",
+	"previous",
+	"version",
+	"attempt",
+	"at",
+	"worker",
+	"reason",
+	"error",
+	"because",
+];
 
 export function collectionOf(status) {
 	const collection = collectionOfStatus[status];
@@ -36,7 +53,9 @@ export function canonical(value) {
 }
 
 const pick = (source, names) =>
-	Object.fromEntries(names.filter((name) => source[name] !== undefined && source[name] !== null).map((name) => [name, source[name]]));
+	Object.fromEntries(
+		names.filter((name) => source[name] !== undefined && source[name] !== null).map((name) => [name, source[name]]),
+	);
 
 // Orders records of one task: the later version, and a refusal behind the submission that it refuses.
 export function rankOf({ version = 0, status }) {

@@ -1,7 +1,7 @@
 // The folds behind the state: pure functions that may see each record and event twice, late, and in any order.
 //
-// A collection remembers, beside its tasks, the rank of every task that is elsewhere now: without that memory a late event
-// would bring a task back. The memory is part of the checkpoint and not of the value that nodes read.
+// A collection remembers, beside its tasks, the rank of every task that is elsewhere now: without that memory a late
+// event would bring a task back. The memory is part of the checkpoint and not of the value that nodes read.
 import { canonical, collectionOf, collections, compareRanks, mergeRecords, rankOf, stateKeys } from "./records.js";
 
 export const LOG_LIMIT = 1000;
@@ -16,9 +16,11 @@ export function reduceCollection(collection, memory, records) {
 	const left = { ...memory.left };
 	for (const record of records) {
 		const { task_id } = record;
-		if (collectionOf(record.status) === collection) tasks[task_id] = tasks[task_id] ? mergeRecords(tasks[task_id], record) : record;
+		if (collectionOf(record.status) === collection)
+			tasks[task_id] = tasks[task_id] ? mergeRecords(tasks[task_id], record) : record;
 		else left[task_id] = laterRank(left[task_id], rankOf(record));
-		if (tasks[task_id] && left[task_id] && compareRanks(rankOf(tasks[task_id]), left[task_id]) < 0) delete tasks[task_id];
+		if (tasks[task_id] && left[task_id] && compareRanks(rankOf(tasks[task_id]), left[task_id]) < 0)
+			delete tasks[task_id];
 	}
 	return { tasks, left };
 }
@@ -39,10 +41,13 @@ export function reduceTasks(state, records) {
 	const seen = stateKeys.flatMap((key) => Object.values(state[key] ?? {}));
 	const latest = latestOf([...seen, ...records]);
 	const of = (name) => latest.filter(({ status }) => collectionOf(status) === name);
-	return Object.fromEntries(collections.map((name, index) => [stateKeys[index], Object.fromEntries(of(name).map((one) => [one.task_id, one]))]));
+	return Object.fromEntries(
+		collections.map((name, index) => [stateKeys[index], Object.fromEntries(of(name).map((one) => [one.task_id, one]))]),
+	);
 }
 
-const identity = ({ task_id = "", version = 0, event_id = "" }) => `${task_id} ${version} ${version > 0 ? "" : event_id}`;
+const identity = ({ task_id = "", version = 0, event_id = "" }) =>
+	`${task_id} ${version} ${version > 0 ? "" : event_id}`;
 
 function fuller(one, other) {
 	const places = (one.position ?? -1) - (other.position ?? -1);
@@ -69,7 +74,8 @@ export function logReducer(limit = LOG_LIMIT) {
 
 export const reduceLog = logReducer();
 
-// Where a reader of the stream of events goes on: behind the last position that the log has; undefined when it has none.
+// Where a reader of the stream of events goes on: behind the last position that the log has; undefined when it has
+// none.
 export function resumePosition(log) {
 	const positions = (log ?? []).map(({ position }) => position).filter((position) => position !== undefined);
 	return positions.length > 0 ? positions.reduce((a, b) => Math.max(a, b)) : undefined;

@@ -12,14 +12,16 @@ export class TaskCollection extends BaseChannel {
 
 	constructor(collection) {
 		super();
-		if (!collections.includes(collection)) throw new RangeError(`there is no collection ${collection}: ${collections.join(", ")}`);
+		if (!collections.includes(collection))
+			throw new RangeError(`there is no collection ${collection}: ${collections.join(", ")}`);
 		this.collection = collection;
 		this.memory = emptyMemory();
 	}
 
 	fromCheckpoint(checkpoint) {
 		const channel = new TaskCollection(this.collection);
-		if (checkpoint?.tasks && checkpoint.left) channel.memory = { tasks: { ...checkpoint.tasks }, left: { ...checkpoint.left } };
+		if (checkpoint?.tasks && checkpoint.left)
+			channel.memory = { tasks: { ...checkpoint.tasks }, left: { ...checkpoint.left } };
 		return channel;
 	}
 

@@ -5,7 +5,15 @@ export const WAIT = "corder.wait";
 // position: up to where the stream of events was looked at, where that is known.
 export function waitValue(manager, { batch_id, task_ids, count }, position) {
 	const { project, client } = manager;
-	return { type: WAIT, project, prefix: client.prefix, batch_id: batch_id ?? null, task_ids, count, position: position ?? null };
+	return {
+		type: WAIT,
+		project,
+		prefix: client.prefix,
+		batch_id: batch_id ?? null,
+		task_ids,
+		count,
+		position: position ?? null,
+	};
 }
 
 // false when an interrupt is somebody else's: a question for a human, say.

@@ -1,20 +1,28 @@
-// The other side: a LangGraph graph as the handler of a task type. The context is its input, its values make the result;
-// each task is a thread, so that a second try goes on where the first one was.
+// The other side: a LangGraph graph as the handler of a task type. The context is its input, its values make the
+// result; each task is a thread, so that a second try goes on where the first one was.
 import { TaskFailed } from "../src/errors.js";
 import { drive } from "./driver.js";
 
 function asProgress([mode, chunk]) {
-	if (mode === "custom") return chunk !== null && typeof chunk === "object" && !Array.isArray(chunk) ? chunk : { message: String(chunk) };
+	if (mode === "custom")
+		return chunk !== null && typeof chunk === "object" && !Array.isArray(chunk) ? chunk : { message: String(chunk) };
 	const nodes = Object.keys(chunk).filter((name) => !name.startsWith("__"));
 	return nodes.length > 0 ? { node: nodes.at(-1) } : undefined;
 }
 
 // For worker.task(type, graphHandler(graph)).
 //
-// input(job), output(values, job): by default the context and the values. thread(job): the thread's id. config, context: given to
-// every run. manager: needed when the graph's own nodes wait by interrupt.
+// input(job), output(values, job): by default the context and the values. thread(job): the thread's id. config,
+// context: given to every run. manager: needed when the graph's own nodes wait by interrupt.
 export function graphHandler(graph, options = {}) {
-	const { input = (job) => job.context, output = (values) => values, thread = threadOf, config = {}, context, manager } = options;
+	const {
+		input = (job) => job.context,
+		output = (values) => values,
+		thread = threadOf,
+		config = {},
+		context,
+		manager,
+	} = options;
 	return async (job) => {
 		const configurable = { ...config.configurable, thread_id: thread(job) };
 		const whole = { ...config, configurable, signal: job.signal, context: context ?? manager };

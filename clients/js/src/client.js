@@ -1,5 +1,6 @@
 // The client: every request of the contract as a method, and the things made of several: wait, events, submissions.
-// What exists in the contract is spelled as it is there; what is ours (patienceMs, onEvent) is spelled as JavaScript does.
+// What exists in the contract is spelled as it is there; what is ours (patienceMs, onEvent) is spelled as JavaScript
+// does.
 import { Connection, setConnection } from "./connection.js";
 import { Events } from "./events.js";
 import { checkToken } from "./names.js";
@@ -46,7 +47,8 @@ export class Client {
 		await this.close();
 	}
 
-	// A request as it stands in the contract, without prefix, e.g. request("task.get", {…}): the reply, or a refusal thrown.
+	// A request as it stands in the contract, without prefix, e.g. request("task.get", {…}): the reply, or a refusal
+	// thrown.
 	request(subject, body, options) {
 		return this.#connection.request(subject, body, options);
 	}
@@ -69,7 +71,12 @@ export class Client {
 		const [{ limit = Infinity, ...filters }, ours] = part(options);
 		let left = limit;
 		for (let after = null; left > 0; ) {
-			const body = { project: this.project, ...clean(filters), limit: Math.min(left, LIST_PAGE), ...(after ? { after } : {}) };
+			const body = {
+				project: this.project,
+				...clean(filters),
+				limit: Math.min(left, LIST_PAGE),
+				...(after ? { after } : {}),
+			};
 			if (body.project === "*") delete body.project;
 			const { tasks, next } = await this.request("task.list", body, ours);
 			yield* tasks;

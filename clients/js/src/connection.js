@@ -13,7 +13,8 @@ const REQUEST_BYTES = 1000000; // the contract's limit
 
 // Nothing that repeating would mend.
 function isForGood(error) {
-	if (error instanceof natsErrors.ClosedConnectionError || error instanceof natsErrors.DrainingConnectionError) return true;
+	if (error instanceof natsErrors.ClosedConnectionError || error instanceof natsErrors.DrainingConnectionError)
+		return true;
 	return [error, error?.cause].some(
 		(one) => one instanceof natsErrors.PermissionViolationError || one instanceof natsErrors.AuthorizationError,
 	);
@@ -21,7 +22,10 @@ function isForGood(error) {
 
 // "nats://user:password@host:4222,host2" as options; one name before the @ is a token.
 export function addresses(servers) {
-	const list = [servers].flat().flatMap((text) => text.split(",")).filter(Boolean);
+	const list = [servers]
+		.flat()
+		.flatMap((text) => text.split(","))
+		.filter(Boolean);
 	const hosts = list.map((address) => address.replace(/^(\w+:\/\/)?[^@/]*@/, "$1"));
 	const words = /^(?:\w+:\/\/)?([^@/]*)@/.exec(list.find((address) => address.includes("@")) ?? "")?.[1];
 	if (words === undefined) return { servers: hosts };
@@ -43,8 +47,8 @@ async function dial(options, patienceMs, signal) {
 	}
 }
 
-// nats.js takes its listeners off a socket that the server has closed, sometimes before a write to it has failed: an error that
-// nobody hears ends the process. This one stays on.
+// nats.js takes its listeners off a socket that the server has closed, sometimes before a write to it has failed: an
+// error that nobody hears ends the process. This one stays on.
 const ignored = () => {};
 function guardSocket(nats) {
 	const socket = nats.protocol?.transport?.socket;
@@ -109,8 +113,8 @@ export class Connection extends EventEmitter {
 		this.emit("closed");
 	}
 
-	// The reply to a request that was answered ok; else the refusal is thrown. "unavailable" and no answer are followed by
-	// the same bytes again, until patience has run out.
+	// The reply to a request that was answered ok; else the refusal is thrown. "unavailable" and no answer are followed
+	// by the same bytes again, until patience has run out.
 	async request(relative, body, { signal, tryMs = TRY_MS, patienceMs = this.patienceMs, traceparent } = {}) {
 		const bytes = encoder.encode(JSON.stringify(body));
 		if (bytes.length > this.maxBytes) {

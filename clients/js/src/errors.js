@@ -31,7 +31,8 @@ export class WrongStatus extends Refused {}
 export class StaleLease extends Refused {}
 export class Internal extends Refused {}
 
-// Says nothing about the outcome: the same request with the same ids may be sent again. The client did, for its patience.
+// Says nothing about the outcome: the same request with the same ids may be sent again. The client did, for its
+// patience.
 export class Unavailable extends Refused {}
 
 // Nothing answered for as long as the client is patient. Says nothing about the outcome either.

@@ -45,7 +45,8 @@ export class Versions {
 	}
 }
 
-const wanted = (filter, value) => filter === undefined || (Array.isArray(filter) ? filter.includes(value) : filter === value);
+const wanted = (filter, value) =>
+	filter === undefined || (Array.isArray(filter) ? filter.includes(value) : filter === value);
 const one = (filter) => (Array.isArray(filter) && filter.length === 1 ? filter[0] : filter);
 
 export class Events {
@@ -73,7 +74,10 @@ export class Events {
 		// Where one status is all that comes, there are gaps of versions on purpose.
 		this.#versions = new Versions({ gaps: only === "*" });
 		this.#matches = (event) =>
-			wanted(task_type, event.task_type) && wanted(status, event.status) && wanted(batch_id, event.batch_id) && (!ids || ids.has(event.task_id));
+			wanted(task_type, event.task_type) &&
+			wanted(status, event.status) &&
+			wanted(batch_id, event.batch_id) &&
+			(!ids || ids.has(event.task_id));
 		// The place in the stream of the last event given out: `since` of an iterator that goes on from here.
 		this.position = typeof since === "number" ? since : undefined;
 		this.#wake.setMaxListeners(0);
@@ -132,7 +136,9 @@ export class Events {
 		const first = messages === 0 ? last_seq + 1 : first_seq;
 		if (next >= first && position <= last_seq) return next;
 		const text = position > last_seq ? `it ends at ${last_seq}: another stream?` : `the first event left is ${first}`;
-		throw Object.defineProperty(new EventsLost(`the stream does not hold ${next}; ${text}`, position), "isDefinite", { value: true });
+		throw Object.defineProperty(new EventsLost(`the stream does not hold ${next}; ${text}`, position), "isDefinite", {
+			value: true,
+		});
 	}
 
 	// Reads on from a place until closed; whatever breaks is followed by a new consumer behind the last event.
@@ -161,7 +167,11 @@ export class Events {
 
 	async #consume(place) {
 		const { jetstream } = this.#connection;
-		const options = { filter_subjects: this.subject, inactive_threshold: 60000000000, ...(place.opt_start_time ? { deliver_policy: "by_start_time" } : {}) };
+		const options = {
+			filter_subjects: this.subject,
+			inactive_threshold: 60000000000,
+			...(place.opt_start_time ? { deliver_policy: "by_start_time" } : {}),
+		};
 		const consumer = await this.#connection.untilLost(
 			jetstream.consumers.get(this.#connection.stream("EVENTS"), { ...options, ...place }),
 		);
@@ -176,7 +186,8 @@ export class Events {
 		try {
 			for await (const message of messages) {
 				if ((await this.#take(message)) === "again") break;
-				if (!this.#options.follow && (message.seq >= this.lastKept || message.info.pending === 0)) return this.#finish();
+				if (!this.#options.follow && (message.seq >= this.lastKept || message.info.pending === 0))
+					return this.#finish();
 			}
 		} finally {
 			clearInterval(advance);
@@ -188,12 +199,14 @@ export class Events {
 		}
 	}
 
-	// Where other projects' events grow old and go, our place moves on: all of ours up to the stream's end were given out.
+	// Where other projects' events grow old and go, our place moves on: all of ours up to the stream's end were given
+	// out.
 	async #advance(consumer) {
 		const manager = await this.#connection.manager();
 		const { state } = await manager.streams.info(this.#connection.stream("EVENTS"));
 		const { num_pending, delivered } = await consumer.info();
-		if (num_pending === 0 && delivered.stream_seq <= (this.position ?? 0)) this.position = Math.max(this.position, state.last_seq);
+		if (num_pending === 0 && delivered.stream_seq <= (this.position ?? 0))
+			this.position = Math.max(this.position, state.last_seq);
 	}
 
 	// A consumer that is silent, or gone, is replaced.
@@ -208,7 +221,8 @@ export class Events {
 		event.position = message.seq;
 		const verdict = this.#versions.look(event);
 		if (verdict === "gap" && !this.#retried.has(event.event_id)) {
-			// Once more from where we were: the event may have been lost on its way. Then it is lost in the stream, too.
+			// Once more from where we were: the event may have been lost on its way. Then it is lost in the stream,
+			// too.
 			this.#retried.add(event.event_id);
 			return "again";
 		}

@@ -19,14 +19,16 @@ export class Job {
 		this.#onProgress = onProgress;
 	}
 
-	// Aborted when somebody cancelled the task, when its lease is lost, and when the worker stops and does not wait longer.
+	// Aborted when somebody cancelled the task, when its lease is lost, and when the worker stops and does not wait
+	// longer.
 	get signal() {
 		return this.#controller.signal;
 	}
 
 	// An object, told to whoever listens to progress; sent soon, the latest wins, never waited for.
 	progress(progress) {
-		if (progress === null || typeof progress !== "object" || Array.isArray(progress)) throw new TypeError("progress is an object");
+		if (progress === null || typeof progress !== "object" || Array.isArray(progress))
+			throw new TypeError("progress is an object");
 		const bytes = Buffer.byteLength(JSON.stringify(progress));
 		if (bytes > PROGRESS_BYTES) throw new RangeError(`progress of ${bytes} bytes; ${PROGRESS_BYTES} is the most`);
 		this.pendingProgress = progress;
@@ -50,7 +52,8 @@ export function outcome(job, { result, error }) {
 		const item = { ...job.name, outcome: "completed", result: result === undefined ? null : result };
 		return { end: reason?.name === "Cancelled" ? "cancelled" : "returned", item };
 	}
-	if (error.name === "Release" || reason?.name === "Stopping") return { end: "released", item: { ...job.name, outcome: "released" } };
+	if (error.name === "Release" || reason?.name === "Stopping")
+		return { end: "released", item: { ...job.name, outcome: "released" } };
 	const message = `${error.message ?? error}` || error.name || "failed";
 	const item = { ...job.name, outcome: "failed", error: { message, retryable: error.retryable !== false } };
 	return { end: reason?.name === "Cancelled" ? "cancelled" : "failed", item };

@@ -63,7 +63,8 @@ export class Renewals {
 		for (const [type, list] of types) {
 			const talking = list.filter((job) => job.pendingProgress);
 			const silent = list.filter((job) => !job.pendingProgress);
-			for (const part of [...parts(talking, PROGRESS_A_MESSAGE), ...parts(silent, LEASES_A_MESSAGE)]) messages.push(this.#send(type, part));
+			for (const part of [...parts(talking, PROGRESS_A_MESSAGE), ...parts(silent, LEASES_A_MESSAGE)])
+				messages.push(this.#send(type, part));
 		}
 		await Promise.all(messages);
 	}
@@ -77,7 +78,10 @@ export class Renewals {
 		const body = { worker: this.#worker, lease_ms: this.#lease_ms, leases };
 		try {
 			const patienceMs = Math.max(1000, this.#lease_ms / 3);
-			const reply = await this.#connection.request(`renew.${type}`, body, { patienceMs, tryMs: Math.min(2000, patienceMs) });
+			const reply = await this.#connection.request(`renew.${type}`, body, {
+				patienceMs,
+				tryMs: Math.min(2000, patienceMs),
+			});
 			reply.leases.forEach((lease, index) => this.#heed(jobs[index], lease));
 		} catch (error) {
 			this.problem(error);

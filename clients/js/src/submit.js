@@ -24,10 +24,16 @@ const asTask = (task) => (typeof task?.toJSON === "function" ? task.toJSON() : t
 function plan(what, { project, batch_id }, defaultProject) {
 	const single = !Array.isArray(what) && !(what instanceof Graph);
 	const list = (single ? [what] : what instanceof Graph ? what.tasks : what).map(asTask);
-	const named = project ?? (what instanceof Graph ? what.project : undefined) ?? (single ? list[0]?.project : undefined);
+	const named =
+		project ?? (what instanceof Graph ? what.project : undefined) ?? (single ? list[0]?.project : undefined);
 	const tasks = list.map((task) => ({ ...task, task_id: task?.task_id ?? newId() }));
 	const batch = batch_id ?? (what instanceof Graph ? what.batch_id : undefined);
-	return { project: checkToken(named ?? defaultProject, "project"), batch_id: batch ?? newId(), single: single && !batch, tasks };
+	return {
+		project: checkToken(named ?? defaultProject, "project"),
+		batch_id: batch ?? newId(),
+		single: single && !batch,
+		tasks,
+	};
 }
 
 function tooLarge(index, bytes, most) {
@@ -71,7 +77,12 @@ export async function submit(connection, what, options, defaultProject) {
 	let reply;
 	for (const body of bodies) {
 		const slow = body.seal || large ? { tryMs: 60000, patienceMs: Math.max(SEAL_MS, connection.patienceMs) } : {};
-		reply = await connection.request("submit", body, { signal, traceparent, ...slow, ...(patienceMs && { patienceMs }) });
+		reply = await connection.request("submit", body, {
+			signal,
+			traceparent,
+			...slow,
+			...(patienceMs && { patienceMs }),
+		});
 	}
 	const task_ids = planned.tasks.map(({ task_id }) => task_id);
 	const { project } = planned;

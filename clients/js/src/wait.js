@@ -50,7 +50,9 @@ class Wait {
 
 	heed(event) {
 		if (event.status === "rejected") {
-			const ours = event.task_id ? this.open.has(event.task_id) : event.batch_id !== "" && event.batch_id === this.batch_id;
+			const ours = event.task_id
+				? this.open.has(event.task_id)
+				: event.batch_id !== "" && event.batch_id === this.batch_id;
 			if (ours) throw refusal(event.error, "enqueue");
 			return;
 		}
@@ -70,8 +72,8 @@ class Wait {
 		}
 	}
 
-	// A batch: what ended of it is looked at one by one, for lists have no results. A list is read from MySQL, which may be
-	// behind: a batch that is known by its id alone is taken as whole when two looks have found the same.
+	// A batch: what ended of it is looked at one by one, for lists have no results. A list is read from MySQL, which
+	// may be behind: a batch that is known by its id alone is taken as whole when two looks have found the same.
 	async lookAtBatch(signal) {
 		const { client, project, batch_id } = this;
 		const over = [];
@@ -89,7 +91,10 @@ class Wait {
 	// Of what was new when it was submitted, the events since then tell everything.
 	async lookFirst(signal) {
 		if (this.since === undefined || !this.known) return this.lookAround(signal);
-		await inTurns(this.known.filter((task_id) => this.open.has(task_id)), (task_id) => this.look(task_id, signal));
+		await inTurns(
+			this.known.filter((task_id) => this.open.has(task_id)),
+			(task_id) => this.look(task_id, signal),
+		);
 	}
 
 	async lookAround(signal) {
@@ -154,7 +159,8 @@ class Wait {
 			if (!this.enough) await Promise.race([following, this.lookAgain(inner)]);
 		} catch (error) {
 			signal?.throwIfAborted();
-			if (!this.enough && limit?.aborted && error === limit.reason) throw new WaitTimeout(this.finished, [...this.open]);
+			if (!this.enough && limit?.aborted && error === limit.reason)
+				throw new WaitTimeout(this.finished, [...this.open]);
 			if (!this.enough) throw error;
 		} finally {
 			events.close();
@@ -171,9 +177,18 @@ function target(what, { project, batch_id }, defaultProject) {
 	if (Array.isArray(what)) return { project: project ?? defaultProject, task_ids: ids(what) };
 	const given = what ?? { batch_id };
 	const { task_ids, enqueued: mayCome, position: since, tasks } = given;
-	const known = mayCome ? undefined : tasks?.filter(({ result }) => result === "duplicate").map(({ task_id }) => task_id);
+	const known = mayCome
+		? undefined
+		: tasks?.filter(({ result }) => result === "duplicate").map(({ task_id }) => task_id);
 	if (!task_ids && !given.batch_id) throw new TypeError("what to wait for: an id, ids, a submission, or { batch_id }");
-	return { project: given.project ?? project ?? defaultProject, batch_id: given.batch_id, task_ids: task_ids && ids(task_ids), mayCome, since, known };
+	return {
+		project: given.project ?? project ?? defaultProject,
+		batch_id: given.batch_id,
+		task_ids: task_ids && ids(task_ids),
+		mayCome,
+		since,
+		known,
+	};
 }
 
 export async function wait(client, what, options) {

@@ -1,5 +1,5 @@
-// A worker: asks for tasks, runs their handlers, settles them, several at a time. What is done travels with the request for
-// what comes next; when that brings nothing, another request waits for it.
+// A worker: asks for tasks, runs their handlers, settles them, several at a time. What is done travels with the request
+// for what comes next; when that brings nothing, another request waits for it.
 import { EventEmitter } from "node:events";
 import { hostname } from "node:os";
 import { connectionOf } from "./connection.js";
@@ -88,7 +88,11 @@ class Queue {
 	async #settle(items) {
 		this.telling.add(items);
 		try {
-			const reply = await this.#send(`settle.${this.type}`, { worker: this.worker.name, done: items.map(({ item }) => item) }, 0);
+			const reply = await this.#send(
+				`settle.${this.type}`,
+				{ worker: this.worker.name, done: items.map(({ item }) => item) },
+				0,
+			);
 			if (reply) this.#heed(items, reply.done);
 		} finally {
 			this.telling.delete(items);
@@ -112,7 +116,8 @@ class Queue {
 			} catch {
 				return undefined;
 			}
-			// Idle and stopping: nothing is lost by not asking again, for a lease that was given is given back by its end.
+			// Idle and stopping: nothing is lost by not asking again, for a lease that was given is given back by its
+			// end.
 			if (this.worker.stopping && body.done.length === 0) return undefined;
 		}
 	}
@@ -164,7 +169,8 @@ class Queue {
 	}
 }
 
-// Events: "started" (job), "failed" (job, error), "ended" (job, how, status), "problem" (error: a request that will be repeated).
+// Events: "started" (job), "failed" (job, error), "ended" (job, how, status), "problem" (error: a request that will be
+// repeated).
 export class Worker extends EventEmitter {
 	#queues = new Map();
 	#ending = new AbortController();
@@ -189,7 +195,8 @@ export class Worker extends EventEmitter {
 	task(task_type, handler, { concurrency = this.concurrency } = {}) {
 		checkToken(task_type, "task_type");
 		if (this.#queues.has(task_type)) throw new RangeError(`there is a handler for ${task_type} already`);
-		if (!Number.isInteger(concurrency) || concurrency < 1) throw new RangeError("concurrency must be a whole number from 1 on");
+		if (!Number.isInteger(concurrency) || concurrency < 1)
+			throw new RangeError("concurrency must be a whole number from 1 on");
 		const queue = new Queue(this, task_type, handler, concurrency);
 		this.#queues.set(task_type, queue);
 		if (this.#run) queue.turn();
@@ -235,7 +242,8 @@ export class Worker extends EventEmitter {
 		}
 	}
 
-	// No more tasks; what runs may finish within graceMs, then it is aborted and given back. Resolves when all is settled.
+	// No more tasks; what runs may finish within graceMs, then it is aborted and given back. Resolves when all is
+	// settled.
 	async stop({ graceMs = this.graceMs } = {}) {
 		if (!this.#run) {
 			this.stopping = true;

@@ -10,7 +10,11 @@ import { until } from "./support/until.js";
 const type = "js_client";
 
 test("an address brings its password, and several are parted by commas", () => {
-	assert.deepEqual(addresses("nats://user:p%40ss@a:4222,b:4223"), { servers: ["nats://a:4222", "b:4223"], user: "user", pass: "p@ss" });
+	assert.deepEqual(addresses("nats://user:p%40ss@a:4222,b:4223"), {
+		servers: ["nats://a:4222", "b:4223"],
+		user: "user",
+		pass: "p@ss",
+	});
 	assert.deepEqual(addresses("nats://token@a"), { servers: ["nats://a"], token: "token" });
 	assert.deepEqual(addresses(["a", "b,c"]), { servers: ["a", "b", "c"] });
 });
@@ -65,7 +69,14 @@ test("a graph is built by names, also by those that come later", () => {
 		{ task_id: "r1.review", task_type: "review", dependencies: ["r1.code", "r1.test"] },
 		{ task_id: "r1.code", task_type: "coding", priority: 8 },
 		{ task_id: "r1.test", task_type: "testing", dependencies: ["elsewhere", "r1.code"] },
-		{ task_id: "r1.clean", task_type: "clean", dependencies: [{ task_id: "r1.test", when: "failed" }, { task_id: "r1.review", when: "finished" }] },
+		{
+			task_id: "r1.clean",
+			task_type: "clean",
+			dependencies: [
+				{ task_id: "r1.test", when: "failed" },
+				{ task_id: "r1.review", when: "finished" },
+			],
+		},
 	]);
 	assert.throws(() => graph.add("code", "coding"), RangeError);
 	graph.add("lost", "coding", { after: "nobody" });
@@ -76,12 +87,16 @@ test("before() reads in order", () => {
 	const graph = new Graph();
 	const [a, b, c] = ["a", "b", "c"].map((name) => graph.add(name, "t"));
 	a.before(b).before(c);
-	assert.deepEqual(graph.tasks.map(({ dependencies = [] }) => dependencies), [[], ["a"], ["b"]]);
+	assert.deepEqual(
+		graph.tasks.map(({ dependencies = [] }) => dependencies),
+		[[], ["a"], ["b"]],
+	);
 });
 
 test("versions: doubles are seen, gaps found, both only within a task", () => {
 	const versions = new Versions();
-	const look = (task_id, version, status = "pending", event_id = "e") => versions.look({ project: "p", task_id, version, status, event_id });
+	const look = (task_id, version, status = "pending", event_id = "e") =>
+		versions.look({ project: "p", task_id, version, status, event_id });
 	assert.equal(look("a", 3), "new");
 	assert.equal(look("a", 3), "seen");
 	assert.equal(look("a", 2), "seen");
@@ -104,7 +119,10 @@ test("events that do not follow end where the stream ends, and go on behind a po
 		const found = await take(client.events({ since: "all", follow: false }), 10);
 		return found.length === 2 && found;
 	});
-	assert.deepEqual(all.map(({ version }) => version), [1, 2]);
+	assert.deepEqual(
+		all.map(({ version }) => version),
+		[1, 2],
+	);
 	const [second] = await take(client.events({ since: all[0].position, follow: false }), 10);
 	assert.equal(second.event_id, all[1].event_id);
 	const recent = await take(client.events({ since: new Date(Date.parse(all[0].at) - 5000), follow: false }), 10);
@@ -126,7 +144,10 @@ test("events end when they are closed, and when the client is", async () => {
 
 test("a wait that runs out says what ended and what did not", async () => {
 	const client = await freshClient();
-	await client.submit([{ task_type: type, task_id: "a" }, { task_type: type, task_id: "b" }]);
+	await client.submit([
+		{ task_type: type, task_id: "a" },
+		{ task_type: type, task_id: "b" },
+	]);
 	await client.cancel("a");
 	await assert.rejects(client.wait(["a", "b"], { timeoutMs: 500 }), (error) => {
 		assert.ok(error instanceof WaitTimeout);
@@ -162,11 +183,17 @@ test("a date is a time, and what is undefined is not sent", async () => {
 	const not_before = new Date(Date.now() + 3600000);
 	await client.submit({ task_type: type, task_id: "a", not_before, service_name: undefined });
 	assert.equal(Date.parse((await client.get("a")).not_before), not_before.getTime());
-	assert.deepEqual((await client.explain("a")).reasons.map(({ kind }) => kind), ["time"]);
+	assert.deepEqual(
+		(await client.explain("a")).reasons.map(({ kind }) => kind),
+		["time"],
+	);
 });
 
 test("services are found", async () => {
 	const client = await freshClient();
 	const names = new Set((await client.services()).map(({ name }) => name));
-	assert.deepEqual([...names].sort(), ["dispatcher", "ingest", "monitor", "persister", "scheduler"].map((name) => `corder-${name}`));
+	assert.deepEqual(
+		[...names].sort(),
+		["dispatcher", "ingest", "monitor", "persister", "scheduler"].map((name) => `corder-${name}`),
+	);
 });

@@ -9,7 +9,15 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Worker } from "corder";
-import { PositionError, TaskQueueManager, corderState, drive, submitAndWaitNode, submitNode, waitNode } from "corder/langgraph";
+import {
+	PositionError,
+	TaskQueueManager,
+	corderState,
+	drive,
+	submitAndWaitNode,
+	submitNode,
+	waitNode,
+} from "corder/langgraph";
 import { build } from "./support/crashing.js";
 import { freshClient, freshName } from "./support/setup.js";
 import { openSaver } from "./support/sqlite.js";
@@ -31,7 +39,10 @@ async function prepare() {
 		ran.push(name);
 		return { did: name };
 	});
-	const count = async () => (await client.status()).completed_count + (await client.status()).pending_count + (await client.status()).blocked_count;
+	const count = async () =>
+		(await client.status()).completed_count +
+		(await client.status()).pending_count +
+		(await client.status()).blocked_count;
 	const config = { configurable: { thread_id: freshName("thread") }, context: { task_queue_manager: manager } };
 	return { client, manager, task_type, ran, worker, count, config };
 }
@@ -50,7 +61,8 @@ async function diesAndGoesOn(how, points, environment = {}) {
 	const { client, task_type, ran, worker, count } = await prepare();
 	const given = { store: join(folder, `${task_type}.db`), task_type, client, ...environment };
 	if (!points.includes("while-waiting")) worker.start();
-	for (const CRASH of points) assert.equal((await runs(how, { ...given, CRASH })).end, "SIGKILL", `it was not killed at ${CRASH}`);
+	for (const CRASH of points)
+		assert.equal((await runs(how, { ...given, CRASH })).end, "SIGKILL", `it was not killed at ${CRASH}`);
 	worker.start();
 	const { end, out } = await runs(how, given);
 	worker.stop();
@@ -64,7 +76,8 @@ test("killed before the submit", () => diesAndGoesOn("block", ["before-submit-1"
 
 test("killed after the submit and before the checkpoint", () => diesAndGoesOn("block", ["after-submit-1"]));
 
-test("killed after the submit, with asynchronous checkpoints", () => diesAndGoesOn("block", ["after-submit-1"], { DURABILITY: "async" }));
+test("killed after the submit, with asynchronous checkpoints", () =>
+	diesAndGoesOn("block", ["after-submit-1"], { DURABILITY: "async" }));
 
 test("killed in the middle of a fan-out", () => diesAndGoesOn("interrupt", ["after-submit-3", "before-submit-2"]));
 
@@ -109,7 +122,10 @@ test("an event twice, and late, is in the log once and moves nothing back", asyn
 	const { value: first } = await events.next();
 	events.close();
 	const { position, ...body } = first;
-	client.nats.publish(`${client.prefix}.v1.event.${first.project}.${first.task_type}.${first.status}`, JSON.stringify(body));
+	client.nats.publish(
+		`${client.prefix}.v1.event.${first.project}.${first.task_type}.${first.status}`,
+		JSON.stringify(body),
+	);
 	const values = await graph.invoke(new Command({ resume: { [wait.id]: { finished: [] } } }), config);
 	const log = values.task_execution_log.map(({ task_id, version }) => `${task_id} ${version}`);
 	assert.equal(new Set(log).size, log.length);
@@ -151,7 +167,10 @@ test("a node that submits twice, fails and is retried submits what it submitted 
 	const { manager, task_type, count, config } = await prepare();
 	const tries = [];
 	const submit = async (_, config) => {
-		const batches = [await manager.submit_task_batch({ task_type }, { config }), await manager.submit_task_batch({ task_type }, { config })];
+		const batches = [
+			await manager.submit_task_batch({ task_type }, { config }),
+			await manager.submit_task_batch({ task_type }, { config }),
+		];
 		tries.push(batches.map(({ task_ids }) => task_ids["0"]));
 		if (tries.length < 3) throw new Error("the network");
 		return {};
@@ -186,8 +205,14 @@ test("a replay that asks for something else makes new tasks from there on", asyn
 	const { task_type, count, config } = await prepare();
 	let wanted = "first";
 	const graph = new StateGraph(Annotation.Root(corderState()))
-		.addNode("one", submitNode(() => ({ task_type, execution_context: { wanted } })))
-		.addNode("two", submitNode(() => ({ task_type })))
+		.addNode(
+			"one",
+			submitNode(() => ({ task_type, execution_context: { wanted } })),
+		)
+		.addNode(
+			"two",
+			submitNode(() => ({ task_type })),
+		)
 		.addEdge(START, "one")
 		.addEdge("one", "two")
 		.compile({ checkpointer: new MemorySaver() });
@@ -219,7 +244,10 @@ test("a step that would submit something else when it runs again keeps what it s
 	const { manager, task_type, worker, count, config } = await prepare();
 	let time = 0;
 	const graph = new StateGraph(Annotation.Root(corderState()))
-		.addNode("code", submitAndWaitNode(() => ({ task_type, execution_context: { time: ++time } }), { how: "interrupt" }))
+		.addNode(
+			"code",
+			submitAndWaitNode(() => ({ task_type, execution_context: { time: ++time } }), { how: "interrupt" }),
+		)
 		.addEdge(START, "code")
 		.compile({ checkpointer: new MemorySaver() });
 	await graph.invoke({}, config);
@@ -235,7 +263,10 @@ test("durability exit is refused without a key, and submits once with one", asyn
 	const { task_type, count, config } = await prepare();
 	const graph = (key) =>
 		new StateGraph(Annotation.Root(corderState()))
-			.addNode("submit", submitNode(() => ({ task_type }), { key }))
+			.addNode(
+				"submit",
+				submitNode(() => ({ task_type }), { key }),
+			)
 			.addEdge(START, "submit")
 			.compile({ checkpointer: new MemorySaver() });
 	await assert.rejects(graph().invoke({}, { ...config, durability: "exit" }), PositionError);
@@ -247,12 +278,18 @@ test("in a subgraph: its step runs again, and the graph around it knows its task
 	const { manager, task_type, worker, count, config } = await prepare();
 	let tries = 0;
 	const inner = new StateGraph(Annotation.Root(corderState()))
-		.addNode("submit", submitAndWaitNode(() => ({ task_type }), { how: "interrupt" }))
+		.addNode(
+			"submit",
+			submitAndWaitNode(() => ({ task_type }), { how: "interrupt" }),
+		)
 		.addNode("count", () => (tries++, {}))
 		.addEdge(START, "submit")
 		.addEdge("submit", "count")
 		.compile();
-	const graph = new StateGraph(Annotation.Root(corderState())).addNode("inner", inner).addEdge(START, "inner").compile({ checkpointer: new MemorySaver() });
+	const graph = new StateGraph(Annotation.Root(corderState()))
+		.addNode("inner", inner)
+		.addEdge(START, "inner")
+		.compile({ checkpointer: new MemorySaver() });
 	const waits = await interruptsAfter(graph, {}, config);
 	assert.equal(waits.length, 1);
 	worker.start();
@@ -265,10 +302,15 @@ test("in a subgraph: its step runs again, and the graph around it knows its task
 
 test("all five services are killed while graphs wait in both ways", async () => {
 	const { manager, task_type, ran, worker, count, config } = await prepare();
-	const graphs = Object.fromEntries(["block", "interrupt"].map((how) => [how, build(task_type, how).compile({ checkpointer: new MemorySaver() })]));
+	const graphs = Object.fromEntries(
+		["block", "interrupt"].map((how) => [how, build(task_type, how).compile({ checkpointer: new MemorySaver() })]),
+	);
 	const input = { services: ["a", "b", "c"] };
 	const under = (thread_id) => ({ ...config, configurable: { thread_id } });
-	const both = Promise.all([drive(graphs.interrupt, input, under("one"), { manager }), graphs.block.invoke(input, under("two"))]);
+	const both = Promise.all([
+		drive(graphs.interrupt, input, under("one"), { manager }),
+		graphs.block.invoke(input, under("two")),
+	]);
 	await until("both have submitted", async () => (await count()) === 4);
 	const services = execFileSync("ps", ["-o", "pid=,comm=", "--ppid", process.env.CORDER_TEST_UP], { encoding: "utf8" });
 	const pids = [...services.matchAll(/(\d+) corder-/g)].map(([, pid]) => Number(pid));
@@ -288,7 +330,9 @@ test("a failed task ends a wait too", async () => {
 	const [wait] = await interruptsAfter(graph, { services: [] }, config);
 	await client.cancel(wait.value.task_ids[0]);
 	const { values } = await drive(graph, null, config, { manager });
-	const statuses = Object.fromEntries(Object.values(values.failed_tasks).map(({ task_id, status }) => [task_id.split(":")[1], status]));
+	const statuses = Object.fromEntries(
+		Object.values(values.failed_tasks).map(({ task_id, status }) => [task_id.split(":")[1], status]),
+	);
 	assert.deepEqual(statuses, { plan: "cancelled", check: "skipped" });
 });
 
@@ -300,13 +344,19 @@ test("a retry of a whole subgraph submits once, when its submission has a key", 
 		return {};
 	};
 	const inner = new StateGraph(Annotation.Root(corderState()))
-		.addNode("submit", submitNode(() => ({ task_type }), { key: "only" }))
+		.addNode(
+			"submit",
+			submitNode(() => ({ task_type }), { key: "only" }),
+		)
 		.addNode("fail", fail)
 		.addEdge(START, "submit")
 		.addEdge("submit", "fail")
 		.compile();
 	const retryPolicy = { initialInterval: 1, jitter: false, retryOn: () => true };
-	const graph = new StateGraph(Annotation.Root(corderState())).addNode("inner", inner, { retryPolicy }).addEdge(START, "inner").compile({ checkpointer: new MemorySaver() });
+	const graph = new StateGraph(Annotation.Root(corderState()))
+		.addNode("inner", inner, { retryPolicy })
+		.addEdge(START, "inner")
+		.compile({ checkpointer: new MemorySaver() });
 	await graph.invoke({}, config);
 	assert.deepEqual([tries, await count()], [2, 1]);
 });

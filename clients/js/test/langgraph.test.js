@@ -1,9 +1,29 @@
-// The nodes, the manager, the tool for agents, and graphs as workers; with the real LangGraph and no model but a fixed one.
+// The nodes, the manager, the tool for agents, and graphs as workers; with the real LangGraph and no model but a fixed
+// one.
 import { AIMessage, HumanMessage } from "@langchain/core/messages";
-import { Annotation, END, MemorySaver, MessagesAnnotation, START, Send, StateGraph, interrupt } from "@langchain/langgraph";
+import {
+	Annotation,
+	END,
+	MemorySaver,
+	MessagesAnnotation,
+	START,
+	Send,
+	StateGraph,
+	interrupt,
+} from "@langchain/langgraph";
 import { ToolNode } from "@langchain/langgraph/prebuilt";
 import { StaleLease, WaitTimeout, Worker } from "corder";
-import { MissingManager, TaskQueueManager, corderState, corderTool, drive, graphHandler, submitAndWaitNode, submitNode, waitNode } from "corder/langgraph";
+import {
+	MissingManager,
+	TaskQueueManager,
+	corderState,
+	corderTool,
+	drive,
+	graphHandler,
+	submitAndWaitNode,
+	submitNode,
+	waitNode,
+} from "corder/langgraph";
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,9 +46,20 @@ async function prepare(handler = ({ context }) => ({ did: context.what })) {
 	return { client, manager, task_type, worker, config };
 }
 
-const State = () => Annotation.Root({ ...corderState(), names: Annotation(), what: Annotation(), results: Annotation({ reducer: (a, b) => [...a, ...b], default: () => [] }) });
+const State = () =>
+	Annotation.Root({
+		...corderState(),
+		names: Annotation(),
+		what: Annotation(),
+		results: Annotation({ reducer: (a, b) => [...a, ...b], default: () => [] }),
+	});
 const collect = (ended) => ({ results: ended.map(({ result }) => result) });
-const alone = (node) => new StateGraph(State()).addNode("node", node).addEdge(START, "node").addEdge("node", END).compile({ checkpointer: new MemorySaver() });
+const alone = (node) =>
+	new StateGraph(State())
+		.addNode("node", node)
+		.addEdge(START, "node")
+		.addEdge("node", END)
+		.compile({ checkpointer: new MemorySaver() });
 
 test("the six keys after a fan-out by Send: every task in one collection, every event in the log, and all of it plain data", async () => {
 	const { task_type, config, manager } = await prepare();
@@ -41,27 +72,50 @@ test("the six keys after a fan-out by Send: every task in one collection, every 
 	await graph.invoke({ names: ["a", "b", "c"] }, config);
 	const { values } = await graph.getState(config);
 	assert.deepEqual(values.results, [{ did: "a" }, { did: "b" }, { did: "c" }]);
-	const { task_queue_manager, pending_tasks, running_tasks, completed_tasks, failed_tasks, task_execution_log } = values;
-	assert.deepEqual([pending_tasks, running_tasks, failed_tasks].map((tasks) => Object.keys(tasks).length), [0, 0, 0]);
+	const { task_queue_manager, pending_tasks, running_tasks, completed_tasks, failed_tasks, task_execution_log } =
+		values;
+	assert.deepEqual(
+		[pending_tasks, running_tasks, failed_tasks].map((tasks) => Object.keys(tasks).length),
+		[0, 0, 0],
+	);
 	assert.equal(Object.keys(completed_tasks).length, 3);
-	assert.deepEqual(task_queue_manager, { project: manager.project, prefix: "corder", batch_id: Object.values(completed_tasks)[0].batch_id });
-	assert.deepEqual(task_execution_log.map(({ seq }) => seq), task_execution_log.map(({ seq }) => seq).sort((a, b) => a - b));
+	assert.deepEqual(task_queue_manager, {
+		project: manager.project,
+		prefix: "corder",
+		batch_id: Object.values(completed_tasks)[0].batch_id,
+	});
+	assert.deepEqual(
+		task_execution_log.map(({ seq }) => seq),
+		task_execution_log.map(({ seq }) => seq).sort((a, b) => a - b),
+	);
 	for (const task_id of Object.keys(completed_tasks)) {
 		const statuses = task_execution_log.filter((event) => event.task_id === task_id).map(({ status }) => status);
 		assert.deepEqual(statuses, ["pending", "running", "completed"]);
 	}
-	assert.deepEqual(JSON.parse(JSON.stringify(values)), { ...values, completed_tasks: { ...completed_tasks }, pending_tasks: {}, running_tasks: {}, failed_tasks: {} });
+	assert.deepEqual(JSON.parse(JSON.stringify(values)), {
+		...values,
+		completed_tasks: { ...completed_tasks },
+		pending_tasks: {},
+		running_tasks: {},
+		failed_tasks: {},
+	});
 });
 
 test("a wait for any, and for some, goes on while others work", async () => {
 	const go = deferred();
 	const { task_type, config } = await prepare(({ context }) => (context.what === "slow" ? go.promise : context.what));
 	const tasks = ({ names }) => names.map((what) => ({ task_id: what, task_type, execution_context: { what } }));
-	const any = await alone(submitAndWaitNode(tasks, { count: "any", collect })).invoke({ names: ["slow", "quick"] }, config);
+	const any = await alone(submitAndWaitNode(tasks, { count: "any", collect })).invoke(
+		{ names: ["slow", "quick"] },
+		config,
+	);
 	assert.deepEqual(any.results, ["quick"]);
 	assert.equal(Object.keys({ ...any.pending_tasks, ...any.running_tasks }).length, 1);
 	const other = { ...config, configurable: { thread_id: freshName("thread") } };
-	const two = await alone(submitAndWaitNode(tasks, { count: 2, collect, how: "block" })).invoke({ names: ["one", "slow", "two"] }, other);
+	const two = await alone(submitAndWaitNode(tasks, { count: 2, collect, how: "block" })).invoke(
+		{ names: ["one", "slow", "two"] },
+		other,
+	);
 	assert.deepEqual([...two.results].sort(), ["one", "two"]);
 	go.resolve();
 });
@@ -96,13 +150,19 @@ test("an aborted run stops waiting", async () => {
 test("a question to a human stays with the human, while waits are driven", async () => {
 	const { task_type, config, manager } = await prepare();
 	const graph = new StateGraph(State())
-		.addNode("code", submitAndWaitNode(() => ({ task_type, execution_context: { what: "code" } }), { how: "interrupt", collect }))
+		.addNode(
+			"code",
+			submitAndWaitNode(() => ({ task_type, execution_context: { what: "code" } }), { how: "interrupt", collect }),
+		)
 		.addNode("ask", () => ({ results: [interrupt("ship it?")] }))
 		.addEdge(START, "code")
 		.addEdge(START, "ask")
 		.compile({ checkpointer: new MemorySaver() });
 	const { interrupts, values } = await drive(graph, {}, config, { manager });
-	assert.deepEqual(interrupts.map(({ value }) => value), ["ship it?"]);
+	assert.deepEqual(
+		interrupts.map(({ value }) => value),
+		["ship it?"],
+	);
 	assert.deepEqual(values.results, [{ did: "code" }]);
 });
 
@@ -115,7 +175,10 @@ test("the manager has the methods of the first design, by both spellings", async
 		{ task_id: "later", task_type, dependencies: ["high"] },
 	]);
 	assert.deepEqual(task_ids, { low: "low", high: "high", later: "later" });
-	assert.deepEqual((await manager.get_executable_tasks({ task_type })).map(({ task_id }) => task_id), ["high", "low"]);
+	assert.deepEqual(
+		(await manager.get_executable_tasks({ task_type })).map(({ task_id }) => task_id),
+		["high", "low"],
+	);
 	const [leased] = await manager.get_next_executable_batch(1, task_type);
 	assert.equal(leased.task_id, "high");
 	assert.equal(await leased.renew({ progress: { percent: 1 } }), false);
@@ -131,7 +194,10 @@ test("the manager has the methods of the first design, by both spellings", async
 		const tasks = await manager.get_task_timeline({ batch_id });
 		return tasks.length === 3 && tasks;
 	});
-	assert.deepEqual(timeline.map(({ task_id }) => task_id), ["low", "high", "later"]);
+	assert.deepEqual(
+		timeline.map(({ task_id }) => task_id),
+		["low", "high", "later"],
+	);
 	assert.equal(manager.project, client.project);
 });
 
@@ -146,15 +212,23 @@ test("a node without a manager says how it gets one", async () => {
 // A model that calls the tool for each name, then says what the answers were.
 const fixedModel = ({ messages }) => {
 	const answers = messages.filter((message) => message.getType() === "tool");
-	if (answers.length > 0) return { messages: [new AIMessage(`made ${answers.map(({ content }) => JSON.parse(content).result?.did)}`)] };
-	const tool_calls = messages[0].content.split(" ").map((what) => ({ name: "code", args: { what }, id: `call_${what}` }));
+	if (answers.length > 0)
+		return { messages: [new AIMessage(`made ${answers.map(({ content }) => JSON.parse(content).result?.did)}`)] };
+	const tool_calls = messages[0].content
+		.split(" ")
+		.map((what) => ({ name: "code", args: { what }, id: `call_${what}` }));
 	return { messages: [new AIMessage({ content: "", tool_calls })] };
 };
 
 test("an agent's tool calls are tasks: the same calls are the same tasks", async () => {
 	const { client, task_type, config } = await prepare();
 	const description = "Writes a file";
-	const tool = corderTool(({ what }) => ({ task_type, execution_context: { what } }), { name: "code", description, schema: z.object({ what: z.string() }), update: true });
+	const tool = corderTool(({ what }) => ({ task_type, execution_context: { what } }), {
+		name: "code",
+		description,
+		schema: z.object({ what: z.string() }),
+		update: true,
+	});
 	const graph = new StateGraph(Annotation.Root({ ...MessagesAnnotation.spec, ...corderState() }))
 		.addNode("model", fixedModel)
 		.addNode("tools", new ToolNode([tool]))
@@ -186,12 +260,19 @@ test("a graph is a worker: context in, values out, nodes as progress, a second t
 		.compile({ checkpointer: openSaver(join(folder, "worker.db")) });
 	const task_type = freshName("agent");
 	const progress = [];
-	const worker = new Worker(client).task(task_type, graphHandler(graph, { output: ({ text }) => ({ text }), manager })).start();
+	const worker = new Worker(client)
+		.task(task_type, graphHandler(graph, { output: ({ text }) => ({ text }), manager }))
+		.start();
 	worker.on("started", (job) => {
 		const { progress: tell } = job;
 		job.progress = (told) => (progress.push(told), tell.call(job, told));
 	});
-	await client.submit({ task_type, task_id: "a", execution_context: { file: "f" }, retry_backoff: { initial_ms: 1, factor: 1, max_ms: 1 } });
+	await client.submit({
+		task_type,
+		task_id: "a",
+		execution_context: { file: "f" },
+		retry_backoff: { initial_ms: 1, factor: 1, max_ms: 1 },
+	});
 	assert.deepEqual(await client.result("a", { timeoutMs: 20000 }), { text: "CONTENT OF F" });
 	assert.deepEqual(visits, { read: 1, write: 2 });
 	assert.deepEqual(progress, [{ node: "read" }, { node: "write" }]);
@@ -207,7 +288,9 @@ test("a cancelled task aborts the graph that works on it; one that asks a human 
 		.addNode("node", async ({ ask }, { signal }) => {
 			if (ask) return { ask: interrupt(ask) };
 			started.resolve();
-			await new Promise((_, reject) => signal.addEventListener("abort", () => ((aborted = true), reject(signal.reason))));
+			await new Promise((_, reject) =>
+				signal.addEventListener("abort", () => ((aborted = true), reject(signal.reason))),
+			);
 		})
 		.addEdge(START, "node")
 		.compile({ checkpointer: new MemorySaver() });

@@ -19,7 +19,8 @@ test("the version is the project's", () => {
 });
 
 test("what is declared is there, and what is there is declared", () => {
-	const declared = (file) => [...read(file).matchAll(/^export (?:class|function|const) (\w+)/gm)].map(([, name]) => name);
+	const declared = (file) =>
+		[...read(file).matchAll(/^export (?:class|function|const) (\w+)/gm)].map(([, name]) => name);
 	assert.deepEqual(declared("index.d.ts").sort(), Object.keys(corder).sort());
 	assert.deepEqual(declared("langgraph/index.d.ts").sort(), Object.keys(langgraph).sort());
 });
@@ -29,19 +30,39 @@ test("a program that uses all of it compiles under strict", () => {
 	execFileSync(process.execPath, [compiler, "-p", join(folder, "test/types/tsconfig.json")], { stdio: "pipe" });
 });
 
+test("the code is laid out", () => {
+	const prettier = join(folder, "node_modules/prettier/bin/prettier.cjs");
+	const what = ["src", "langgraph", "test", "index.d.ts", "../../tests/conformance/adapters/js.mjs"];
+	const words = ["--config", "package.json", "--log-level=warn", "--check", ...what];
+	execFileSync(process.execPath, [prettier, ...words], { cwd: folder, stdio: "pipe" });
+});
+
 test("packed and installed into an empty folder it works, with the NATS libraries and nothing else", () => {
 	const empty = mkdtempSync(join(tmpdir(), "corder-pack-"));
 	try {
-		const npm = (...words) => execFileSync("npm", words, { cwd: empty, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-		const [{ filename, files }] = JSON.parse(npm("pack", folder, "--json", "--pack-destination", empty, "--loglevel=error"));
-		assert.ok(files.every(({ path }) => !path.startsWith("test/") && !path.startsWith(".")), "only what users need");
+		const npm = (...words) =>
+			execFileSync("npm", words, { cwd: empty, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+		const [{ filename, files }] = JSON.parse(
+			npm("pack", folder, "--json", "--pack-destination", empty, "--loglevel=error"),
+		);
+		assert.ok(
+			files.every(({ path }) => !path.startsWith("test/") && !path.startsWith(".")),
+			"only what users need",
+		);
 		writeFileSync(join(empty, "package.json"), '{ "private": true, "type": "module" }');
 		npm("install", join(empty, filename), "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error");
 		const installed = Object.keys(JSON.parse(readFileSync(join(empty, "node_modules/.package-lock.json"))).packages);
-		assert.ok(installed.every((name) => /^node_modules\/(corder|@nats-io\/.*|tweetnacl)$/.test(name)), `${installed}`);
-		const program = 'import { connect } from "corder"; const c = await connect(); console.log((await c.status()).queue_health.status); await c.close();';
+		assert.ok(
+			installed.every((name) => /^node_modules\/(corder|@nats-io\/.*|tweetnacl)$/.test(name)),
+			`${installed}`,
+		);
+		const program =
+			'import { connect } from "corder"; const c = await connect(); console.log((await c.status()).queue_health.status); await c.close();';
 		writeFileSync(join(empty, "program.js"), program);
-		assert.match(execFileSync(process.execPath, ["program.js"], { cwd: empty, encoding: "utf8" }), /^(ok|degraded|critical)\n$/);
+		assert.match(
+			execFileSync(process.execPath, ["program.js"], { cwd: empty, encoding: "utf8" }),
+			/^(ok|degraded|critical)\n$/,
+		);
 	} finally {
 		rmSync(empty, { recursive: true, force: true });
 	}

@@ -14,7 +14,12 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 for (const page of ["README.md", "langgraph/README.md"]) {
 	const text = readFileSync(join(package_, page), "utf8");
 	const programs = [...text.matchAll(/```js\n([^]*?)```(?:\n\n```text\n([^]*?)```)?/g)];
-	const titleOf = (index) => text.slice(0, index).match(/^## .*/gm).at(-1).slice(3);
+	const titleOf = (index) =>
+		text
+			.slice(0, index)
+			.match(/^## .*/gm)
+			.at(-1)
+			.slice(3);
 	assert.ok(programs.length > 1, page);
 	for (const { 1: program, 2: output, index } of programs) {
 		test(`${page}: ${titleOf(index)}`, async () => {

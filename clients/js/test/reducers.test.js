@@ -1,40 +1,81 @@
 // The reducers see every event twice, late and in any order, in pieces of any size: and always end in the same state.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CodingAgentState, TaskCollection, emptyMemory, logReducer, mergeMemory, mergeRecords, recordOfEvent, reduceCollection, reduceLog, reduceTasks, resumePosition, updates } from "corder/langgraph";
+import {
+	CodingAgentState,
+	TaskCollection,
+	emptyMemory,
+	logReducer,
+	mergeMemory,
+	mergeRecords,
+	recordOfEvent,
+	reduceCollection,
+	reduceLog,
+	reduceTasks,
+	resumePosition,
+	updates,
+} from "corder/langgraph";
 import fc from "fast-check";
 
 const collections = ["pending", "running", "completed", "failed"];
 const statuses = ["blocked", "pending", "running", "retry", "completed", "failed", "cancelled", "skipped"];
 
 // Histories of some tasks: each a list of events with versions from 1 on, and numbers over all.
-const histories = fc.array(fc.array(fc.constantFrom(...statuses), { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 5 }).map((lists) => {
-	let seq = 0;
-	return lists.map((list, task) =>
-		list.map((status, index) => {
-			seq++;
-			const first = index === 0 ? { task: { priority: 5, service_name: `s${task}`, dependencies: [] } } : {};
-			return { event_id: `e${seq}`, seq, position: seq * 2, task_id: `t${task}`, batch_id: "b", task_type: "t", status, version: index + 1, attempt: 0, at: `${seq}`, ...first };
-		}),
-	);
-});
+const histories = fc
+	.array(fc.array(fc.constantFrom(...statuses), { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 5 })
+	.map((lists) => {
+		let seq = 0;
+		return lists.map((list, task) =>
+			list.map((status, index) => {
+				seq++;
+				const first = index === 0 ? { task: { priority: 5, service_name: `s${task}`, dependencies: [] } } : {};
+				return {
+					event_id: `e${seq}`,
+					seq,
+					position: seq * 2,
+					task_id: `t${task}`,
+					batch_id: "b",
+					task_type: "t",
+					status,
+					version: index + 1,
+					attempt: 0,
+					at: `${seq}`,
+					...first,
+				};
+			}),
+		);
+	});
 
 // The events as they might come: shuffled, some of them again.
 const deliveries = histories.chain((lists) => {
 	const events = lists.flat();
 	const again = fc.subarray(events);
-	return fc.tuple(fc.constant(lists), again.chain((more) => fc.shuffledSubarray([...events, ...more], { minLength: events.length + more.length })), fc.integer({ min: 1, max: 4 }));
+	return fc.tuple(
+		fc.constant(lists),
+		again.chain((more) => fc.shuffledSubarray([...events, ...more], { minLength: events.length + more.length })),
+		fc.integer({ min: 1, max: 4 }),
+	);
 });
 
-const pieces = (list, size) => Array.from({ length: Math.ceil(list.length / size) }, (_, n) => list.slice(n * size, (n + 1) * size));
+const pieces = (list, size) =>
+	Array.from({ length: Math.ceil(list.length / size) }, (_, n) => list.slice(n * size, (n + 1) * size));
 
 // What moves: a collection that saw a task only leave forgets what its first event said of the submission.
-const moving = (tasks) => Object.fromEntries(Object.entries(tasks).map(([id, { service_name, priority, dependencies, ...rest }]) => [id, rest]));
+const moving = (tasks) =>
+	Object.fromEntries(
+		Object.entries(tasks).map(([id, { service_name, priority, dependencies, ...rest }]) => [id, rest]),
+	);
 
 // What it has to be: each task by its last version, with what the first event knew.
 function expected(lists) {
 	const wanted = Object.fromEntries(collections.map((name) => [name, {}]));
-	const where = { blocked: "pending", pending: "pending", retry: "pending", running: "running", completed: "completed" };
+	const where = {
+		blocked: "pending",
+		pending: "pending",
+		retry: "pending",
+		running: "running",
+		completed: "completed",
+	};
 	for (const list of lists) {
 		const record = { ...recordOfEvent(list.at(-1)), ...recordOfEvent(list[0]), ...recordOfEvent(list.at(-1)) };
 		wanted[where[record.status] ?? "failed"][record.task_id] = record;
@@ -81,7 +122,10 @@ test("collections that saw different halves become the same when they meet, also
 test("reduceTasks does the same on the state as nodes see it, when what it saw stays", () => {
 	fc.assert(
 		fc.property(deliveries, ([lists, came, size]) => {
-			const state = pieces(came, size).reduce((now, piece) => ({ ...now, ...reduceTasks(now, piece.map(recordOfEvent)) }), {});
+			const state = pieces(came, size).reduce(
+				(now, piece) => ({ ...now, ...reduceTasks(now, piece.map(recordOfEvent)) }),
+				{},
+			);
 			const wanted = expected(lists);
 			for (const name of collections) assert.deepEqual(state[`${name}_tasks`], wanted[name]);
 		}),
@@ -89,7 +133,13 @@ test("reduceTasks does the same on the state as nodes see it, when what it saw s
 });
 
 test("merging records does not care for order or doubles", () => {
-	const record = fc.record({ task_id: fc.constant("t"), status: fc.constantFrom(...statuses), version: fc.nat(3), at: fc.string(), priority: fc.option(fc.nat(9), { nil: undefined }) });
+	const record = fc.record({
+		task_id: fc.constant("t"),
+		status: fc.constantFrom(...statuses),
+		version: fc.nat(3),
+		at: fc.string(),
+		priority: fc.option(fc.nat(9), { nil: undefined }),
+	});
 	fc.assert(
 		fc.property(record, record, record, (a, b, c) => {
 			assert.deepEqual(mergeRecords(a, b), mergeRecords(b, a));
@@ -113,12 +163,21 @@ test("an update tells the last of each task once, with what its first event knew
 test("the log is the newest events in order, each once, whatever way they came", () => {
 	fc.assert(
 		fc.property(deliveries, fc.integer({ min: 1, max: 12 }), ([lists, came, size], limit) => {
-			const all = lists.flat().sort((a, b) => a.seq - b.seq).map(({ event_id }) => event_id);
+			const all = lists
+				.flat()
+				.sort((a, b) => a.seq - b.seq)
+				.map(({ event_id }) => event_id);
 			const unbounded = pieces(came, size).reduce((log, piece) => reduceLog(log, piece), []);
-			assert.deepEqual(unbounded.map(({ event_id }) => event_id), all);
+			assert.deepEqual(
+				unbounded.map(({ event_id }) => event_id),
+				all,
+			);
 			assert.equal(resumePosition(unbounded), all.length * 2);
 			const bounded = logReducer(limit)([], came);
-			assert.deepEqual(bounded.map(({ event_id }) => event_id), all.slice(-limit));
+			assert.deepEqual(
+				bounded.map(({ event_id }) => event_id),
+				all.slice(-limit),
+			);
 			assert.deepEqual(logReducer(limit)(bounded, came), bounded);
 		}),
 	);
@@ -133,7 +192,14 @@ test("a log entry that knows its place in the stream wins over one that does not
 });
 
 test("the state has the six names, and starts empty", () => {
-	const names = ["task_queue_manager", "pending_tasks", "running_tasks", "completed_tasks", "failed_tasks", "task_execution_log"];
+	const names = [
+		"task_queue_manager",
+		"pending_tasks",
+		"running_tasks",
+		"completed_tasks",
+		"failed_tasks",
+		"task_execution_log",
+	];
 	assert.deepEqual(Object.keys(CodingAgentState.spec), names);
 	const collection = new TaskCollection("failed");
 	collection.update([[{ task_id: "a", status: "skipped", version: 2 }]]);

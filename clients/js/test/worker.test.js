@@ -5,7 +5,8 @@ import { Cancelled, LeaseLost, Release, Stopping, TaskFailed, Worker } from "cor
 import { deferred, freshClient, freshName, take } from "./support/setup.js";
 import { until } from "./support/until.js";
 
-const untilAborted = (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+const untilAborted = (signal) =>
+	new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 
 // A client, a type of its own, a worker with a list of how its jobs ended.
 async function prepare(handler, options = {}) {
@@ -21,10 +22,18 @@ async function prepare(handler, options = {}) {
 }
 
 test("results travel along a chain, and a hop costs one request", async () => {
-	const { client, type, worker, ended } = await prepare(({ inputs, context }) => Object.values(inputs).reduce((a, b) => a + b, context.n), { concurrency: 1 });
+	const { client, type, worker, ended } = await prepare(
+		({ inputs, context }) => Object.values(inputs).reduce((a, b) => a + b, context.n),
+		{ concurrency: 1 },
+	);
 	let requests = 0;
 	client.nats.subscribe(client.prefix + `.v1.*.${type}`, { callback: () => requests++ });
-	const tasks = Array.from({ length: 40 }, (_, n) => ({ task_id: `c${n}`, task_type: type, execution_context: { n }, dependencies: n ? [`c${n - 1}`] : [] }));
+	const tasks = Array.from({ length: 40 }, (_, n) => ({
+		task_id: `c${n}`,
+		task_type: type,
+		execution_context: { n },
+		dependencies: n ? [`c${n - 1}`] : [],
+	}));
 	await client.submit(tasks);
 	assert.equal(await client.result("c39", { timeoutMs: 20000 }), (39 * 40) / 2);
 	await worker.stop();
@@ -71,12 +80,18 @@ test("a cancel aborts the signal with Cancelled, a lost lease with LeaseLost", a
 		},
 		{ lease_ms: 600 },
 	);
-	await client.submit([{ task_type: type, task_id: "cancelled" }, { task_type: type, task_id: "lost" }]);
+	await client.submit([
+		{ task_type: type, task_id: "cancelled" },
+		{ task_type: type, task_id: "lost" },
+	]);
 	await until("both run", () => worker.jobs.length === 2);
 	await client.cancel("cancelled");
 	const lost = worker.jobs.find(({ task_id }) => task_id === "lost");
 	const { project, lease } = lost.task;
-	await client.request(`settle.${type}`, { worker: "thief", done: [{ project, task_id: "lost", lease, outcome: "completed", result: 7 }] });
+	await client.request(`settle.${type}`, {
+		worker: "thief",
+		done: [{ project, task_id: "lost", lease, outcome: "completed", result: 7 }],
+	});
 	const done = await client.wait(["cancelled", "lost"], { timeoutMs: 20000 });
 	await until("both handlers have ended", () => ended.length === 2);
 	await worker.stop();
@@ -84,7 +99,10 @@ test("a cancel aborts the signal with Cancelled, a lost lease with LeaseLost", a
 	assert.ok(reasons.get("lost") instanceof LeaseLost);
 	assert.equal(done.get("cancelled").status, "cancelled");
 	assert.equal(done.get("lost").result, 7);
-	assert.deepEqual(Object.fromEntries(ended.map(([id, how]) => [id, how])), { cancelled: "cancelled", lost: "lease_lost" });
+	assert.deepEqual(Object.fromEntries(ended.map(([id, how]) => [id, how])), {
+		cancelled: "cancelled",
+		lost: "lease_lost",
+	});
 });
 
 test("a lease is renewed while the handler works longer than it lasts", async () => {
@@ -94,7 +112,10 @@ test("a lease is renewed while the handler works longer than it lasts", async ()
 	const events = client.progress({ task_type: type });
 	await until("it runs", () => worker.jobs.length === 1);
 	const first = (await client.get("a")).lease_until;
-	await until("three leases have passed", async () => Date.parse((await client.get("a")).lease_until) > Date.parse(first) + 900);
+	await until(
+		"three leases have passed",
+		async () => Date.parse((await client.get("a")).lease_until) > Date.parse(first) + 900,
+	);
 	go.resolve("late");
 	assert.equal(await client.result("a", { timeoutMs: 10000 }), "late");
 	assert.equal((await client.get("a")).attempt, 1);
@@ -121,7 +142,10 @@ test("progress is told live, the last word before the end", async () => {
 test("a stop lets what runs finish, and takes no more", async () => {
 	const go = deferred();
 	const { client, type, worker, ended } = await prepare(() => go.promise, { concurrency: 1 });
-	await client.submit([{ task_type: type, task_id: "a" }, { task_type: type, task_id: "b" }]);
+	await client.submit([
+		{ task_type: type, task_id: "a" },
+		{ task_type: type, task_id: "b" },
+	]);
 	await until("one runs", () => worker.jobs.length === 1);
 	const stopped = worker.stop();
 	go.resolve("done");
@@ -134,12 +158,17 @@ test("a stop lets what runs finish, and takes no more", async () => {
 
 test("a stop without grace aborts what runs, and gives it back at no try", async () => {
 	let reason;
-	const { client, type, worker, ended } = await prepare((job) => untilAborted(job.signal).catch((error) => ((reason = error), Promise.reject(error))));
+	const { client, type, worker, ended } = await prepare((job) =>
+		untilAborted(job.signal).catch((error) => ((reason = error), Promise.reject(error))),
+	);
 	await client.submit({ task_type: type, task_id: "a", max_retries: 0 });
 	await until("it runs", () => worker.jobs.length === 1);
 	await worker.stop({ graceMs: 0 });
 	assert.ok(reason instanceof Stopping);
-	assert.deepEqual(ended.map(([, how]) => how), ["released"]);
+	assert.deepEqual(
+		ended.map(([, how]) => how),
+		["released"],
+	);
 	await until("it is ready again", async () => (await client.get("a")).status === "pending");
 });
 

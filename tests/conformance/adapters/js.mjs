@@ -15,7 +15,8 @@ const kinds = [
 
 // An exception, by its kind.
 function told(error) {
-	if (error instanceof corder.WaitTimeout) return { kind: "wait_timeout", finished: [...error.finished.keys()].sort(), unfinished: error.unfinished.sort() };
+	if (error instanceof corder.WaitTimeout)
+		return { kind: "wait_timeout", finished: [...error.finished.keys()].sort(), unfinished: error.unfinished.sort() };
 	if (error instanceof corder.TaskEnded) return { kind: "task_ended", status: error.status };
 	const [, kind] = kinds.find(([one]) => error instanceof one) ?? [];
 	if (kind) return { kind, message: error.message };
@@ -30,7 +31,12 @@ function picked(given, ...names) {
 
 function generated({ count, task_type, chain = 1, context_bytes = 0 }) {
 	const context = context_bytes ? { execution_context: { text: "x".repeat(context_bytes) } } : {};
-	const task = (n) => ({ task_id: `g${n}`, task_type, ...context, ...(n % chain ? { dependencies: [`g${n - 1}`] } : {}) });
+	const task = (n) => ({
+		task_id: `g${n}`,
+		task_type,
+		...context,
+		...(n % chain ? { dependencies: [`g${n - 1}`] } : {}),
+	});
 	return Array.from({ length: count }, (_, n) => task(n));
 }
 
@@ -52,7 +58,8 @@ function gate(name) {
 	return gates.get(name);
 }
 
-const untilAborted = (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+const untilAborted = (signal) =>
+	new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 
 function submission(said) {
 	const { batch_id, tasks, task_ids } = said;
@@ -96,7 +103,9 @@ const verbs = {
 		client = undefined;
 	},
 	submit: async ({ tasks, single, ...given }) =>
-		submission(await client.submit(single ? clean(tasks[0]) : tasks.map(clean), picked(given, "batch_id", "dry_run", "ack"))),
+		submission(
+			await client.submit(single ? clean(tasks[0]) : tasks.map(clean), picked(given, "batch_id", "dry_run", "ack")),
+		),
 	generate: async (given) => submission(await client.submit(generated(given), picked(given, "batch_id"))),
 	async generate_work({ count, task_type, do: steps }) {
 		const task = (_, n) => ({ task_id: `w${n}`, task_type, execution_context: { do: steps } });
@@ -136,7 +145,9 @@ const verbs = {
 		while (found.length < count) {
 			watch.coming ??= watch.events.next();
 			let timer;
-			const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new corder.WaitTimeout(new Map(), [])), timeout_s * 1000)));
+			const late = new Promise(
+				(_, reject) => (timer = setTimeout(() => reject(new corder.WaitTimeout(new Map(), [])), timeout_s * 1000)),
+			);
 			const come = watch.coming.finally(() => (watch.coming = undefined));
 			const { value, done } = await Promise.race([come, late]).finally(() => clearTimeout(timer));
 			if (done) throw new Error("the events have ended");
@@ -161,7 +172,9 @@ const verbs = {
 };
 
 for (const verb of ["cancel", "retry", "approve", "reject", "update"]) {
-	verbs[verb] = async (given) => ({ tasks: await client[verb](named(given), picked(given, "reason", "cascade", "priority")) });
+	verbs[verb] = async (given) => ({
+		tasks: await client[verb](named(given), picked(given, "reason", "cascade", "priority")),
+	});
 }
 
 async function answer({ id, do: verb, with: given = {} }) {

@@ -1,4 +1,5 @@
-// SQLite as better-sqlite3 gives it, on a build of SQLite that needs no download and no compiler: for SqliteSaver in tests.
+// SQLite as better-sqlite3 gives it, on a build of SQLite that needs no download and no compiler: for SqliteSaver in
+// tests.
 import { SqliteSaver } from "@langchain/langgraph-checkpoint-sqlite";
 import { rmSync } from "node:fs";
 import sqlite from "node-sqlite3-wasm";
