@@ -23,6 +23,8 @@ import {
 	submitAndWaitNode,
 	submitNode,
 	waitNode,
+	Position,
+	batchOf,
 } from "corder/langgraph";
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -199,6 +201,12 @@ test("the manager has the methods of the first design, by both spellings", async
 		["low", "high", "later"],
 	);
 	assert.equal(manager.project, client.project);
+});
+
+test("ids are made as the Python package makes them", () => {
+	const where = { thread_id: "thread-ä", level: "", checkpoint_id: "c1", node: "code", path: "push:3" };
+	assert.equal(new Position(where).base("key"), "lg-25cb319ddc9dd885d4ed");
+	assert.equal(batchOf("thread-ä"), "lg-7a15ce45f41ea2184fb9");
 });
 
 test("a node without a manager says how it gets one", async () => {
