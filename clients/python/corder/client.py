@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Collection, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -20,7 +19,7 @@ from .model import Changed, Outcome, Progress, Submission, Task, TaskInfo
 from .replies import Executable, Explanation, Service, Status, Timeline
 from .source import Since
 from .waiting import Count, OnEvent
-from .wire import Wire, open_wire
+from .wire import Wire, open_wire, setting
 
 PATIENCE_SECONDS = 30.0
 PAGE = 1000
@@ -39,7 +38,7 @@ class Connecting:
         self._client: Client | None = None
 
     async def _open(self) -> Client:
-        return Client(await open_wire(*self._arguments), self._project or os.environ.get("CORDER_PROJECT"))
+        return Client(await open_wire(*self._arguments), self._project or setting("CORDER_PROJECT"))
 
     def __await__(self) -> Generator[Any, None, Client]:
         return self._open().__await__()

@@ -7,7 +7,9 @@ import contextlib
 import json
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import nats
@@ -190,12 +192,20 @@ async def _abandon(connection: Nats) -> None:
         await connection.close()
 
 
+def setting(name: str) -> str | None:
+    """From the environment, or from the file that <name>_FILE names."""
+    path = os.environ.get(f"{name}_FILE")
+    if path and not os.environ.get(name):
+        return Path(path).read_text().strip()
+    return os.environ.get(name)
+
+
 async def open_wire(url: str | None, prefix: str | None, patience: float, options: dict[str, Any]) -> Wire:
-    servers: Any = url or os.environ.get("NATS_URL") or "nats://127.0.0.1:4222"
-    if isinstance(servers, str):
-        servers = [one.strip() for one in servers.split(",")]
+    servers = [one.strip() for one in (url or setting("NATS_URL") or "nats://127.0.0.1:4222").split(",")]
+    shown = ", ".join(re.sub("//.*@", "//…@", one) for one in servers)
     connection = Nats()
-    wire = Wire(connection, prefix or os.environ.get("CORDER_PREFIX") or "corder", patience)
+    wire = Wire(connection, prefix or setting("CORDER_PREFIX") or "corder", patience)
+    last: list[str] = []
     given_reconnected = options.pop("reconnected_cb", None)
     given_error = options.pop("error_cb", None)
 
@@ -206,6 +216,7 @@ async def open_wire(url: str | None, prefix: str | None, patience: float, option
 
     async def failed(error: Exception) -> None:
         log.debug("connection: %s", error)
+        last[:] = [str(error)]
         if given_error is not None:
             await given_error(error)
 
@@ -222,8 +233,8 @@ async def open_wire(url: str | None, prefix: str | None, patience: float, option
         await asyncio.wait_for(connection.connect(servers, **settings), max(patience, 0.1))
     except (asyncio.TimeoutError, nats.errors.NoServersError, OSError) as error:
         await _abandon(connection)
-        raise NoAnswer(f"no NATS server answers at {', '.join(servers)}") from error
+        raise NoAnswer(f"no NATS server takes us at {shown}: {(last or ['no answer'])[0]}") from error
     except nats.errors.Error as error:
         await _abandon(connection)
-        raise Error(f"NATS at {', '.join(servers)}: {error}") from error
+        raise Error(f"NATS at {shown}: {error}") from error
     return wire

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 import threading
 import time
 import unittest
 from typing import Any
+from unittest import mock
 
 import corder
 import corder.sync
@@ -170,6 +173,19 @@ class Asking(Case):
     async def test_nobody_there_is_told_in_time(self) -> None:
         with self.assertRaises(corder.NoAnswer):
             await corder.connect("nats://127.0.0.1:1", patience=0.5)
+
+    async def test_what_is_told_of_a_failed_connection_holds_no_secret(self) -> None:
+        with self.assertRaises(corder.NoAnswer) as caught:
+            await corder.connect("nats://somebody:hidden@127.0.0.1:1", patience=0.3)
+        self.assertNotIn("hidden", str(caught.exception))
+
+    async def test_settings_may_be_files(self) -> None:
+        with tempfile.NamedTemporaryFile("w") as file, mock.patch.dict(os.environ, {"CORDER_PROJECT_FILE": file.name}):
+            os.environ.pop("CORDER_PROJECT", None)
+            file.write("from-a-file\n")
+            file.flush()
+            async with corder.connect(url()) as client:
+                self.assertEqual(client.project, "from-a-file")
 
     async def test_a_call_without_a_project_says_what_to_do(self) -> None:
         client = await corder.connect(url())
