@@ -130,7 +130,7 @@ class TaskQueueManager:
         """Submits tasks, whole or not at all. In a node, a second execution of the same step submits nothing new.
 
         In a node, task ids become names within this submission; behind the name, a full id says which step of the graph
-        it is from. Tasks without an id are numbered. A dependency is a name of this submission, or another task's full id.
+        it is from. Tasks without an id are numbered. A dependency is a name of this submission or another task's id.
         Several submissions of one node are told apart by their order; if they run at once, give each a key.
         """
         config = here(config)
