@@ -106,6 +106,7 @@ export function GraphView({ plan, rows, path, selected, follow, select, open }) 
 	const camera = useRef();
 	const folded = useMemo(() => fold(rows, mode, toggled), [rows, plan, mode, toggled]);
 	const placed = useMemo(() => place(folded.boxes, folded.edges), [folded]);
+	useEffect(() => performance.mark("corder:graph"), []);
 	useEffect(() => {
 		camera.current = new Camera(parts.svg.current, parts.group.current);
 		return () => camera.current.close();

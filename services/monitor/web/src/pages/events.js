@@ -26,7 +26,7 @@ function Row({ event, fresh }) {
 		<td class="tight"><time class="when" title=${stamp(at)}>${clock(at, { millis: true })}</time></td>
 		<td class="tight"><${Status} status=${event.status} /></td>
 		<td class="id">${event.task_id ? html`<a class="task-link" data-row title=${event.task_id} href=${link("task", event.project, event.task_id)}>${shorten(event.task_id, 46)}</a>` : event.reason}</td>
-		<td class="narrow-off"><a class="second" href=${link("project", event.project)}>${event.project}</a></td>
+		<td class="narrow-off">${event.project && html`<a class="second" href=${link("project", event.project)}>${event.project}</a>`}</td>
 		<td class="tight narrow-off" title=${event.task_type}>${event.task_type && shorten(event.task_type, 26)}</td>
 		<td class="wide narrow-off"><span class="second" title=${note(event)}>${note(event)}</span></td>
 	</tr>`;

@@ -25,7 +25,7 @@ function usePlan(project, batch) {
 	const [plan, setPlan] = useState(null);
 	const [, redraw] = useState(0);
 	const early = useRef([]);
-	const source = useSource((signal) => read(`projects/${encodeURIComponent(project)}/timeline`, { batch_id: batch, limit: 5000 }, signal), [project, batch]);
+	const source = useSource((signal) => read(`projects/${encodeURIComponent(project)}/timeline`, { batch_id: batch, limit: 5000 }, signal), [project, batch], { wait: 1000 });
 	const { data, error } = source.state.value;
 	const again = useThrottle(source.refresh, data?.tasks.length > 1000 ? 8000 : 1500);
 	const forecast = useThrottle(source.refresh, 10000);
@@ -41,7 +41,7 @@ function usePlan(project, batch) {
 	}, [data]);
 	useLive({ project, batch_id: batch }, {
 		tasks: ({ reset, tasks }) => {
-			if (reset) return again();
+			if (reset) return source.refresh(); // from now on every change comes: what is read now misses none
 			early.current.push(...tasks);
 			early.current.splice(0, early.current.length - 20000);
 			if (!plan) return;
@@ -150,6 +150,10 @@ function Shown({ plan, project, query }) {
 		{ keys: ["s"], what: "rows by their start", act: () => setQuery({ order: order ? null : "started" }) },
 		{ keys: ["Escape"], what: "let go of the task", act: () => setQuery({ task: null }) },
 	], [follow, lit, order]);
+	const [graphs, setGraphs] = useState(rows.length <= 300); // the timeline first: a layout takes its time
+	useEffect(() => {
+		if (!graphs) requestAnimationFrame(() => setTimeout(() => setGraphs(true)));
+	}, []);
 	const common = { plan, rows, path: shownPath, selected, follow, select, open };
 	return html`<${Progress} plan=${plan} path=${path} />
 		<div class="filters">
@@ -161,7 +165,7 @@ function Shown({ plan, project, query }) {
 		<div class="plans">
 			${rows.length === 0 && html`<div class="sheet"><${Empty} title="No task fits">Nothing matches these filters.<//></div>`}
 			${rows.length > 0 && view !== "graph" && html`<${GanttView} ...${common} />`}
-			${rows.length > 0 && view !== "timeline" && html`<${GraphView} ...${common} />`}
+			${rows.length > 0 && view !== "timeline" && graphs && html`<${GraphView} ...${common} />`}
 		</div>`;
 }
 

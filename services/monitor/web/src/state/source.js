@@ -16,6 +16,7 @@ export class Source {
 			return;
 		}
 		this.asking = new AbortController();
+		this.asked = true;
 		try {
 			const data = await this.ask(this.asking.signal);
 			if (!this.closed) this.state.value = { data, error: null };
@@ -37,13 +38,17 @@ export class Source {
 }
 
 // keep: the old answer stays until the one to the new question is there, as in a list that is paged through.
-export function useSource(ask, inputs, { keep = false } = {}) {
+// wait: the page asks when it is time, or this does after so many milliseconds.
+export function useSource(ask, inputs, { keep = false, wait = 0 } = {}) {
 	const before = useRef(null);
 	const source = useMemo(() => new Source(ask, keep ? before.current?.state.peek().data : null), inputs);
 	before.current = source;
 	useEffect(() => {
-		source.refresh();
-		return () => source.close();
+		const timer = wait > 0 ? setTimeout(() => source.asked || source.refresh(), wait) : source.refresh();
+		return () => {
+			clearTimeout(timer);
+			source.close();
+		};
 	}, [source]);
 	return source;
 }
