@@ -18,7 +18,7 @@
 #include "shared/base/memory.h"
 #include "shared/task/record.h"
 
-enum { PAGE_TASKS = 200, TOKEN_MS = 20000, POLL_MS = 100 };
+enum { PAGE_TASKS = 200, TOKEN_MS = 20000, POLL_MS = 100, MOST_POLLS = 50 };
 
 enum rebuild_phase {
 	PHASE_POSITION,
@@ -42,6 +42,7 @@ struct rebuild {
 	char entry_id[64];
 	int64_t after; /* number of the last task of the page before */
 	int64_t tasks, started_us;
+	int polls; /* of the database's position */
 	struct loop_timer *timer;
 	bool said;
 };
@@ -288,10 +289,12 @@ static void on_position(void *context, enum status status, unsigned number, cons
 	struct slice id = db_rows(rows) > 0 ? db_value(rows, 0, 1) : (struct slice){ 0 };
 	rebuild->seq = db_rows(rows) > 0 ? db_int(rows, 0, 0) : 0;
 	snprintf(rebuild->entry_id, sizeof(rebuild->entry_id), "%.*s", (int)id.length, id.bytes != NULL ? id.bytes : "");
-	if (rebuild->seq < rebuild->log_seq)
+	if (rebuild->seq >= rebuild->log_seq)
+		next_phase(rebuild);
+	else if (++rebuild->polls < MOST_POLLS)
 		step_later(rebuild, POLL_MS); /* the persister still reads the log */
 	else
-		next_phase(rebuild);
+		give_up(rebuild, "the database does not come up to the log, which may end elsewhere by now");
 }
 
 /* ------------------------------------------------------------------------------------------------------------ phases */

@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { environment } from "../system/servers.mjs";
 import { serviceNames } from "../system/stack.mjs";
 import { janitor } from "./janitor.mjs";
@@ -100,6 +101,43 @@ const powerCut = (...names) => ({
 		};
 	},
 });
+
+const partitionsOf = (stack) => Array.from({ length: Number(stack.settings.CORDER_PARTITIONS) }, (_, partition) => partition);
+const redisSeq = (stack, partition) => Number(redisCli(stack, "--raw", "HGET", `{p${partition}}:m`, "seq").toString());
+
+// The seq of the log's last event; 0 when it is empty.
+async function logSeq(manager, partition) {
+	const { state } = await manager.streams.info(`CORDER_LOG_${partition}`);
+	if (state.messages === 0) return 0;
+	const { data } = await manager.streams.getMessage(`CORDER_LOG_${partition}`, { seq: state.last_seq });
+	return Number(Buffer.from(data).toString("latin1").split("\x1c").at(-1).split("\x1f")[3]);
+}
+
+async function untilSeqs(stack, what, isThere) {
+	const deadline = Date.now() + 20000;
+	const all = () => janitor(stack, async (manager) => (await Promise.all(partitionsOf(stack).map(async (p) => isThere(p, await logSeq(manager, p))))).every(Boolean));
+	while (!(await all().catch(() => false))) {
+		if (Date.now() > deadline) throw new Error(`${what} within 20 s`);
+		await pause(200);
+	}
+}
+
+// NATS loses minutes of the log, which Redis and the database put back. Redis has to have it then, and is left alone until it
+// is back: two stores lost at once leave what the third has, and nobody promises more.
+const cutNats = powerCut("nats");
+const powerCutNats = {
+	...cutNats,
+	hits: (stack) => (stack.disks ? ["nats+redis"] : []),
+	async do(stack) {
+		await untilSeqs(stack, "Redis did not come up to the log", (p, seq) => redisSeq(stack, p) >= seq && redisCli(stack, "HGET", `{p${p}}:m`, "epoch").length > 5);
+		const had = partitionsOf(stack).map((p) => redisSeq(stack, p));
+		const heal = await cutNats.do(stack);
+		return async () => {
+			await heal();
+			await untilSeqs(stack, "the log did not come up to Redis", (p, seq) => seq >= had[p]);
+		};
+	},
+};
 
 const links = (hold, to) => ({
 	hold,
@@ -225,7 +263,7 @@ export const faults = {
 	"disk-full-nats": diskFull("nats"),
 	"disk-full-redis": diskFull("redis"),
 	"disk-full-mariadb": diskFull("mariadb"),
-	"power-cut-nats": powerCut("nats"),
+	"power-cut-nats": powerCutNats,
 	"power-cut-redis": powerCut("redis"),
 	"power-cut-mariadb": powerCut("mariadb"),
 	"stream-full": { hold: [1000, 4000], hits: () => ["nats"], do: streamFull },
