@@ -28,7 +28,8 @@ is_clean() {
 }
 
 code_is_typed() {
-	(cd clients/python && "$bin/mypy" --cache-dir ../../build/mypy corder)
+	local tests=(tests ../../tests/examples/test_docs.py ../../tests/conformance/adapters/python.py)
+	(cd clients/python && MYPYPATH=tests "$bin/mypy" --cache-dir ../../build/mypy corder "${tests[@]}")
 }
 
 code_is_laid_out() {

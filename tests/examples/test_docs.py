@@ -17,7 +17,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, Any, ClassVar
 
 import corder.sync
 from stack import ROOT, environment, url
@@ -165,6 +165,7 @@ class Workers(unittest.TestCase):
     }
     # By what their names begin with; the first is named by its host.
     names: ClassVar = {"shell-1": "nats", "python-1": "python", "node-1": "node", "go-1": "go", "c-1": "c"}
+    log: ClassVar[IO[str]]
     skipped: ClassVar[dict[str, str]] = {}
     greeted: ClassVar[dict[str, list[tuple[str, str]]]] = {}
     processes: ClassVar[list[subprocess.Popen[bytes]]] = []
@@ -181,7 +182,7 @@ class Workers(unittest.TestCase):
                 cls.skipped[language] = str(reason)
         for command in commands.values():
             words = [str(word) for word in command]
-            quiet = {"stdout": cls.log, "stderr": cls.log, "start_new_session": True}
+            quiet: dict[str, Any] = {"stdout": cls.log, "stderr": cls.log, "start_new_session": True}
             cls.processes.append(subprocess.Popen(words, env=environment(), **quiet))
         cls.greet(set(commands))
 

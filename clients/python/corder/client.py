@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -152,7 +152,7 @@ class Client:
         task_type: str | None = None,
         service_name: str | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[TaskInfo]:
+    ) -> AsyncGenerator[TaskInfo, None]:
         """Tasks that match, newest first, page by page as they are read. project="*" is all projects."""
         chosen = self.project_of(project)
         body = {"project": None if chosen == "*" else chosen, "batch_id": batch_id, "status": status}
@@ -239,7 +239,9 @@ class Client:
         wanted = Filter(self.project_of(project), task_type, status, task_ids, batch_id)
         return Events(self.wire, wanted, since)
 
-    async def progress(self, *, project: str | None = None, task_type: str | None = None) -> AsyncIterator[Progress]:
+    async def progress(
+        self, *, project: str | None = None, task_type: str | None = None
+    ) -> AsyncGenerator[Progress, None]:
         """What workers tell while they work; live only, nothing keeps it."""
         subject = self.wire.subject(f"progress.{self.project_of(project)}.{task_type or '*'}")
         subscription = await self.nats.subscribe(subject)

@@ -118,6 +118,29 @@ class Task:
     concurrency_limit: int = 1
     traceparent: str | None = None
 
+    if TYPE_CHECKING:
+        # For type checkers: more is taken than is kept.
+        def __init__(
+            self,
+            task_type: str,
+            *,
+            task_id: str = ...,
+            service_name: str = "",
+            priority: int = 5,
+            dependencies: Iterable[str | Dependency | Task | Mapping[str, Any]] = (),
+            max_retries: int = 3,
+            execution_context: Mapping[str, Any] = ...,
+            estimated_duration: float | None = None,
+            timeout: float | None = None,
+            not_before: datetime | str | None = None,
+            retry_backoff: Backoff | Mapping[str, Any] | None = None,
+            on_dependency_failure: OnDependencyFailure = "skip",
+            hold: bool = False,
+            concurrency_key: str | None = None,
+            concurrency_limit: int = 1,
+            traceparent: str | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         self.dependencies = [Dependency.of(value) for value in self.dependencies]
         if isinstance(self.not_before, str):

@@ -31,7 +31,7 @@ class Tasks(unittest.TestCase):
         task = corder.Task(
             "coding",
             task_id="a",
-            dependencies=["b", corder.Dependency("c", "failed", future=True)],  # type: ignore[list-item]
+            dependencies=["b", corder.Dependency("c", "failed", future=True)],
             not_before=datetime(2026, 1, 2, 4, 4, 5, 6, tzinfo=timezone(timedelta(hours=1))),
             retry_backoff=corder.Backoff(initial_ms=5),
             priority=7,

@@ -26,6 +26,7 @@ def catches(pid: int, number: signal.Signals) -> bool:
 
 
 class Readme(unittest.TestCase):
+    folder: ClassVar[tempfile.TemporaryDirectory[str]]
     workers: ClassVar[list[subprocess.Popen[bytes]]] = []
     blocks: ClassVar[list[tuple[str, str]]] = BLOCK.findall(README.read_text())
 
