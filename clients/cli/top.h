@@ -1,6 +1,6 @@
-/* What the files of `corder top` share. top_data.c gathers, top_rates.c counts a second at a time, top_picture.c draws the
- * overview, top_panes.c the lists under it, top_keys.c reads keys, top_screen.c owns the terminal, top_json.c writes for
- * programs; cmd_top.c ties them together. */
+/* What the files of `corder top` share. top_data.c and top_running.c gather, top_rates.c counts a second at a time,
+ * top_picture.c draws the overview, top_list.c and top_panes.c the lists under it, top_keys.c reads keys, top_screen.c
+ * owns the terminal, top_json.c writes for programs; cmd_top.c ties them together. */
 #ifndef CORDER_CLI_TOP_H
 #define CORDER_CLI_TOP_H
 
@@ -40,6 +40,12 @@ struct top_running {
 	int64_t gone_us; /* it has ended, and is kept for a while so that an old list does not bring it back; 0: it runs */
 };
 
+struct top_worker {
+	char *name;
+	size_t runs;     /* so many tasks */
+	int64_t seen_us; /* monotonic: when it began or ended something last */
+};
+
 struct top_failure {
 	char *project, *task_id, *task_type, *code, *message;
 	int64_t at_us;
@@ -66,7 +72,7 @@ struct top_data {
 	struct top_rates rates;
 	struct top_queue **queues;
 	size_t queue_count;
-	struct table *by_type, *running;           /* queues; struct top_running by "project/task_id" */
+	struct table *by_type, *running, *workers; /* queues; struct top_running by "project/task_id"; workers by name */
 	struct top_failure failures[TOP_FAILURES]; /* a ring */
 	size_t failure_count;                      /* since the start */
 	int64_t answered_us, asked_us, listed_us;  /* monotonic; 0: never */
@@ -84,6 +90,11 @@ void top_data_refresh(struct top_data *data);
 void top_data_choose(struct top_data *data, const char *project); /* NULL: all */
 /* Failure i, the newest is 0; NULL: there is none. */
 const struct top_failure *top_data_failure(const struct top_data *data, size_t i);
+
+/* top_running.c */
+void top_running_note(struct top_data *data, struct slice project, struct json_value event, bool begins);
+void top_running_take_list(struct top_data *data, struct json_value root);
+void top_running_forget(struct top_data *data);
 
 /* what is shown -------------------------------------------------------------------------------------------------- */
 

@@ -42,39 +42,6 @@ static struct top_queue *queue_of(struct top_data *data, struct slice task_type)
 	return queue;
 }
 
-static void running_free(struct top_running *running) {
-	free(running->project);
-	free(running->task_id);
-	free(running->task_type);
-	free(running->worker);
-	free(running);
-}
-
-static void forget_running(struct top_data *data, struct slice key) {
-	struct top_running *running = table_remove(data->running, key);
-	if (running != NULL)
-		running_free(running);
-}
-
-static struct top_running *note_running(struct top_data *data, struct slice key, struct slice project,
-                                        struct json_value task) {
-	struct top_running *running = memory_new(sizeof *running);
-	running->project = slice_copy(project);
-	running->task_id = slice_copy(json_text(json_member(task, "task_id")));
-	running->task_type = slice_copy(json_text(json_member(task, "task_type")));
-	running->worker = slice_copy(json_text(json_member(task, "worker")));
-	forget_running(data, key);
-	table_put(data->running, key, running);
-	return running;
-}
-
-static void add_key(struct text *key, struct slice project, struct json_value task) {
-	text_clear(key);
-	text_add_slice(key, project);
-	text_add_char(key, '/');
-	text_add_slice(key, json_text(json_member(task, "task_id")));
-}
-
 /* events --------------------------------------------------------------------------------------------------------- */
 
 static void failure_release(struct top_failure *failure) {
@@ -107,17 +74,6 @@ static void count(struct top_data *data, struct slice task_type, enum top_rate r
 		top_rates_add(&queue->rates, now_s, rate);
 }
 
-static void note_worker(struct top_data *data, struct slice project, struct json_value event, bool runs) {
-	struct text key = { 0 };
-	add_key(&key, project, event);
-	struct top_running *running = table_get(data->running, text_slice(&key));
-	if (runs)
-		note_running(data, text_slice(&key), project, event)->since_us = field_time(json_member(event, "at"));
-	else if (running != NULL)
-		running->gone_us = clock_mono_us();
-	text_release(&key);
-}
-
 static void on_event(void *context, const struct bus_message *message) {
 	struct top_data *data = context;
 	if (json_parse(data->json, message->body, NULL, NULL) != STATUS_OK)
@@ -140,7 +96,7 @@ static void on_event(void *context, const struct bus_message *message) {
 	if (slice_is(status, "failed") || slice_is(status, "retry"))
 		note_failure(data, project, event, slice_is(status, "failed"));
 	if (slice_is(status, "running") || slice_is(previous, "running"))
-		note_worker(data, project, event, slice_is(status, "running"));
+		top_running_note(data, project, event, slice_is(status, "running"));
 	data->changes++;
 }
 
@@ -220,46 +176,12 @@ static void on_status(void *context, enum status status, const struct bus_messag
 	json_close(&json);
 }
 
-/* the list of what runs ------------------------------------------------------------------------------------------ */
-
-/* The list was complete: what it does not name, and what began before it was asked for, runs no more. */
-static void drop_the_unlisted(struct top_data *data, const struct table *listed, bool complete) {
-	size_t at = 0;
-	struct slice key;
-	void *value;
-	int64_t asked_wall_us = clock_wall_us() - (clock_mono_us() - data->listed_us) - 1000000;
-	while (table_next(data->running, &at, &key, &value)) {
-		const struct top_running *running = value;
-		bool is_over = running->gone_us > 0 && clock_mono_us() - running->gone_us > GONE_KEPT_US;
-		bool is_missing =
-			complete && running->gone_us == 0 && running->since_us < asked_wall_us && table_get(listed, key) == NULL;
-		if (is_over || is_missing)
-			forget_running(data, key);
-	}
-}
-
-static void take_list(struct top_data *data, struct json_value root) {
-	struct table *listed = table_open();
-	struct text key = { 0 };
-	struct json_value tasks = json_member(root, "tasks");
-	for (struct json_value task = json_first(tasks); json_present(task); task = json_next(task)) {
-		struct slice project = json_text(json_member(task, "project"));
-		add_key(&key, project, task);
-		table_put(listed, text_slice(&key), data);
-		if (table_get(data->running, text_slice(&key)) == NULL)
-			note_running(data, text_slice(&key), project, task)->since_us = field_time(json_member(task, "started_at"));
-	}
-	drop_the_unlisted(data, listed, !json_given(json_member(root, "next")));
-	text_release(&key);
-	table_close(&listed);
-}
-
 static void on_list(void *context, enum status status, const struct bus_message *message) {
 	struct top_data *data = context;
 	struct json *json = status == STATUS_OK ? json_read(message->body, NULL) : NULL;
 	data->is_listing = false;
 	if (json != NULL && json_bool(json_member(json_root(json), "ok"), false))
-		take_list(data, json_root(json));
+		top_running_take_list(data, json_root(json));
 	json_close(&json);
 	data->changes++;
 }
@@ -297,14 +219,6 @@ void top_data_refresh(struct top_data *data) {
 	}
 }
 
-static void forget_all_running(struct top_data *data) {
-	size_t at = 0;
-	struct slice key;
-	void *value;
-	while (table_next(data->running, &at, &key, &value))
-		forget_running(data, key);
-}
-
 static void forget_queues(struct top_data *data) {
 	for (size_t i = 0; i < data->queue_count; i++) {
 		table_remove(data->by_type, slice_of(data->queues[i]->task_type));
@@ -316,7 +230,7 @@ static void forget_queues(struct top_data *data) {
 
 void top_data_choose(struct top_data *data, const char *project) {
 	set(&data->project, project != NULL ? slice_of(project) : (struct slice){ 0 });
-	forget_all_running(data);
+	top_running_forget(data);
 	forget_queues(data);
 	data->rates = (struct top_rates){ 0 };
 	data->failure_count = 0;
@@ -340,6 +254,7 @@ int top_data_open(struct top_data *data, struct cli *cli, const char *project, d
 	data->json = json_open();
 	data->by_type = table_open();
 	data->running = table_open();
+	data->workers = table_open();
 	top_data_choose(data, project);
 	char *subject = client_subject(cli, "event.*.*.*");
 	enum status status = bus_subscribe(cli->bus, subject, NULL, on_event, data, &err);
@@ -352,7 +267,7 @@ int top_data_open(struct top_data *data, struct cli *cli, const char *project, d
 void top_data_close(struct top_data *data) {
 	if (data->json == NULL)
 		return;
-	forget_all_running(data);
+	top_running_forget(data);
 	forget_queues(data);
 	for (size_t i = 0; i < TOP_FAILURES; i++)
 		failure_release(&data->failures[i]);
@@ -363,6 +278,7 @@ void top_data_close(struct top_data *data) {
 	}
 	table_close(&data->by_type);
 	table_close(&data->running);
+	table_close(&data->workers);
 	json_close(&data->json);
 	free(data->queues);
 	free(data->project);

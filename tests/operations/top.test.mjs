@@ -67,6 +67,7 @@ test("what runs and what fails is told as it happens", async () => {
 	await terminal.shows("the running task", new RegExp(`clumsy +topped/b-${process.pid} +breaking`));
 	await terminal.shows("the failure", new RegExp(`topped/b-${process.pid} +breaking .*it broke`));
 	assert.equal((await worker).code, 1);
+	await terminal.shows("the worker without work", /clumsy +idle/);
 	await terminal.shows("it in the rates", /failed +[0-9.]+\/s .*[▁-█]/);
 	await terminal.press("q");
 	await isRestored(terminal, 0);
