@@ -2,6 +2,7 @@
 // and recover by themselves.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { Client } from "./client.mjs";
 import { Load } from "./load.mjs";
 import { fresh, range } from "./setup.mjs";
@@ -71,6 +72,23 @@ test("holds, pauses, waits and leases outlive an emptied Redis", { timeout: 1200
 	assert.equal((await client.take(`${type}2`)).task_id, "paused");
 	const same = await client.ok("submit", { project, task_id: "waiting", task_type: type });
 	assert.equal(same.tasks[0].result, "duplicate");
+});
+
+// The log and Redis lost at once leave what the database has; the system has to go on from there.
+test("a rebuild does not wait for a log that is gone", { timeout: 180000 }, async (t) => {
+	const client = await patientClient(t);
+	const { project, type } = fresh("gone");
+	await client.submit(project, { task_id: "kept", ack: "archived" });
+	await Promise.all([0, 1].map((index) => stack.killService("persister", index)));
+	await client.submit(project, { task_id: "lost" });
+	await witness.redisCli("FLUSHALL");
+	await until("Redis is not live", async () => (await client.ask("submit", { project, task_id: "later", task_type: type })).ok === false);
+	const { streams } = await jetstreamManager(client.connection);
+	await streams.delete("CORDER_LOG_0");
+	await Promise.all([0, 1].map((index) => stack.startService("persister", index)));
+	await client.stubborn("submit", { project, task_id: "after", task_type: type });
+	const { tasks } = await client.work(type, { max: 10, wait_ms: 10000 });
+	assert.ok(tasks.some(({ task_id }) => task_id === "kept") && tasks.some(({ task_id }) => task_id === "after"));
 });
 
 test("without Redis requests are unavailable and history can still be read", { timeout: 120000 }, async (t) => {
