@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=cmake/say.sh
 source cmake/say.sh
 
-parts=(check build unit contract integration node system operations js chaos python langgraph)
+parts=(check build unit contract integration node system operations js chaos python langgraph dashboard)
 declare -A passed failed took
 total_passed=0
 total_failed=0
@@ -115,6 +115,11 @@ part_operations() {
 	node tests/operations/run.mjs
 }
 
+# In a browser; the stack and its client are those of the system tests.
+part_dashboard() {
+	npm_setup tests/system && run_node tests/dashboard
+}
+
 run_part() {
 	local part=$1 log=$2 code
 	case $part in
@@ -126,7 +131,7 @@ run_part() {
 	esac
 	code=$?
 	case $part in
-	check | node | system | operations | js | chaos | python | langgraph) count_log "$log" ;;
+	check | node | system | operations | js | chaos | python | langgraph | dashboard) count_log "$log" ;;
 	build) count_passed=$((code == 0)) count_failed=$((code != 0)) ;;
 	esac
 	if [ "$code" -ne 0 ] && [ "$count_failed" -eq 0 ]; then
