@@ -49,15 +49,13 @@ static void join(struct monitor *monitor, struct http_request *request, struct s
 		wish.last_event_id = last;
 	if (status != STATUS_OK)
 		route_fail(request, &error);
+	else if (hub_listeners(monitor->hub) >= (size_t)monitor->settings->http_max_streams)
+		route_refuse(request, CODE_UNAVAILABLE, "too many dashboards are open; see CORDER_HTTP_MAX_STREAMS");
 	else
 		hub_join(monitor->hub, request, &wish);
 }
 
 void live_serve(struct monitor *monitor, struct http_request *request) {
-	if (hub_listeners(monitor->hub) >= (size_t)monitor->settings->http_max_streams) {
-		route_refuse(request, CODE_UNAVAILABLE, "too many dashboards are open; see CORDER_HTTP_MAX_STREAMS");
-		return;
-	}
 	struct json *json = json_open();
 	struct text body = { 0 };
 	text_add_char(&body, '{');

@@ -106,6 +106,15 @@ static void add_name(struct text *out, const char *member, struct slice name) {
 		text_add(out, "null");
 }
 
+/* The pause of a type stands in every partition. */
+static bool told_before(const struct tally *tally, size_t i) {
+	for (size_t j = 0; j < i; j++)
+		if (slice_equal(tally->pauses[j].task_type, tally->pauses[i].task_type) &&
+		    slice_equal(tally->pauses[j].project, tally->pauses[i].project))
+			return true;
+	return false;
+}
+
 void queues_add(struct text *out, struct monitor *monitor, struct slice project) {
 	const struct tally *tally = &snapshot_view(monitor->snapshot)->tally;
 	struct tally_type *types;
@@ -117,8 +126,12 @@ void queues_add(struct text *out, struct monitor *monitor, struct slice project)
 	}
 	free(types);
 	text_add(out, "],\"pauses\":[");
+	bool first = true;
 	for (size_t i = 0; i < tally->pause_count; i++) {
-		text_add(out, i > 0 ? ",{" : "{");
+		if (told_before(tally, i))
+			continue;
+		text_add(out, first ? "{" : ",{");
+		first = false;
 		add_name(out, "task_type", tally->pauses[i].task_type);
 		text_add_char(out, ',');
 		add_name(out, "project", tally->pauses[i].project);
