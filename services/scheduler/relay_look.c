@@ -51,6 +51,7 @@ static void start_sending(struct look *look, int64_t seq, const char *id, uint64
 	relay->log_sequence = relay->acked_sequence = sequence;
 	relay->sent_seq = relay->acked_seq = seq;
 	relay->marked_seq = -1;
+	relay->trimmed_seq = 0; /* what this Redis was told, if it is another one, or an older state */
 	snprintf(relay->sent_id, sizeof(relay->sent_id), "%s", id);
 	snprintf(relay->acked_id, sizeof(relay->acked_id), "%s", id);
 	relay_phase_is(relay, RELAY_SENDING);

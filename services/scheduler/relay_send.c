@@ -49,6 +49,7 @@ static void on_marked(void *context, enum status status, const struct state_head
 		return;
 	if (status != STATUS_OK || !slice_is(kv_text(kv_at(reply, 1)), "ok")) {
 		relay->marked_seq = -1;
+		relay->trimmed_seq = 0;
 		if (status == STATUS_OK)
 			relay_look(relay);
 		return;

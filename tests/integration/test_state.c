@@ -499,6 +499,21 @@ static void a_key_lets_so_many_run_and_the_best_waiter_is_next(void **state) {
 	assert_string_equal(scripts_command(s, "cancel|shop/b|"), "x");
 }
 
+static void who_begins_to_wait_for_a_key_in_the_call_that_frees_it_is_next(void **state) {
+	struct scripts *s = *state;
+	char first[128], second[128];
+	ADMIT(s, { .id = "a", .key = "k", .limit = 1, .backoff = "0,1,0" });
+	scripts_lease(s, "coding", 1, NULL, first);
+	ADMIT(s, { .id = "b", .key = "k", .limit = 2 });
+	scripts_lease(s, "coding", 1, NULL, second);
+	const char *words[] = { "2", "0", "0", "60", "shop/a", first, "failed", "no", "shop/b", second, "completed", "1" };
+	struct answer answer = work(s, words, 12);
+	assert_string_equal(said_at(&answer.reply, 1), "b");
+	assert_string_equal(said_at(&answer.reply, 2), "c");
+	answer_release(&answer);
+	assert_status(s, "shop/a", 'p', "");
+}
+
 static void a_limit_above_one_and_other_projects_have_their_own_places(void **state) {
 	struct scripts *s = *state;
 	const struct new_task other[] = { { .id = "a", .key = "k", .limit = 2 } };
@@ -650,6 +665,7 @@ int main(void) {
 		TEST(two_dependencies_that_end_in_one_call_release_once),
 		TEST(a_task_waits_for_its_time_and_its_approval),
 		TEST(a_key_lets_so_many_run_and_the_best_waiter_is_next),
+		TEST(who_begins_to_wait_for_a_key_in_the_call_that_frees_it_is_next),
 		TEST(a_limit_above_one_and_other_projects_have_their_own_places),
 		TEST(a_cancelled_task_frees_the_place_it_was_ready_for),
 		TEST(cancel_ends_what_waits_and_asks_what_runs),

@@ -227,9 +227,10 @@ static void fold_event(int64_t partition, const struct record *record, const cha
 	if (task->waits_for_dependency && !waits && (record->status == 'b' || record->status == 'p'))
 		check_dependencies(task);
 	task->waits_for_dependency = waits;
-	world_say("  log %lld %s %c>%c v%lld a%lld", (long long)record->seq, name,
+	world_say("  log %lld %s %c>%c v%lld a%lld %.*s %s", (long long)record->seq, name,
 	          record->previous ? record->previous : '.', record->status, (long long)record->version,
-	          (long long)record->attempt);
+	          (long long)record->attempt, (int)record->waits.length, record->waits.bytes ? record->waits.bytes : "",
+	          task->key);
 }
 
 static void fold_entry(int64_t partition, const struct entry *entry) {

@@ -43,6 +43,7 @@ void ledger_check_told(void);
 void ledger_check_database(void);
 /* At the end: what Redis holds is the fold of the log, nothing is left over, and the auditor finds nothing. */
 void ledger_check_redis(void);
+void ledger_show_redis(void); /* when verbose */
 /* The auditor of the product, on the Redis there is: at any time. */
 void ledger_audit(void);
 /* At the end: for each task the stream of events has every version, in order. */

@@ -22,6 +22,10 @@ static int64_t remembered_position[4];
 static bool rested;
 static int64_t calm_at_us;
 
+bool scenario_is_calm(void) {
+	return world.calm && world.now_us - calm_at_us > 10000000;
+}
+
 int64_t scenario_partitions(void) {
 	return scenario.partitions;
 }
@@ -216,12 +220,17 @@ static const char *missing(void) {
 	return NULL;
 }
 
+static bool is_partition_at_rest(int64_t p) {
+	int64_t last = ledger_last_seq(p);
+	return last >= refill_to[p] && database_position(p) == last && redis_number(p, "trim") == last &&
+	       redis_number(p, "seq") == last && redis_waits(p) == 0;
+}
+
 static bool is_at_rest(void) {
-	if (!world.calm || scenario.unanswered > 0 || missing() || still_open() || !is_whole())
+	if (!world.calm || scenario.unanswered > 0 || missing() || still_open())
 		return false;
 	for (int64_t p = 0; p < scenario.partitions; p++)
-		if (database_position(p) != ledger_last_seq(p) || redis_number(p, "trim") != ledger_last_seq(p) ||
-		    redis_number(p, "seq") != ledger_last_seq(p) || redis_waits(p) > 0)
+		if (!is_partition_at_rest(p))
 			return false;
 	return true;
 }
@@ -239,15 +248,18 @@ static void tell_stuck(void) {
 		world_violation("stuck: %s was enqueued and has not come", missing());
 	else if (task)
 		world_violation("stuck: %s stays %c (version %lld)", task->name, task->status, (long long)task->version);
-	else
-		world_violation("stuck: log %lld, database %lld, Redis %lld, trimmed to %lld, due %lld",
-		                (long long)ledger_last_seq(0), (long long)database_position(0),
-		                (long long)redis_number(0, "seq"), (long long)redis_number(0, "trim"),
-		                (long long)redis_waits(0));
+	for (int64_t p = 0; p < scenario.partitions; p++)
+		if (!is_partition_at_rest(p))
+			world_violation(
+				"stuck: partition %lld: log %lld (of %lld), database %lld, Redis %lld, trimmed to %lld, due %lld",
+				(long long)p, (long long)ledger_last_seq(p), (long long)refill_to[p], (long long)database_position(p),
+				(long long)redis_number(p, "seq"), (long long)redis_number(p, "trim"), (long long)redis_waits(p));
+	world_violation("stuck");
 }
 
 static void check_end(void) {
 	if (!rested) {
+		ledger_show_redis();
 		tell_stuck();
 		return;
 	}

@@ -19,5 +19,6 @@ void scenario_expect(const char *name); /* a task that must come */
 /* Runs the world of a seed to its end; false when an invariant broke. */
 bool scenario_run(uint64_t seed);
 int64_t scenario_partitions(void);
+bool scenario_is_calm(void); /* no fault for some seconds */
 
 #endif

@@ -123,7 +123,7 @@ static void check_task(const struct fold_task *task) {
 }
 
 /* For who looks into a seed: all that Redis holds at the end. */
-static void show_redis(void) {
+void ledger_show_redis(void) {
 	struct text out = { 0 };
 	if (!world.verbose)
 		return;
@@ -136,7 +136,7 @@ static void show_redis(void) {
 }
 
 void ledger_check_redis(void) {
-	show_redis();
+	ledger_show_redis();
 	size_t at = 0;
 	for (struct fold_task *task; (task = ledger_next(&at)) && !world.failed;)
 		check_task(task);

@@ -128,18 +128,16 @@ end
 local promoted = {} -- keys with a place that came free; their best waiter moves up at the end of the call
 
 local function key_free(t)
-  if not has_key(t) then return end
-  local name = key_name(t)
-  promoted[name] = (promoted[name] or 0) + 1
+  local name = has_key(t) and key_name(t)
+  if name then promoted[name] = (promoted[name] or 0) + 1 end
 end
 
 -- The tasks of members of a zset; step 2 where scores stand between them.
 local function numbers_of(popped, step)
-  local numbers, n = {}, 0
+  local numbers = {}
   for i = 1, #popped, step do
-    n = n + 1
-    numbers[n] = (unpack_struct('>I6', popped[i]))
-    members[numbers[n]] = popped[i]
+    numbers[#numbers + 1] = (unpack_struct('>I6', popped[i]))
+    members[numbers[#numbers]] = popped[i]
   end
   load(numbers)
   return numbers
@@ -165,14 +163,17 @@ local function due_numbers(entries)
   return numbers_of(singles, 1)
 end
 
--- One waiter a freed place: it competes by rank with those that are ready already.
+-- One waiter a freed place: it competes by rank with those that are ready already. What this call has changed is written first.
 local function promote_waiters()
   for name, places in pairs(promoted) do
-    local popped = call('ZRANGE', prefix .. 'kw:' .. name, 0, places - 1)
-    local numbers = numbers_of(popped, 1)
-    for i = 1, #numbers do
-      local t = tasks[numbers[i]]
-      put(zrem, prefix .. 'kw:' .. name, popped[i])
+    local key = prefix .. 'kw:' .. name
+    if zrem[key] then call_many('ZREM', key, zrem[key]) end
+    if zadd[key] then call_many('ZADD', key, zadd[key]) end
+    zrem[key], zadd[key] = nil, nil
+    local popped = call('ZRANGE', key, 0, places - 1)
+    for i, number in ipairs(numbers_of(popped, 1)) do
+      local t = tasks[number]
+      put(zrem, key, popped[i])
       if t and t[STATUS] == 'b' and t[WAITS] == WAIT_KEY then
         t[WAITS] = 0
         move(t, 'p', { reason = 'key free' })
