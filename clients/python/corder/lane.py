@@ -262,14 +262,15 @@ class Lane:
     async def _renew_all(self) -> None:
         """At a third of the lease, sooner for progress."""
         every = min(self.lease_ms / 3000, RENEW_MOST_SECONDS)
+        pause = min(PROGRESS_LEAST_SECONDS, every / 3)
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), every)
+                await asyncio.wait_for(self._hurry.wait(), every - pause)
             self._hurry.clear()
             runs = list(self.runs.values())
             for first in range(0, len(runs), DONE_MOST):
                 await self._renew(runs[first : first + DONE_MOST])
-            await asyncio.sleep(min(PROGRESS_LEAST_SECONDS, every / 2))
+            await asyncio.sleep(pause)
 
     async def _renew(self, runs: list[Run]) -> None:
         leases = []
