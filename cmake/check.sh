@@ -72,7 +72,7 @@ check_space() {
 check_vendor() {
 	local header folders
 	while read -r header folders; do
-		# shellcheck disable=SC2086 # one word a folder
+		# shellcheck disable=SC2046,SC2086 # one word a folder
 		files '*.c' '*.h' $(printf ':!%s ' $folders) ':!tests/*' ':!clients/c/*' ':!docs/examples/*' |
 			xargs -r -d '\n' grep -nE "#include [<\"]([a-z]+/)?${header}[>\"]" |
 			sed "s|\$|: only $folders may include $header|"
