@@ -1,8 +1,9 @@
-/* The scripts' guards as texts to replace. Each text has to stand exactly once in each script it belongs to: a guard that
- * was rewritten must be found again here. Empty in every build but a test build with CORDER_TEETH. */
+/* The scripts' guards: lines of theirs that end with "-- guard: <name>", and what stands there instead when one is switched
+ * off. Empty in every build but a test build with CORDER_TEETH. */
 #include "teeth_scripts.h"
 
 #ifdef CORDER_TEETH
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,23 +12,20 @@
 #include "state.h"
 
 struct tooth {
-	const char *guard;
-	const char *script; /* "": all of them, for it stands in the prelude */
-	const char *text, *instead;
+	const char *guard, *instead;
+	const char *script; /* which must have it; NULL: it stands in the prelude of most */
 };
 
+/* The build has put numbers for the names of a task's fields (cmake/embed.cmake): 23 LEASE, 12 ATTEMPT, 14 READY. */
 static const struct tooth teeth[] = {
-	{ "mark-by-id", "confirm", "if found[1] and string.match(found[1][2][2], '^[^\\31]*') == ARGV[i + 1] then",
-	  "if true then" },
-	{ "settle-token", "work", "if t[LEASE] ~= lease or lease == '' then return 'stale_lease' end", "" },
-	{ "unique-token", "work", "t[LEASE] = entry_id .. '-' .. texts[lease_count]",
-	  "t[LEASE] = 'try-' .. texts[t[ATTEMPT]]" },
-	{ "submit-idempotent", "admit", "local known, ghost = ids[name], s.ghosts[name]",
-	  "local known, ghost = nil, s.ghosts[name]" },
-	{ "dependency-count", "", "if child[LEFT] > 0 then return end", "" },
-	{ "key-limit", "", "return has_key(t) and key_running(key_name(t)) >= constants_of(t).limit", "return false" },
-	{ "rank", "", "return t[READY] - points * us_per_point", "return t[READY]" },
-	{ "lease-expiry", "sweep", "elseif t[STATUS] == 'r' then", "elseif false then" },
+	{ "mark-by-id", "verdict = seq <= mark_seq and 'ok' or 'wait'", "confirm" },
+	{ "settle-token", "", "work" },
+	{ "unique-token", "t[23] = 'try-' .. texts[t[12]]", "work" },
+	{ "submit-idempotent", "local known, ghost = nil, s.ghosts[name]", "admit" },
+	{ "dependency-count", "", NULL },
+	{ "key-limit", "return false", NULL },
+	{ "rank", "return t[14]", NULL },
+	{ "lease-expiry", "elseif false then", "sweep" },
 };
 
 static struct kv_script *const scripts[] = {
@@ -39,15 +37,19 @@ enum { SCRIPT_COUNT = sizeof(scripts) / sizeof(scripts[0]) };
 static struct slice originals[SCRIPT_COUNT];
 
 static void replace(struct slice *source, const struct tooth *tooth) {
-	size_t length = strlen(tooth->text);
-	const char *found = memmem(source->bytes, source->length, tooth->text, length);
-	must(found != NULL);
-	size_t before = (size_t)(found - source->bytes), after = source->length - before - length;
-	must(memmem(found + length, after, tooth->text, length) == NULL);
+	char marker[64];
+	size_t length = (size_t)snprintf(marker, sizeof(marker), " -- guard: %s\n", tooth->guard);
+	const char *found = memmem(source->bytes, source->length, marker, length);
+	must(found != NULL || tooth->script == NULL);
+	if (found == NULL)
+		return;
+	const char *start = memrchr(source->bytes, '\n', (size_t)(found - source->bytes));
+	size_t before = (size_t)(start + 1 - source->bytes), end = (size_t)(found - source->bytes) + length - 1;
+	must(memmem(source->bytes + end, source->length - end, marker, length) == NULL);
 	struct text made = { 0 };
 	text_append(&made, source->bytes, before);
 	text_add(&made, tooth->instead);
-	text_append(&made, found + length, after);
+	text_append(&made, source->bytes + end, source->length - end);
 	*source = (struct slice){ made.bytes, made.length }; /* the old one may still be in use; a test build may leak it */
 }
 
@@ -57,7 +59,7 @@ void teeth_scripts(void) {
 			originals[i] = scripts[i]->source;
 		struct slice source = originals[i];
 		for (size_t k = 0; k < sizeof(teeth) / sizeof(teeth[0]); k++) {
-			bool here = teeth[k].script[0] == '\0' || strcmp(teeth[k].script, scripts[i]->name) == 0;
+			bool here = teeth[k].script == NULL || strcmp(teeth[k].script, scripts[i]->name) == 0;
 			if (here && teeth_without(teeth[k].guard))
 				replace(&source, &teeth[k]);
 		}

@@ -589,6 +589,29 @@ static void retry_brings_back_a_task_and_with_cascade_what_was_skipped(void **st
 	assert_string_equal(scripts_command(s, "retry|shop/a|0"), "wrong_status");
 }
 
+static void a_retried_task_still_waits_for_what_has_not_come_yet(void **state) {
+	struct scripts *s = *state;
+	ADMIT(s, { .id = "a", .retries = -1 }, { .id = "b", .needs = "ca,Clater" });
+	lease_and_settle(s, "a", "failed", "f");
+	assert_status(s, "shop/b", 's', "");
+	assert_string_equal(scripts_command(s, "retry|shop/a|1"), "p");
+	lease_and_settle(s, "a", "completed", "c");
+	assert_status(s, "shop/b", 'b', "d");
+	ADMIT(s, { .id = "later" });
+	lease_and_settle(s, "later", "completed", "c");
+	assert_status(s, "shop/b", 'p', "");
+}
+
+static void a_dependency_that_comes_in_the_same_call_is_kept_beside_the_others(void **state) {
+	struct scripts *s = *state;
+	ADMIT(s, { .id = "a" }, { .id = "b", .needs = "ca,Clater" }, { .id = "later" });
+	struct answer answer =
+		scripts_call(s, s->state, &state_script_read, (const char *[]){ "edges", "shop/b", "10" }, 3);
+	assert_string_equal(said_at(&answer.reply, 1), "a");
+	assert_string_equal(said_at(&answer.reply, 4), "later");
+	answer_release(&answer);
+}
+
 static void a_cascade_leaves_out_what_stays_impossible(void **state) {
 	struct scripts *s = *state;
 	char lease[128];
@@ -671,6 +694,8 @@ int main(void) {
 		TEST(cancel_ends_what_waits_and_asks_what_runs),
 		TEST(a_cancelled_running_task_whose_worker_is_lost_ends_cancelled),
 		TEST(retry_brings_back_a_task_and_with_cascade_what_was_skipped),
+		TEST(a_retried_task_still_waits_for_what_has_not_come_yet),
+		TEST(a_dependency_that_comes_in_the_same_call_is_kept_beside_the_others),
 		TEST(a_cascade_leaves_out_what_stays_impossible),
 		TEST(an_update_moves_a_task_in_its_queue),
 		TEST(a_paused_type_or_project_gives_nothing_until_it_is_resumed),

@@ -27,6 +27,7 @@ local MOST_VISITED = 20000 -- tasks looked at for one cycle through earlier subm
 
 local ids = {}     -- name -> number, "@token", or nil; what the id hash says, and what this call adds
 local awaited = {} -- name -> the edges of tasks that wait for it to come: flat, as edges() makes them
+local new_parents = {} -- number of a new task -> its edges, written at the end: one that comes later in the call adds to them
 local NOTHING = {}
 
 local function id_of(name)
@@ -221,7 +222,7 @@ local function judge(s)
   local asks = evicted > 0 and s.looked ~= evicted
   for _, r in ipairs(s.records) do
     local name = r[NAME]
-    local known, ghost = ids[name], s.ghosts[name]
+    local known, ghost = ids[name], s.ghosts[name] -- guard: submit-idempotent
     if type(known) == 'number' then
       r[KNOWN] = known
       if tasks[known][HASH] ~= r[HASH_GIVEN] and s.mode ~= 'place' then conflicts[#conflicts + 1] = id_of(name) end
@@ -294,7 +295,7 @@ local function link(t, r)
     end
   end
   t[LEFT] = left
-  if #list > 0 then put(hset, prefix .. 'e', texts[t[NUMBER]], table.concat(list)) end
+  new_parents[t[NUMBER]] = table.concat(list)
   return because
 end
 
@@ -307,7 +308,12 @@ local function adopt(t, name)
   for i = 1, #waiting, 2 do
     local condition, field = waiting[i + 1], texts[waiting[i]]
     put(append, prefix .. 'd:' .. texts[t[NUMBER]], members[waiting[i]] .. condition)
-    call('HSET', prefix .. 'e', field, (call('HGET', prefix .. 'e', field) or '') .. members[t[NUMBER]] .. condition)
+    local edge = members[t[NUMBER]] .. condition
+    if new_parents[waiting[i]] then
+      new_parents[waiting[i]] = new_parents[waiting[i]] .. edge
+    else
+      call('HSET', prefix .. 'e', field, (call('HGET', prefix .. 'e', field) or '') .. edge)
+    end
   end
 end
 
@@ -394,5 +400,8 @@ for i, s in ipairs(submissions) do
   else
     verdicts[i] = judge(s) or accept(s)
   end
+end
+for number, bytes in pairs(new_parents) do
+  if bytes ~= '' then put(hset, prefix .. 'e', texts[number], bytes) end
 end
 return { commit(), unpack(verdicts) }

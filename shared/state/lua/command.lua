@@ -76,10 +76,31 @@ end
 local function parents_of(t) return load_edges(call('HGET', prefix .. 'e', texts[t[NUMBER]])) end
 local function children_of(t) return load_edges(call('GET', prefix .. 'd:' .. texts[t[NUMBER]])) end
 
+-- The dependencies of an ended task that may come later and have not: name and edge of each. Its specification names them.
+local function still_to_come(t)
+  local specification, list = call('HGET', prefix .. 'x', texts[t[NUMBER]]) or '', {}
+  local dependencies = string.match(specification, '^' .. string.rep('[^\31]*\31', 11) .. '([^\31]*)\31') or ''
+  for letter, id in string.gmatch(dependencies, '(%u)([^,]+)') do
+    local name = project_of(t) .. '/' .. id
+    if not tonumber(call('HGET', prefix .. 'id', name) or '') then
+      list[#list + 1] = { name, members[t[NUMBER]] .. string.lower(letter) }
+    end
+  end
+  return list
+end
+
+-- It waits for them as a new task would, if it does not yet.
+local function await_again(t)
+  for _, each in ipairs(still_to_come(t)) do
+    local waiting = call('HGET', prefix .. 'fw', each[1]) or ''
+    if not string.find(waiting, each[2], 1, true) then call('HSET', prefix .. 'fw', each[1], waiting .. each[2]) end
+  end
+end
+
 -- Counts what a task still waits for; the second value is a dependency that makes it impossible.
 local function count_unmet(t, again)
-  local left, impossible = 0, nil
   local list = parents_of(t)
+  local left, impossible = #list < 2 * t[DEGREE] and #still_to_come(t) or 0, nil
   for i = 1, #list, 2 do
     local parent = tasks[list[i]]
     local open = parent and (again[list[i]] or not FINAL[parent[STATUS]])
@@ -155,6 +176,7 @@ local function retry(t, cascade)
   for _, each in ipairs(queue) do
     take_back(each, again)
     each[LEFT] = count_unmet(each, again)
+    if each[LEFT] > 0 then await_again(each) end
   end
   for _, each in ipairs(queue) do restart(each, each == t and 'retried' or 'retried with ' .. task_id_of(t)) end
   return t[STATUS]

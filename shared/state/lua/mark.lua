@@ -1,4 +1,4 @@
--- Says how far the log has come, and how far the database: entries up to the mark are told to clients, entries up to the
+-- The call alone. Says how far the log has come, and how far the database: entries up to the mark are told to clients, entries up to the
 -- trim are in the database and leave the outbox.
 --
 -- ARGV[3], [4]  seq and id of the last entry of the log ("" : unchanged)
@@ -15,7 +15,7 @@ end
 local mark, trim = tonumber(ARGV[3]), tonumber(ARGV[5])
 local verdict = 'ok'
 if mark and mark > mark_seq then
-  if entry_id_at(mark) ~= ARGV[4] then return { commit(), 'stale' } end
+  if entry_id_at(mark) ~= ARGV[4] then return { unchanged_head(), 'stale' } end
   mark_seq = mark
   call('HSET', prefix .. 'm', 'mark', texts[mark])
 end
@@ -27,4 +27,4 @@ if trim and trim > trim_seq then
     call('HSET', prefix .. 'm', 'trim', texts[trim], 'trimid', ARGV[6])
   end
 end
-return { commit(), verdict }
+return { unchanged_head(), verdict }

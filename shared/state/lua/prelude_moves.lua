@@ -1,11 +1,7 @@
--- The moves, after prelude.lua in every verb: events, ready queues, ends, and the writing of it all.
+-- The moves, after prelude_data.lua: events, ready queues, ends, and the writing of it all.
 
-local WAIT_LETTERS = {}
-for bits = 0, 15 do
-  WAIT_LETTERS[bits] = (bits % 2 >= 1 and 'd' or '') .. (bits % 4 >= 2 and 't' or '') ..
-    (bits % 8 >= 4 and 'a' or '') .. (bits >= 8 and 'k' or '')
-end
-
+-- By the bits of WAITS.
+local WAIT_LETTERS = { [0] = '', 'd', 't', 'dt', 'a', 'da', 'ta', 'dta', 'k', 'dk', 'tk', 'dtk', 'ak', 'dak', 'tak', 'dtak' }
 local UNTOLD = US .. US .. US .. US
 
 -- One event: the fields of record.h in their order. told: reason, code, message, because (each optional), or nil.
@@ -76,7 +72,7 @@ end
 -- Lower is sooner: the static form of the score (priority*100 + hours since ready + …), so that it never needs renewal.
 local function rank(t)
   local points = t[PRIORITY] * 100 + math.max(0, 10 - t[DEGREE]) + math.max(0, 5 - t[RETRIES])
-  return t[READY] - points * us_per_point
+  return t[READY] - points * us_per_point -- guard: rank
 end
 
 local held -- "project/key" -> how many run; loaded on first use
@@ -102,7 +98,7 @@ local function key_change(name, by)
 end
 
 local function key_is_taken(t)
-  return has_key(t) and key_running(key_name(t)) >= constants_of(t).limit
+  return has_key(t) and key_running(key_name(t)) >= constants_of(t).limit -- guard: key-limit
 end
 
 local function enter_ready(t)
@@ -230,7 +226,7 @@ local function tell(child, parent, condition)
   end
   child[LEFT] = child[LEFT] - 1
   touch(child)
-  if child[LEFT] > 0 then return end
+  if child[LEFT] > 0 then return end -- guard: dependency-count
   child[WAITS] = child[WAITS] - WAIT_DEPENDENCY
   if child[WAITS] ~= 0 then
     move(child, 'b', { reason = 'dependencies met' })
@@ -379,22 +375,16 @@ local function write_states()
   end
 end
 
--- Ends the call: tells dependents, moves waiters up, writes everything. Returns what every reply begins with:
--- epoch, the entry to wait for ("" when all this call has seen is in the log already), its last seq, whether the sweep
--- has more to do (0 or 1), the clock, and the types whose ready queue was empty and is not any more.
+-- Ends the call: tells dependents, moves waiters up, writes everything. Returns the head of the reply.
 local function commit()
   flush_queues()
   write_states()
   write_outbox()
+  if event_words == 0 and next(woken) == nil and not more then return unchanged_head() end
   local types = {}
   for type, known in pairs(woken) do
     if known == 'was empty' and call('EXISTS', prefix .. 'r:' .. type) == 1 then types[#types + 1] = type end
   end
-  local wait = ''
-  if event_words > 0 then
-    wait = entry_id
-  elseif last_seq > mark_seq then
-    wait = meta[3]
-  end
-  return table.concat({ epoch, wait, texts[last_seq], more and '1' or '0', now_text, table.concat(types, ' ') }, US)
+  local wait = event_words > 0 and entry_id or (last_seq > mark_seq and meta[3] or '')
+  return head(wait, more, table.concat(types, ' '))
 end

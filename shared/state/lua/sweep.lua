@@ -18,7 +18,7 @@ local function due_one(t)
     if t[WAITS] ~= 0 then return move(t, 'b', { reason = 'time has come' }) end
     t[READY] = now
     make_ready(t, { reason = 'time has come' })
-  elseif t[STATUS] == 'r' then
+  elseif t[STATUS] == 'r' then -- guard: lease-expiry
     local timed_out = constants_of(t).timeout > 0 and now >= t[STARTED] + constants_of(t).timeout
     t[LEASE] = '' -- a late settle is stale
     if timed_out then

@@ -27,7 +27,7 @@ local fresh = {} -- number -> result of what this call completed: not written ye
 
 local function settle_one(t, lease, outcome, said)
   if not t then return absent() end
-  if t[LEASE] ~= lease or lease == '' then return 'stale_lease' end
+  if t[LEASE] ~= lease or lease == '' then return 'stale_lease' end -- guard: settle-token
   if t[STATUS] ~= 'r' then return t[STATUS] end -- said before: the same answer
   if outcome == 'completed' and t[FLAGS] % 2 ~= FLAG_CANCEL then
     finish(t, 'c', nil, said)
@@ -98,7 +98,7 @@ local together, together_till = {}, nil -- leases of this call that end at the s
 local function lease_one(t, request)
   lease_count = lease_count + 1
   t[ATTEMPT] = t[ATTEMPT] + 1
-  t[LEASE] = entry_id .. '-' .. texts[lease_count]
+  t[LEASE] = entry_id .. '-' .. texts[lease_count] -- guard: unique-token
   t[WORKER] = request.worker
   t[STARTED] = now
   local till = now + request.lease_us
