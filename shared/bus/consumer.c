@@ -94,6 +94,7 @@ static void on_watchdog(void *context) {
 		consumer_create(consumer);
 	else
 		pull(consumer);
+	consumer_look_for_orphans(consumer, now_us);
 }
 
 /* 408: the pull has expired, 404: nothing there, 409: the consumer is gone, has moved, or takes no more pulls. */

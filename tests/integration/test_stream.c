@@ -345,6 +345,39 @@ static void a_consumer_goes_on_through_kills_of_the_server(void **state) {
 	await_empty(f);
 }
 
+static void shell(struct fixture *f, const char *command) {
+	char line[512];
+	snprintf(line, sizeof(line), "cd \"$(dirname \"$(find %s -type d -path '*/LOG/msgs')\")\" && %s",
+	         server_folder(f->nats), command);
+	assert_int_equal(system(line), 0);
+}
+
+static void await_server(struct fixture *f) {
+	server_restart(f->nats);
+	int64_t limit_us = clock_mono_us() + LIMIT_US;
+	while (info(f) != STATUS_OK && clock_mono_us() < limit_us)
+		continue;
+	assert_int_equal(f->status, STATUS_OK);
+}
+
+/* The stream's files of before, the consumer's of after: what kill -9 and power cuts leave now and then. */
+static void messages_that_a_restarted_server_takes_for_done_come_again(void **state) {
+	struct fixture *f = *state;
+	make_work_queue(f);
+	fill(f, 1, 10);
+	server_terminate(f->nats);
+	shell(f, "cp -a msgs kept");
+	await_server(f);
+	start_consumer(f, 16);
+	await(f, &f->distinct, 10);
+	await_empty(f);
+	server_terminate(f->nats);
+	shell(f, "rm -r msgs && mv kept msgs");
+	await_server(f);
+	assert_int_equal(f->state.messages, 10);
+	await_empty(f);
+}
+
 static void a_deleted_consumer_is_made_anew(void **state) {
 	struct fixture *f = *state;
 	make_work_queue(f);
@@ -389,6 +422,7 @@ int main(void) {
 		TEST(a_consumer_whose_stream_comes_later_finds_it),
 		TEST(a_consumer_goes_on_through_kills_of_the_server),
 		TEST(a_deleted_consumer_is_made_anew),
+		TEST(messages_that_a_restarted_server_takes_for_done_come_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
