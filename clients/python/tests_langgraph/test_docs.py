@@ -81,7 +81,7 @@ class Package(unittest.TestCase):
             subprocess.run([*pip, *make], check=True, timeout=100)
             [wheel] = folder.glob("corder-*.whl")
             venv.create(folder / "empty", with_pip=False)
-            install = ["--python", str(folder / "empty/bin/python"), "install", f"{wheel}[langgraph]"]
+            install = ["--python", str(folder / "empty/bin/python"), "install", "--no-compile", f"{wheel}[langgraph]"]
             subprocess.run([*pip, *install], check=True, timeout=140)
             command = [str(folder / "empty/bin/corder-langgraph"), "drive", "--help"]
             told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
