@@ -1,10 +1,12 @@
 /* The life of a service, as a process: its options, its requests, the services protocol, a server that goes away, and a
  * stop that finishes what is under way. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -314,6 +316,57 @@ static void a_server_that_goes_away_shows_in_the_health_and_comes_back(void **st
 	await_part(f, "$SRV.STATS.corder-echo", "\"health\":{\"ok\":true");
 }
 
+/* The whole answer of a request to the listener; the caller frees it. */
+static char *http(int port, const char *request) {
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	struct text answer = { 0 };
+	char buffer[4096];
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+	for (ssize_t got = read(fd, buffer, sizeof(buffer)); got > 0; got = read(fd, buffer, sizeof(buffer)))
+		text_append(&answer, buffer, (size_t)got);
+	close(fd);
+	return text_take(&answer);
+}
+
+static void expect_http(int port, const char *request, const char *const *parts, size_t count) {
+	char *answer = http(port, request);
+	for (size_t i = 0; i < count; i++)
+		if (strstr(answer, parts[i]) == NULL)
+			fail_msg("no \"%s\" in the answer to %s:\n%s", parts[i], request, answer);
+	free(answer);
+}
+
+static void metrics_are_answered_at_the_port_that_is_set(void **state) {
+	struct fixture *f = *state;
+	static const char *const counted[] = {
+		"HTTP/1.1 200",
+		"version=0.0.4",
+		"corder_healthy{service=\"echo\"} 1\n",
+		"corder_echo_echoes_total 1\n",
+		"corder_requests_total{service=\"echo\",endpoint=\"echo\"} 1\n",
+		"corder_request_errors_total{service=\"echo\",endpoint=\"refuse\"} 1\n",
+		"corder_request_duration_seconds_bucket{service=\"echo\",endpoint=\"echo\",le=\"+Inf\"} 1\n",
+		"corder_connected{service=\"echo\",server=\"redis\"} 1\n",
+	};
+	static const char *const other[] = { "HTTP/1.1 404" }, *const wrong[] = { "HTTP/1.1 405" };
+	char text[16];
+	int port = free_port();
+	snprintf(text, sizeof(text), "%d", port);
+	setenv("CORDER_METRICS_PORT", text, 1);
+	start_service(f);
+	assert_int_equal(ask(f, "corder.v1.echo", SLICE("x")), STATUS_OK);
+	ask(f, "corder.v1.refuse.it", SLICE("x"));
+	expect_http(port, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", counted,
+	            sizeof(counted) / sizeof(*counted));
+	expect_http(port, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", other, 1);
+	expect_http(port, "DELETE /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", wrong, 1);
+	expect_run(NULL, 78, "is it in use? set CORDER_METRICS_PORT"); /* a second process wants the same port */
+	unsetenv("CORDER_METRICS_PORT");
+}
+
 static void a_stop_finishes_what_is_under_way(void **state) {
 	struct fixture *f = *state;
 	int code;
@@ -356,6 +409,7 @@ int main(void) {
 		TEST(requests_are_answered_once_and_counted),
 		TEST(the_services_protocol_answers_for_all_by_name_and_by_id),
 		TEST(a_server_that_goes_away_shows_in_the_health_and_comes_back),
+		TEST(metrics_are_answered_at_the_port_that_is_set),
 		TEST(a_stop_finishes_what_is_under_way),
 		TEST(a_stop_takes_no_longer_than_its_limit),
 	};
