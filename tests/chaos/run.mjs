@@ -89,6 +89,7 @@ async function oneRound(seed, seconds, totals, started) {
 		problem ||= "the checker ended without a verdict";
 	}
 	totals.add(verdict, problem);
+	if (values.json) writeFileSync(values.json, `${JSON.stringify(totals.summary(), null, "\t")}\n`);
 	process.stdout.write(`${process.stdout.isTTY ? "\r\x1b[K" : ""}${said}${problem ? `the round failed: ${problem}\n` : ""}`);
 	if (!failed && !problem && !values.keep) rmSync(folder, { recursive: true, force: true });
 	else console.log(`  kept: ${folder}`);
@@ -110,5 +111,4 @@ if (seeds.length > 1) {
 	for (let seed = seeds[0], left = seconds; left > 0; seed++, left -= length) await oneRound(seed, Math.min(left, length), totals, started);
 }
 totals.print();
-if (values.json) writeFileSync(values.json, `${JSON.stringify(totals.summary(), null, "\t")}\n`);
 process.exit(totals.failed ? 1 : 0);
