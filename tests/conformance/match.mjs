@@ -1,5 +1,5 @@
 // Compares what came with what a case expects: members that are not mentioned do not matter, lists have to match whole.
-// An expectation may be an object with one $member: $any, $absent, $type, $gte, $lte, $contains, $unordered, $each, $length.
+// An expectation may be an object with one $member: $any, $absent, $type, $gte, $lte, $contains, $unordered, $in, $each, $length.
 import assert from "node:assert/strict";
 
 const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|\+00:00)$/;
@@ -18,6 +18,7 @@ const rules = {
 	$lte: (most, value) => value <= most,
 	$contains: (part, value) => (Array.isArray(value) ? value.some((one) => matches(one, part)) : value?.includes(part)),
 	$unordered: (list, value) => Array.isArray(value) && sameSet(list, value),
+	$in: (list, value) => list.includes(value),
 	$each: (one, value) => Array.isArray(value) && value.length > 0 && value.every((item) => matches(item, one)),
 	$length: (length, value) => value?.length === length,
 };

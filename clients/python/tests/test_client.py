@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import tempfile
 import threading
@@ -252,6 +253,36 @@ class Asking(Case):
             go.set()
             await self.client.wait(submission, timeout=60)
         await heard.aclose()
+
+
+class WithoutAStream(unittest.IsolatedAsyncioTestCase):
+    """CORDER_EVENTS_MAX_AGE=0: under a prefix that nobody serves there is no stream, and the tests speak for Corder."""
+
+    async def asyncSetUp(self) -> None:
+        self.client = await corder.connect(url(), project="p", prefix="silent", patience=1)
+
+    async def asyncTearDown(self) -> None:
+        await self.client.close()
+
+    async def tell(self, version: int) -> None:
+        names = {"event_id": f"e{version}", "project": "p", "task_id": "a", "batch_id": "", "task_type": "t"}
+        rest = {"seq": version, "status": "running", "previous": "pending", "version": version, "attempt": 1}
+        body = {**names, **rest, "at": "2026-01-02T03:04:05.000006Z"}
+        await self.client.nats.publish("silent.v1.event.p.t.running", json.dumps(body).encode())
+
+    async def test_live_events_are_each_seen_once_and_a_gap_is_told(self) -> None:
+        async with self.client.events() as events:
+            for version in (3, 3, 4, 6):
+                await self.tell(version)
+            self.assertEqual([(await anext(events)).version, (await anext(events)).version], [3, 4])
+            with self.assertRaises(corder.EventsLost):
+                await anext(events)
+            last = await anext(events)
+        self.assertEqual((last.version, last.position), (6, None))
+
+    async def test_there_is_nothing_to_replay_and_that_is_said(self) -> None:
+        with self.assertRaisesRegex(corder.Error, "CORDER_EVENTS_MAX_AGE"):
+            await self.client.events(since="all").open()
 
 
 class Plain(unittest.TestCase):

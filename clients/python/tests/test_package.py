@@ -39,6 +39,7 @@ class Package(unittest.TestCase):
                 files = archive.namelist()
                 metadata = archive.read(next(file for file in files if file.endswith("METADATA"))).decode()
             self.assertIn("corder/py.typed", files)
+            self.assertTrue([file for file in files if file.endswith("LICENSE")])
             self.assertFalse([file for file in files if "test" in file])
             needs = [
                 line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line
