@@ -49,6 +49,8 @@ test("a project's page follows its tasks", async () => {
 	await live(page);
 	await shows(page, ".progress p strong", `${before}`);
 	await latency(page, ".progress p strong", `${before + 1}`, "two", "completed", async () => stage.client.settle(await stage.client.take("live")));
+	await shows(page, ".chip:has(.is-completed)", `completed ${before + 1}`);
+	await page.waitForSelector(".graph .node:has-text('two') .edge.is-completed");
 	await page.done();
 });
 

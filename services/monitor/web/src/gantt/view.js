@@ -64,14 +64,14 @@ function useGantt(parts, hover, { select, open }) {
 	return gantt;
 }
 
-export function GanttView({ plan, rows, path, selected, follow, select, open, tools }) {
+export function GanttView({ plan, revision, rows, path, selected, follow, select, open, tools }) {
 	const parts = { scroll: useRef(), space: useRef(), canvas: useRef(), strip: useRef() };
 	const [hover, setHover] = useState(null);
 	const gantt = useGantt(parts, setHover, { select, open });
 	useEffect(() => {
 		gantt.current.set({ plan, rows, path, selected, hovered: hover?.task.id });
 		if (follow) gantt.current.follow();
-	}, [plan, plan.revision, rows, path, selected, hover?.task.id, follow]);
+	}, [plan, revision, rows, path, selected, hover?.task.id, follow]);
 	useEffect(() => selected && gantt.current.reveal(selected), [selected]);
 	const keys = [
 		{ keys: ["+", "="], what: "zoom the timeline in", act: () => gantt.current.zoom(0.6) },

@@ -22,7 +22,7 @@ function Mark({ status, x, y }) {
 	/>`;
 }
 
-function TaskBox({ task, at }) {
+function drawTask(task, at) {
 	const { width, height } = at;
 	return html`<rect width=${width} height=${height} rx="5" class="box" />
 		<rect width="3" height=${height - 10} x="0" y="5" rx="1.5" class="edge is-${task.status}" />
@@ -31,7 +31,7 @@ function TaskBox({ task, at }) {
 }
 
 // The counts of a folded box as one bar, in the order of the statuses.
-function GroupBox({ box, at }) {
+function drawGroup(box, at) {
 	const { width, height } = at;
 	const sums = {};
 	for (const task of box.tasks) sums[task.status] = (sums[task.status] ?? 0) + 1;
@@ -71,7 +71,7 @@ function Boxes({ folded, placed, lit, selected, act }) {
 			onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), act(box, event.key === "Enter"))}
 		>
 			<title>${named(box)}</title>
-			${box.task ? html`<${TaskBox} task=${box.task} at=${at} />` : html`<${GroupBox} box=${box} at=${at} />`}
+			${box.task ? drawTask(box.task, at) : drawGroup(box, at)}
 		</g>`;
 	});
 }
@@ -99,7 +99,7 @@ const firstOf = (folded, placed, wanted) => {
 	return box && placed.places.get(box.key);
 };
 
-export function GraphView({ plan, rows, path, selected, follow, select, open }) {
+export function GraphView({ plan, revision, rows, path, selected, follow, select, open }) {
 	const [mode, setMode] = useState("auto");
 	const [toggled, setToggled] = useState(() => new Set());
 	const parts = { svg: useRef(), group: useRef() };
@@ -150,8 +150,8 @@ export function GraphView({ plan, rows, path, selected, follow, select, open }) 
 		${rows.length === 0 && html`<${Empty} title="No task fits">Change the filter above.<//>`}
 		<svg class="graph" ref=${parts.svg} style=${{ height: `${height}px` }} role="group" aria-label="Graph of ${rows.length} tasks">
 			<g ref=${parts.group}>
-				<${Lines} folded=${folded} placed=${placed} path=${path} />
-				<${Boxes} folded=${folded} placed=${placed} lit=${new Set(path)} selected=${selected} act=${act} />
+				<${Lines} revision=${revision} folded=${folded} placed=${placed} path=${path} />
+				<${Boxes} revision=${revision} folded=${folded} placed=${placed} lit=${new Set(path)} selected=${selected} act=${act} />
 			</g>
 		</svg>
 	<//>`;

@@ -113,7 +113,7 @@ function QueueTable() {
 						${rows.map(
 							(queue) =>
 								html`<tr key=${queue.task_type}>
-									<td><a class="task-link" data-row href=${link("tasks", { task_type: queue.task_type })}>${queue.task_type}</a>${queue.paused && html` <span class="mark">paused</span>`}</td>
+									<td><a class="task-link" data-row title=${queue.task_type} href=${link("tasks", { task_type: queue.task_type })}>${shorten(queue.task_type, 20)}</a>${queue.paused && html` <span class="mark">paused</span>`}</td>
 									<td class="numeric"><${Count} value=${queue.ready} /></td>
 									<td class="numeric"><${Count} value=${queue.counts.running} /></td>
 									<td class="numeric narrow-off"><${Count} value=${queue.workers.waiting} /></td>

@@ -132,7 +132,8 @@ function Toggles({ view, follow, lit, order }) {
 		<${Segments} label="What is shown" options=${views} value=${view} choose=${(next) => setQuery({ view: next === "both" ? null : next })} />`;
 }
 
-function Shown({ plan, project, query }) {
+// revision: a plan changes in place, and who draws it hears of that by this alone.
+function Shown({ plan, revision, project, query }) {
 	const { view = "both", order, task: selected } = query;
 	const follow = query.follow === "1";
 	const lit = query.path !== "0";
@@ -154,14 +155,14 @@ function Shown({ plan, project, query }) {
 	useEffect(() => {
 		if (!graphs) requestAnimationFrame(() => setTimeout(() => setGraphs(true)));
 	}, []);
-	const common = { plan, rows, path: shownPath, selected, follow, select, open };
-	return html`<${Progress} plan=${plan} path=${path} />
+	const common = { plan, revision, rows, path: shownPath, selected, follow, select, open };
+	return html`<${Progress} plan=${plan} revision=${revision} path=${path} />
 		<div class="filters">
 			<${Search} label="Search tasks of the project" placeholder="id, type, worker …" /><${Types} plan=${plan} />
 			<${ClearFilters} names=${names} /><span class="spread" /><${Toggles} view=${view} follow=${follow} lit=${lit} order=${order} />
 		</div>
 		<div class="filters"><${StatusChips} counts=${plan.counts()} /></div>
-		${selected && html`<${Chosen} plan=${plan} id=${selected} project=${project} />`}
+		${selected && html`<${Chosen} plan=${plan} revision=${revision} id=${selected} project=${project} />`}
 		<div class="plans">
 			${rows.length === 0 && html`<div class="sheet"><${Empty} title="No task fits">Nothing matches these filters.<//></div>`}
 			${rows.length > 0 && view !== "graph" && html`<${GanttView} ...${common} />`}
@@ -185,5 +186,5 @@ export function Project() {
 		${!plan && error && html`<div class="sheet"><${Broken} error=${error} again=${refresh} /></div>`}
 		${!plan && !error && html`<div class="sheet"><${Bones} rows=${14} /></div>`}
 		${plan && plan.tasks.length === 0 && html`<div class="sheet"><${Empty} title="No task here" command=${`corder submit --project ${project} tasks.jsonl`}>The project, or the batch, has none.<//></div>`}
-		${plan && plan.tasks.length > 0 && html`<${Shown} plan=${plan} project=${project} query=${query} />`}`;
+		${plan && plan.tasks.length > 0 && html`<${Shown} plan=${plan} revision=${plan.revision} project=${project} query=${query} />`}`;
 }
