@@ -1,4 +1,5 @@
 /* The queues by type and priority; see overview.h. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "overview.h"
@@ -31,7 +32,7 @@ static void add_rates(struct text *out, const struct pulse_sum sums[WINDOWS], co
 		text_printf(out, "%s\"%s\":{", i > 0 ? "," : "", windows[i].name);
 		for (size_t j = 0; j < sizeof(counts) / sizeof(*counts); j++) {
 			text_printf(out, "%s\"%s\":", j > 0 ? "," : "", names[j]);
-			score_add_number(out, (double)counts[j] / (double)known_s[i]);
+			score_add_number(out, round(1e4 * (double)counts[j] / (double)known_s[i]) / 1e4);
 		}
 		text_add_char(out, '}');
 	}
