@@ -15,7 +15,7 @@ const TASKS_IN_ONE_BATCH = 5000;
 // A node of this package ran in a graph that was given no TaskQueueManager.
 export class MissingManager extends CorderError {}
 
-// Gives every task its full id: base, colon, name or number; also where dependencies mean it. Without a base, ids stay.
+// Gives every task its full id: name or number, colon, base; also where dependencies mean it. Without a base, ids stay.
 function scoped(tasks, base) {
 	const bodies = (tasks instanceof Graph ? tasks.tasks : [tasks].flat()).map((task) => ({
 		...(task?.toJSON?.() ?? task),
@@ -29,7 +29,7 @@ function scoped(tasks, base) {
 	for (const [number, body] of bodies.entries()) {
 		const name = body.task_id ?? `${number}`;
 		if (names.has(name)) throw new RangeError(`two tasks of this submission are called ${JSON.stringify(name)}`);
-		body.task_id = `${base}:${name}`;
+		body.task_id = `${name}:${base}`;
 		names.set(name, body.task_id);
 	}
 	const edge = (one) =>
