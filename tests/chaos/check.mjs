@@ -6,10 +6,31 @@ import { Fold } from "./checks/fold.mjs";
 import { checkAccepted, checkCauses, checkDeliveries, checkLeases, checkSettles } from "./checks/promises.mjs";
 import { readRun } from "./checks/read.mjs";
 import { recovery } from "./checks/recovery.mjs";
-import { checkAuditor, checkJetStream, checkLog, checkObservers, checkRedis, checkStream, checkTables } from "./checks/stores.mjs";
+import {
+	checkAuditor,
+	checkJetStream,
+	checkLog,
+	checkObservers,
+	checkRedis,
+	checkStream,
+	checkTables,
+} from "./checks/stores.mjs";
 import { gather } from "./checks/told.mjs";
 
-const checks = [checkLog, checkAccepted, checkCauses, checkDeliveries, checkSettles, checkLeases, checkTables, checkStream, checkObservers, checkRedis, checkJetStream, checkAuditor];
+const checks = [
+	checkLog,
+	checkAccepted,
+	checkCauses,
+	checkDeliveries,
+	checkSettles,
+	checkLeases,
+	checkTables,
+	checkStream,
+	checkObservers,
+	checkRedis,
+	checkJetStream,
+	checkAuditor,
+];
 const shown = 6; // of each kind of violation
 
 export function judge(folder) {
@@ -29,12 +50,23 @@ export function judge(folder) {
 	for (const check of run.collected ? checks : []) Object.assign(figures, check(run, told, fold, violation));
 	figures.requests = told.counts.ask ?? 0;
 	figures.unanswered = told.counts.none ?? 0;
-	return { seed: run.plan.seed, violations: [...found.values()], figures, faults: recovery(run), losses: run.history.filter(({ what }) => what === "loss").map(({ server, before, after }) => ({ server, before, after })) };
+	return {
+		seed: run.plan.seed,
+		violations: [...found.values()],
+		figures,
+		faults: recovery(run),
+		losses: run.history
+			.filter(({ what }) => what === "loss")
+			.map(({ server, before, after }) => ({ server, before, after })),
+	};
 }
 
 const verdict = judge(process.argv[2]);
 writeFileSync(join(process.argv[2], "verdict.json"), JSON.stringify(verdict, null, 1));
-for (const { what, count, where } of verdict.violations) console.log(`VIOLATION ${what} (${count})\n  ${where.join("\n  ")}`);
+for (const { what, count, where } of verdict.violations)
+	console.log(`VIOLATION ${what} (${count})\n  ${where.join("\n  ")}`);
 const { tasks, events, leases, requests } = verdict.figures;
-console.log(`seed ${verdict.seed}: ${tasks} tasks, ${events} events, ${leases} leases, ${requests} requests, ${verdict.violations.length} kinds of violations`);
+console.log(
+	`seed ${verdict.seed}: ${tasks} tasks, ${events} events, ${leases} leases, ${requests} requests, ${verdict.violations.length} kinds of violations`,
+);
 process.exitCode = verdict.violations.length > 0 ? 1 : 0;

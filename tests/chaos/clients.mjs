@@ -70,7 +70,11 @@ class Client {
 	}
 
 	async submitLarge(project) {
-		const tasks = this.graph(project, this.random.between(260, largest), this.random.pick(["layers", "wild", "fanOut"]));
+		const tasks = this.graph(
+			project,
+			this.random.between(260, largest),
+			this.random.pick(["layers", "wild", "fanOut"]),
+		);
 		const batch_id = `large${serial++}.${this.index}`;
 		const size = Math.ceil(tasks.length / this.random.between(2, 4));
 		let part = 0;
@@ -112,12 +116,17 @@ class Client {
 			if (one) await this.caller.insist(`task.${name}`, { project: one.project, task_ids: [one.task_id] });
 			return;
 		}
-		const more = name === "update" ? { priority: random.between(1, 10) } : name === "retry" ? { cascade: random.chance(0.5) } : {};
+		const more =
+			name === "update" ? { priority: random.between(1, 10) } : name === "retry" ? { cascade: random.chance(0.5) } : {};
 		await this.caller.insist(`task.${name}`, { project, task_ids, ...more });
 	}
 
 	async pauseAWhile(project) {
-		const body = this.random.pick([{ project }, { task_type: this.random.pick(types) }, { project, task_type: types[0] }]);
+		const body = this.random.pick([
+			{ project },
+			{ task_type: this.random.pick(types) },
+			{ project, task_type: types[0] },
+		]);
 		await this.caller.insist("queue.pause", body);
 		await pause(this.random.between(50, 800));
 		await this.caller.insist("queue.resume", body);
@@ -154,8 +163,13 @@ async function watchCounts(caller) {
 	}
 }
 
-const briefly = ({ pending_count, running_count, retry_count, blocked_count, queue_health }) =>
-	({ pending_count, running_count, retry_count, blocked_count, queue_health: queue_health?.status ?? queue_health });
+const briefly = ({ pending_count, running_count, retry_count, blocked_count, queue_health }) => ({
+	pending_count,
+	running_count,
+	retry_count,
+	blocked_count,
+	queue_health: queue_health?.status ?? queue_health,
+});
 
 function observe(caller) {
 	caller.connection.subscribe("corder.v1.event.>", {
@@ -170,7 +184,15 @@ function observe(caller) {
 // Messages between services come again, late and in another order.
 let echoing = null;
 function echo(caller, random) {
-	const subjects = ["internal.mark.>", "internal.ready.>", "internal.persisted.>", "internal.admit.>", "submit", "settle.>", "work.>"];
+	const subjects = [
+		"internal.mark.>",
+		"internal.ready.>",
+		"internal.persisted.>",
+		"internal.admit.>",
+		"submit",
+		"settle.>",
+		"work.>",
+	];
 	const seen = new Set();
 	const again = (_, { subject, data, reply, headers }) => {
 		const key = `${subject} ${Buffer.from(data).toString("latin1")}`;
@@ -193,7 +215,10 @@ async function rest(caller) {
 	}
 	for (let at = 0; at < held.length; at += 100) {
 		for (const project of projects) {
-			const task_ids = held.slice(at, at + 100).filter((one) => one.project === project).map(({ task_id }) => task_id);
+			const task_ids = held
+				.slice(at, at + 100)
+				.filter((one) => one.project === project)
+				.map(({ task_id }) => task_id);
 			if (task_ids.length > 0) await caller.insist("task.approve", { project, task_ids });
 		}
 	}

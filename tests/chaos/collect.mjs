@@ -40,7 +40,8 @@ async function collectStreams(stack, folder, partitions) {
 			const file = join(folder, `log-${partition}.jsonl`);
 			writeFileSync(file, "");
 			await dumpStream(connection, manager, `CORDER_LOG_${partition}`, ({ seq, data }) =>
-				appendFileSync(file, lines([{ seq, body: Buffer.from(data).toString("utf8") }])));
+				appendFileSync(file, lines([{ seq, body: Buffer.from(data).toString("utf8") }])),
+			);
 		}
 		const file = join(folder, "events.jsonl");
 		writeFileSync(file, "");
@@ -69,10 +70,20 @@ const orders = { task_events: "partition_id, seq", tasks: "partition_id, number"
 function collectTables(stack, folder) {
 	for (const [table, columns] of Object.entries(tables)) {
 		const order = orders[table] ? ` ORDER BY ${orders[table]}` : "";
-		const words = ["--no-defaults", `--socket=${stack.mariadb.folder}/s.sock`, "-uroot", "--batch", "--quick", "--default-character-set=utf8mb4"];
+		const words = [
+			"--no-defaults",
+			`--socket=${stack.mariadb.folder}/s.sock`,
+			"-uroot",
+			"--batch",
+			"--quick",
+			"--default-character-set=utf8mb4",
+		];
 		const sql = `SELECT ${columns} FROM ${table}${order}`;
 		const options = { env: environment, maxBuffer: 2 ** 31 - 1, encoding: "utf8" };
-		writeFileSync(join(folder, `table-${table}.tsv`), execFileSync("mariadb", [...words, "corder", "-e", sql], options));
+		writeFileSync(
+			join(folder, `table-${table}.tsv`),
+			execFileSync("mariadb", [...words, "corder", "-e", sql], options),
+		);
 	}
 }
 

@@ -1,7 +1,16 @@
 // Where servers keep their data: each on an ext4 image behind a loop device, where root and the kernel allow it. Then a disk
 // can be full, and a power cut is: stop the server, copy the image as the device has it, kill the server, mount the copy.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
+import {
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	renameSync,
+	rmSync,
+	statfsSync,
+	truncateSync,
+	writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { environment } from "../system/servers.mjs";
 
@@ -54,7 +63,12 @@ export class Disks {
 		for (let file = 0; file < 12; file++) {
 			const { bavail, bsize } = statfsSync(place);
 			try {
-				run("fallocate", "-l", String(Math.max(bsize, Math.floor(bavail * (file % 2 ? 0.5 : 1)) * bsize)), join(place, `ballast-${file}`));
+				run(
+					"fallocate",
+					"-l",
+					String(Math.max(bsize, Math.floor(bavail * (file % 2 ? 0.5 : 1)) * bsize)),
+					join(place, `ballast-${file}`),
+				);
 			} catch {
 				// less than that was left
 			}

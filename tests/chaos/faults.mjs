@@ -9,9 +9,13 @@ import { serviceNames } from "../system/stack.mjs";
 import { janitor } from "./janitor.mjs";
 import { serverNames } from "./stack.mjs";
 
-const redisCli = (stack, ...words) => execFileSync("redis-cli", ["-p", stack.redis.port, ...words], { env: environment });
+const redisCli = (stack, ...words) =>
+	execFileSync("redis-cli", ["-p", stack.redis.port, ...words], { env: environment });
 const sqlAsRoot = (stack, sql) =>
-	execFileSync("mariadb", ["--no-defaults", `--socket=${stack.mariadb.folder}/s.sock`, "-uroot", "-e", sql], { env: environment, stdio: "pipe" });
+	execFileSync("mariadb", ["--no-defaults", `--socket=${stack.mariadb.folder}/s.sock`, "-uroot", "-e", sql], {
+		env: environment,
+		stdio: "pipe",
+	});
 
 async function endServer(stack, name) {
 	stack.down.add(name);
@@ -42,14 +46,22 @@ const pauseProcess = (hits, hold) => ({
 	},
 });
 
-const inFolder = (folder, wanted) => readdirSync(folder).filter((file) => wanted.test(file)).map((file) => join(folder, file));
+const inFolder = (folder, wanted) =>
+	readdirSync(folder)
+		.filter((file) => wanted.test(file))
+		.map((file) => join(folder, file));
 
 // The newest part of the append-only file ends in the middle of something.
 function cutAof(stack, random) {
-	const [file] = inFolder(join(stack.redis.folder, "appendonlydir"), /\.incr\.aof$/).sort().slice(-1);
+	const [file] = inFolder(join(stack.redis.folder, "appendonlydir"), /\.incr\.aof$/)
+		.sort()
+		.slice(-1);
 	if (!file) return;
 	const { size } = statSync(file);
-	truncateSync(file, Math.max(0, size - 1 - random.below(Math.max(1, Math.floor(size * (random.chance(0.3) ? 0.9 : 0.05))))));
+	truncateSync(
+		file,
+		Math.max(0, size - 1 - random.below(Math.max(1, Math.floor(size * (random.chance(0.3) ? 0.9 : 0.05))))),
+	);
 }
 
 const emptyRedis = (change) => ({
@@ -78,7 +90,8 @@ const diskFull = (name) => ({
 // How far a server's data has come: events in Redis, in the database, blocks in the log.
 const measures = {
 	redis: async (stack) => Number(redisCli(stack, "--raw", "HGET", "{p0}:m", "seq").toString()),
-	mariadb: async (stack) => Number(sqlAsRoot(stack, "SELECT seq FROM corder.log_position WHERE partition_id=0").toString().split("\n")[1] ?? 0),
+	mariadb: async (stack) =>
+		Number(sqlAsRoot(stack, "SELECT seq FROM corder.log_position WHERE partition_id=0").toString().split("\n")[1] ?? 0),
 	nats: (stack) => janitor(stack, async (manager) => (await manager.streams.info("CORDER_LOG_0")).state.last_seq),
 };
 const measure = async (stack, name) => measures[name](stack).catch(() => null);
@@ -102,7 +115,8 @@ const powerCut = (...names) => ({
 	},
 });
 
-const partitionsOf = (stack) => Array.from({ length: Number(stack.settings.CORDER_PARTITIONS) }, (_, partition) => partition);
+const partitionsOf = (stack) =>
+	Array.from({ length: Number(stack.settings.CORDER_PARTITIONS) }, (_, partition) => partition);
 const redisSeq = (stack, partition) => Number(redisCli(stack, "--raw", "HGET", `{p${partition}}:m`, "seq").toString());
 
 // The seq of the log's last event; 0 when it is empty.
@@ -115,7 +129,10 @@ async function logSeq(manager, partition) {
 
 async function untilSeqs(stack, what, isThere) {
 	const deadline = Date.now() + 20000;
-	const all = () => janitor(stack, async (manager) => (await Promise.all(partitionsOf(stack).map(async (p) => isThere(p, await logSeq(manager, p))))).every(Boolean));
+	const all = () =>
+		janitor(stack, async (manager) =>
+			(await Promise.all(partitionsOf(stack).map(async (p) => isThere(p, await logSeq(manager, p))))).every(Boolean),
+		);
 	while (!(await all().catch(() => false))) {
 		if (Date.now() > deadline) throw new Error(`${what} within 20 s`);
 		await pause(200);
@@ -129,7 +146,11 @@ const powerCutNats = {
 	...cutNats,
 	hits: (stack) => (stack.disks ? ["nats+redis"] : []),
 	async do(stack) {
-		await untilSeqs(stack, "Redis did not come up to the log", (p, seq) => redisSeq(stack, p) >= seq && redisCli(stack, "HGET", `{p${p}}:m`, "epoch").length > 5);
+		await untilSeqs(
+			stack,
+			"Redis did not come up to the log",
+			(p, seq) => redisSeq(stack, p) >= seq && redisCli(stack, "HGET", `{p${p}}:m`, "epoch").length > 5,
+		);
 		const had = partitionsOf(stack).map((p) => redisSeq(stack, p));
 		const heal = await cutNats.do(stack);
 		return async () => {
@@ -188,7 +209,8 @@ async function streamFull(stack) {
 		for (const name of await manager.streams.names().next()) {
 			if (!name.startsWith("CORDER_LOG_")) continue;
 			const { state, config } = await manager.streams.info(name);
-			if (config.max_bytes <= 0 || over) await manager.streams.update(name, { max_bytes: over ? -1 : state.bytes + 1000 });
+			if (config.max_bytes <= 0 || over)
+				await manager.streams.update(name, { max_bytes: over ? -1 : state.bytes + 1000 });
 		}
 	};
 	const keep = async () => {
@@ -219,7 +241,11 @@ const allOf = (stack, service) => stack.serviceIds.filter((id) => id.startsWith(
 
 export const faults = {
 	"kill-service": { hold: [0, 2000], hits: (stack) => stack.serviceIds, do: (stack, id) => killAll(stack, [id]) },
-	"kill-all-of-a-service": { hold: [0, 2500], hits: () => serviceNames, do: (stack, name) => killAll(stack, allOf(stack, name)) },
+	"kill-all-of-a-service": {
+		hold: [0, 2500],
+		hits: () => serviceNames,
+		do: (stack, name) => killAll(stack, allOf(stack, name)),
+	},
 	"pause-service": pauseProcess((stack) => stack.serviceIds, [300, 6000]),
 	"rolling-restart": { hold: [0, 300], hits: () => serviceNames, do: rollingRestart },
 	"kill-nats": killServer("nats", [0, 3000]),
@@ -245,7 +271,9 @@ export const faults = {
 			return async () => {};
 		},
 	},
-	"redis-empty-folder": emptyRedis((stack) => rmSync(join(stack.redis.folder, "appendonlydir"), { recursive: true, force: true })),
+	"redis-empty-folder": emptyRedis((stack) =>
+		rmSync(join(stack.redis.folder, "appendonlydir"), { recursive: true, force: true }),
+	),
 	"redis-aof-cut": emptyRedis(cutAof),
 	"mariadb-read-only": {
 		hold: [1000, 5000],
@@ -268,7 +296,7 @@ export const faults = {
 	"power-cut-mariadb": powerCut("mariadb"),
 	"stream-full": { hold: [1000, 4000], hits: () => ["nats"], do: streamFull },
 	"consumers-deleted": { hold: [0, 100], hits: () => ["nats"], do: consumersGone },
-	"duplicates": {
+	duplicates: {
 		hold: [3000, 8000],
 		hits: () => ["bus"],
 		async do(stack) {

@@ -12,7 +12,10 @@ const shapes = {
 	fanIn: (count) => Array.from({ length: count - 1 }, (_, i) => [count - 1, i]),
 	diamond: (count) => {
 		const inner = Array.from({ length: Math.max(0, count - 2) }, (_, i) => i + 1);
-		return inner.flatMap((i) => [[i, 0], [count - 1, i]]);
+		return inner.flatMap((i) => [
+			[i, 0],
+			[count - 1, i],
+		]);
 	},
 	layers: (count, { between, pick }) => {
 		const width = between(2, 6);
@@ -29,7 +32,10 @@ const shapes = {
 function oneTask(random, task_id, skewMs) {
 	const { chance, pick, between, below } = random;
 	const task = {
-		task_id, task_type: pick(types), priority: between(1, 10), max_retries: below(4),
+		task_id,
+		task_type: pick(types),
+		priority: between(1, 10),
+		max_retries: below(4),
 		retry_backoff: { initial_ms: between(0, 150), factor: 1 + below(2), max_ms: 400 },
 		execution_context: { id: task_id, dice: below(1000000) },
 	};
@@ -37,7 +43,8 @@ function oneTask(random, task_id, skewMs) {
 	if (task.concurrency_key) task.concurrency_limit = keyLimits[task.concurrency_key];
 	if (chance(0.05)) task.timeout = between(4, 30) / 10;
 	if (chance(0.05)) task.hold = true;
-	if (chance(0.06)) task.not_before = new Date(Date.now() + skewMs + between(0, 2500)).toISOString().replace("Z", "000Z");
+	if (chance(0.06))
+		task.not_before = new Date(Date.now() + skewMs + between(0, 2500)).toISOString().replace("Z", "000Z");
 	return task;
 }
 

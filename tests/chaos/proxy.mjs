@@ -6,7 +6,13 @@ const links = new Map();
 
 class Pair {
 	constructor(link, near) {
-		Object.assign(this, { link, near, far: connect(link.target, "127.0.0.1"), dead: false, late: { up: [], down: [] } });
+		Object.assign(this, {
+			link,
+			near,
+			far: connect(link.target, "127.0.0.1"),
+			dead: false,
+			late: { up: [], down: [] },
+		});
 		near.setNoDelay(true);
 		this.far.setNoDelay(true);
 		this.join(near, this.far, "up");
@@ -49,7 +55,10 @@ class Pair {
 	}
 
 	freeze() {
-		for (const [socket, way] of [[this.near, "up"], [this.far, "down"]]) {
+		for (const [socket, way] of [
+			[this.near, "up"],
+			[this.far, "down"],
+		]) {
 			if (this.frozen(way)) socket.pause();
 			else socket.resume();
 		}

@@ -15,8 +15,12 @@ import { janitor } from "./janitor.mjs";
 import { ChaosStack } from "./stack.mjs";
 
 const settings = {
-	CORDER_LEASE_MS: "3000", CORDER_KEEP_ENDED_S: "15", CORDER_LOG_KEEP_BLOCKS: "1000000000", CORDER_AUDIT_MS: "200",
-	CORDER_STAGING_MAX_BYTES: "200000000", CORDER_ENQUEUE_MAX_BYTES: "100000000", // they are reserved on small disks
+	CORDER_LEASE_MS: "3000",
+	CORDER_KEEP_ENDED_S: "15",
+	CORDER_LOG_KEEP_BLOCKS: "1000000000",
+	CORDER_AUDIT_MS: "200",
+	CORDER_STAGING_MAX_BYTES: "200000000",
+	CORDER_ENQUEUE_MAX_BYTES: "100000000", // they are reserved on small disks
 };
 const program = (name) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -28,8 +32,12 @@ export function draw(seed, { wanted, withDisks }) {
 	const drawn = random.shuffled(kinds).slice(0, Math.ceil(kinds.length / 2));
 	const chosen = wanted ?? drawn;
 	return {
-		seed, kinds: chosen.filter((kind) => usable.includes(kind)), wrongClocks: chosen.includes("wrong-clocks"),
-		gapMs: random.pick([300, 800, 2000, 5000]), together: random.pick([1, 2, 3]), partitions: random.pick([1, 1, 3]),
+		seed,
+		kinds: chosen.filter((kind) => usable.includes(kind)),
+		wrongClocks: chosen.includes("wrong-clocks"),
+		gapMs: random.pick([300, 800, 2000, 5000]),
+		together: random.pick([1, 2, 3]),
+		partitions: random.pick([1, 1, 3]),
 		instances: 2,
 	};
 }
@@ -41,7 +49,11 @@ export class Round {
 		writeFileSync(join(folder, "round.json"), JSON.stringify({ plan, options, settings }, null, 1));
 		this.history = new History(folder, "driver");
 		this.random = dice(plan.seed * 17 + 3);
-		const env = { ...settings, CORDER_PARTITIONS: `${plan.partitions}`, ...(options.without ? { CORDER_TEST_WITHOUT: options.without } : {}) };
+		const env = {
+			...settings,
+			CORDER_PARTITIONS: `${plan.partitions}`,
+			...(options.without ? { CORDER_TEST_WITHOUT: options.without } : {}),
+		};
 		this.stack = new ChaosStack(folder, { instances: plan.instances, settings: env, withDisks: options.withDisks });
 	}
 
@@ -87,7 +99,10 @@ export class Round {
 		const log = join(this.folder, "logs", `${name}.log`);
 		const child = fork(program(name), [JSON.stringify(words)], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
 		for (const output of [child.stdout, child.stderr]) output.on("data", (bytes) => appendFileSync(log, bytes));
-		await Promise.race([once(child, "message"), once(child, "exit").then(() => Promise.reject(new Error(`${name} ended`)))]);
+		await Promise.race([
+			once(child, "message"),
+			once(child, "exit").then(() => Promise.reject(new Error(`${name} ended`))),
+		]);
 		return child;
 	}
 
@@ -131,7 +146,8 @@ export class Round {
 	}
 
 	isFree(target) {
-		const clash = (name) => this.held.has(name) || [...this.held].some((held) => held.startsWith(`${name}-`) || name.startsWith(`${held}-`));
+		const clash = (name) =>
+			this.held.has(name) || [...this.held].some((held) => held.startsWith(`${name}-`) || name.startsWith(`${held}-`));
 		return !targetsOf(target).some(clash);
 	}
 
@@ -174,7 +190,10 @@ export class Round {
 		this.watching = true;
 		while (this.watching) {
 			for (const [id, port] of Object.entries(this.stack.httpPort ?? {})) {
-				const text = await fetch(`http://127.0.0.1:${port}/metrics`, { signal: AbortSignal.timeout(900) }).then((r) => r.text(), () => "");
+				const text = await fetch(`http://127.0.0.1:${port}/metrics`, { signal: AbortSignal.timeout(900) }).then(
+					(r) => r.text(),
+					() => "",
+				);
 				const found = /^corder_auditor_violations(?:\{[^}]*\})? (\S+)/m.exec(text);
 				if (found) this.history.note(id, "auditor", { violations: Number(found[1]) });
 			}

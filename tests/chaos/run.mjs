@@ -13,10 +13,19 @@ import { Totals } from "./totals.mjs";
 const text = { type: "string" };
 const { values } = parseArgs({
 	options: {
-		seed: { ...text, default: "1" }, seconds: { ...text, default: "60" }, faults: text, round: { ...text, default: "60" },
-		patience: { ...text, default: "60" }, dust: { ...text, default: "20" },
-		dir: { ...text, default: fileURLToPath(new URL("../../build/chaos", import.meta.url)) }, json: text, without: text, backlog: text,
-		keep: { type: "boolean", default: false }, "sync-always": { type: "boolean", default: false }, help: { type: "boolean", default: false },
+		seed: { ...text, default: "1" },
+		seconds: { ...text, default: "60" },
+		faults: text,
+		round: { ...text, default: "60" },
+		patience: { ...text, default: "60" },
+		dust: { ...text, default: "20" },
+		dir: { ...text, default: fileURLToPath(new URL("../../build/chaos", import.meta.url)) },
+		json: text,
+		without: text,
+		backlog: text,
+		keep: { type: "boolean", default: false },
+		"sync-always": { type: "boolean", default: false },
+		help: { type: "boolean", default: false },
 	},
 });
 
@@ -44,7 +53,8 @@ function die(message) {
 function wantedKinds(list) {
 	if (list === undefined) return null;
 	const kinds = list === "none" ? [] : list.split(",");
-	for (const kind of kinds) if (!(kind in faults) && !lasting.includes(kind)) die(`there is no fault "${kind}"; ./dev chaos --help names them`);
+	for (const kind of kinds)
+		if (!(kind in faults) && !lasting.includes(kind)) die(`there is no fault "${kind}"; ./dev chaos --help names them`);
 	return kinds;
 }
 
@@ -57,7 +67,11 @@ function number(name) {
 function check(folder) {
 	const program = fileURLToPath(new URL("check.mjs", import.meta.url));
 	const words = ["--max-old-space-size=8192", program, folder];
-	return new Promise((done) => execFile(process.execPath, words, { maxBuffer: 2 ** 28 }, (error, stdout, stderr) => done({ said: stdout + stderr, failed: Boolean(error) })));
+	return new Promise((done) =>
+		execFile(process.execPath, words, { maxBuffer: 2 ** 28 }, (error, stdout, stderr) =>
+			done({ said: stdout + stderr, failed: Boolean(error) }),
+		),
+	);
 }
 
 function progress(round, totals, started) {
@@ -74,7 +88,14 @@ async function oneRound(seed, seconds, totals, started) {
 	const plan = draw(seed, { wanted: totals.wanted, withDisks: totals.withDisks });
 	const folder = join(resolve(values.dir), `seed-${seed}`);
 	rmSync(folder, { recursive: true, force: true });
-	const options = { seconds, withDisks: totals.withDisks, patienceMs: number("patience") * 1000, dustMs: number("dust") * 1000, without: values.without, syncAlways: values["sync-always"] };
+	const options = {
+		seconds,
+		withDisks: totals.withDisks,
+		patienceMs: number("patience") * 1000,
+		dustMs: number("dust") * 1000,
+		without: values.without,
+		syncAlways: values["sync-always"],
+	};
 	if (values.backlog) options.backlog = number("backlog");
 	const round = new Round(folder, plan, options);
 	const timer = progress(round, totals, started);
@@ -90,7 +111,9 @@ async function oneRound(seed, seconds, totals, started) {
 	}
 	totals.add(verdict, problem);
 	if (values.json) writeFileSync(values.json, `${JSON.stringify(totals.summary(), null, "\t")}\n`);
-	process.stdout.write(`${process.stdout.isTTY ? "\r\x1b[K" : ""}${said}${problem ? `the round failed: ${problem}\n` : ""}`);
+	process.stdout.write(
+		`${process.stdout.isTTY ? "\r\x1b[K" : ""}${said}${problem ? `the round failed: ${problem}\n` : ""}`,
+	);
 	if (!failed && !problem && !values.keep) rmSync(folder, { recursive: true, force: true });
 	else console.log(`  kept: ${folder}`);
 }
@@ -108,7 +131,8 @@ const seeds = values.seed.split(",").map(Number);
 if (seeds.length > 1) {
 	for (const seed of seeds) await oneRound(seed, length, totals, started);
 } else {
-	for (let seed = seeds[0], left = seconds; left > 0; seed++, left -= length) await oneRound(seed, Math.min(left, length), totals, started);
+	for (let seed = seeds[0], left = seconds; left > 0; seed++, left -= length)
+		await oneRound(seed, Math.min(left, length), totals, started);
 }
 totals.print();
 process.exit(totals.failed ? 1 : 0);

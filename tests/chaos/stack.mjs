@@ -68,7 +68,7 @@ export class ChaosStack {
 		if (isAlive(this.services[id])) return;
 		const env = { ...environment, ...this.settings };
 		for (const far of serverNames) env[variables[far]] = this.urlFor(id, far);
-		if (id.startsWith("monitor")) env.CORDER_HTTP_PORT = `${(this.httpPort ??= {})[id] ??= await freePort()}`;
+		if (id.startsWith("monitor")) env.CORDER_HTTP_PORT = `${((this.httpPort ??= {})[id] ??= await freePort())}`;
 		const log = join(this.folder, "logs", `${id}.log`);
 		this.services[id] = startProcess(join(binFolder, `corder-${id.split("-")[0]}`), [], log, env);
 		this.down.delete(id);

@@ -9,11 +9,25 @@ import { fileURLToPath } from "node:url";
 const losses = "redis-flushall,redis-empty-folder,redis-aof-cut,pause-nats,kill-nats,links-slow";
 const services = "kill-service,pause-service,links-cut,links-slow,kill-redis,redis-flushall";
 export const guards = {
-	"accept-after-log": losses, "lease-after-log": losses, "settle-after-log": losses, "mark-by-id": losses, "notice-behind": losses,
-	"rebuild": losses, "append-by-position": services, "append-behind-own": services, "predecessor": losses, "position-compare": services,
-	"trim-after-database": "power-cut-nats,mariadb-away,redis-flushall", "fill-events": "kill-service,kill-nats,links-cut",
-	"settle-token": services, "unique-token": services, "submit-idempotent": services, "dependency-count": "none", "key-limit": "none",
-	"rank": "none", "lease-expiry": "none",
+	"accept-after-log": losses,
+	"lease-after-log": losses,
+	"settle-after-log": losses,
+	"mark-by-id": losses,
+	"notice-behind": losses,
+	rebuild: losses,
+	"append-by-position": services,
+	"append-behind-own": services,
+	predecessor: losses,
+	"position-compare": services,
+	"trim-after-database": "power-cut-nats,mariadb-away,redis-flushall",
+	"fill-events": "kill-service,kill-nats,links-cut",
+	"settle-token": services,
+	"unique-token": services,
+	"submit-idempotent": services,
+	"dependency-count": "none",
+	"key-limit": "none",
+	rank: "none",
+	"lease-expiry": "none",
 };
 const most = Number(process.env.SEEDS ?? 4);
 const chosen = process.argv.slice(2);
@@ -21,10 +35,27 @@ const folder = mkdtempSync(join(tmpdir(), "corder-teeth-"));
 
 function round(guard, seed) {
 	const json = join(folder, "summary.json");
-	const words = ["--seed", `${seed}`, "--seconds", "20", "--round", "20", "--patience", "20", "--dust", "0", "--faults", guards[guard]];
+	const words = [
+		"--seed",
+		`${seed}`,
+		"--seconds",
+		"20",
+		"--round",
+		"20",
+		"--patience",
+		"20",
+		"--dust",
+		"0",
+		"--faults",
+		guards[guard],
+	];
 	const program = fileURLToPath(new URL("run.mjs", import.meta.url));
 	try {
-		execFileSync(process.execPath, ["--no-warnings", program, ...words, "--without", guard, "--dir", folder, "--json", json], { stdio: "pipe", timeout: 240000 });
+		execFileSync(
+			process.execPath,
+			["--no-warnings", program, ...words, "--without", guard, "--dir", folder, "--json", json],
+			{ stdio: "pipe", timeout: 240000 },
+		);
 	} catch (error) {
 		if (error.status !== 1) throw error;
 	}
@@ -37,10 +68,13 @@ for (const guard of chosen.length > 0 ? chosen : Object.keys(guards)) {
 	let seeds = 0;
 	while (!symptom && seeds < most) {
 		const { violations, problems } = round(guard, 100 + ++seeds);
-		symptom = violations.map(({ what, count }) => `${what} (${count})`).join("; ") || problems[0]?.split("\n")[0] || null;
+		symptom =
+			violations.map(({ what, count }) => `${what} (${count})`).join("; ") || problems[0]?.split("\n")[0] || null;
 	}
 	found.push({ guard, seeds, symptom });
-	console.log(`${symptom ? "found " : "MISSED"}  ${guard.padEnd(22)} ${String(seeds).padStart(2)} seeds  ${symptom?.slice(0, 180) ?? ""}`);
+	console.log(
+		`${symptom ? "found " : "MISSED"}  ${guard.padEnd(22)} ${String(seeds).padStart(2)} seeds  ${symptom?.slice(0, 180) ?? ""}`,
+	);
 }
 rmSync(folder, { recursive: true, force: true });
 if (process.env.JSON_FILE) writeFileSync(process.env.JSON_FILE, JSON.stringify(found, null, "\t"));

@@ -13,13 +13,23 @@ let calm = false;
 
 const shownTasks = (tasks) =>
 	tasks.map(({ project, task_id, attempt, lease, lease_until, priority, inputs, execution_context }) => ({
-		project, task_id, attempt, lease, lease_until, priority, context: execution_context,
+		project,
+		task_id,
+		attempt,
+		lease,
+		lease_until,
+		priority,
+		context: execution_context,
 		inputs: Object.fromEntries(Object.entries(inputs ?? {}).map(([id, result]) => [id, result?.lease ?? null])),
 	}));
 
 class Worker {
 	constructor(index, caller) {
-		Object.assign(this, { caller, name: `w${index}-g${generation}`, random: dice(seed * 977 + index * 31 + generation) });
+		Object.assign(this, {
+			caller,
+			name: `w${index}-g${generation}`,
+			random: dice(seed * 977 + index * 31 + generation),
+		});
 		Object.assign(this, { done: [], turns: 0, handling: 0 });
 	}
 
@@ -34,7 +44,10 @@ class Worker {
 		const { random, caller, name } = this;
 		const done = this.done.splice(0, 100);
 		const body = {
-			worker: name, max: calm ? 20 : random.between(1, 8), wait_ms: random.between(100, 900), done,
+			worker: name,
+			max: calm ? 20 : random.between(1, 8),
+			wait_ms: random.between(100, 900),
+			done,
 			lease_ms: random.chance(0.15) ? random.between(4000, 9000) : random.between(1200, 3500),
 			request_id: `${name}-${this.turns++}`,
 		};
@@ -48,11 +61,29 @@ class Worker {
 
 	item({ project, task_id, lease }, outcome) {
 		const error = outcome === "failed" ? { message: "by chance", retryable: this.random.chance(0.7) } : undefined;
-		return { project, task_id, lease, outcome, ...(error ? { error } : {}), ...(outcome === "completed" ? { result: { lease } } : {}) };
+		return {
+			project,
+			task_id,
+			lease,
+			outcome,
+			...(error ? { error } : {}),
+			...(outcome === "completed" ? { result: { lease } } : {}),
+		};
 	}
 
 	outcome() {
-		return this.random.pick(["completed", "completed", "completed", "completed", "completed", "completed", "completed", "failed", "failed", "released"]);
+		return this.random.pick([
+			"completed",
+			"completed",
+			"completed",
+			"completed",
+			"completed",
+			"completed",
+			"completed",
+			"failed",
+			"failed",
+			"released",
+		]);
 	}
 
 	async settle(task, item) {

@@ -8,20 +8,40 @@ const moves = {
 	pending: ["pending", "running", "blocked", "cancelled"],
 	running: ["running", "completed", "failed", "retry", "pending", "blocked", "cancelled"],
 	retry: ["retry", "pending", "blocked", "cancelled"],
-	completed: [], failed: ["pending", "blocked"], cancelled: ["pending", "blocked"], skipped: ["pending", "blocked"],
+	completed: [],
+	failed: ["pending", "blocked"],
+	cancelled: ["pending", "blocked"],
+	skipped: ["pending", "blocked"],
 };
 const holds = { completed: ["completed"], failed: ["failed"], finished: [...finals] };
 const usPerPoint = 3600e6;
 const graceUs = 2e6; // after a resume, what was parked comes back in slices
 
 export const dependenciesOf = (spec) =>
-	(spec?.dependencies ?? []).map((each) => (typeof each === "string" ? { task_id: each } : each)).map((each) => ({ when: "completed", ...each }));
+	(spec?.dependencies ?? [])
+		.map((each) => (typeof each === "string" ? { task_id: each } : each))
+		.map((each) => ({ when: "completed", ...each }));
 
 export class Fold {
 	constructor(run, told, violation) {
-		Object.assign(this, { run, told, violation, tasks: new Map(), ready: new Map(), pauses: new Map(), resumed: new Map() });
-		Object.assign(this, { keys: new Map(), tokens: new Map(), eventIds: new Set(), figures: { events: 0, leases: 0, ranked: 0, unranked: 0 } });
-		this.records = run.logs.map((entries) => new Map(entries.flatMap(({ records }) => records.map((record) => [record.seq, record]))));
+		Object.assign(this, {
+			run,
+			told,
+			violation,
+			tasks: new Map(),
+			ready: new Map(),
+			pauses: new Map(),
+			resumed: new Map(),
+		});
+		Object.assign(this, {
+			keys: new Map(),
+			tokens: new Map(),
+			eventIds: new Set(),
+			figures: { events: 0, leases: 0, ranked: 0, unranked: 0 },
+		});
+		this.records = run.logs.map(
+			(entries) => new Map(entries.flatMap(({ records }) => records.map((record) => [record.seq, record]))),
+		);
 	}
 
 	all() {
@@ -30,7 +50,8 @@ export class Fold {
 			const partition = Number(row.partition_id);
 			const seq = Number(row.seq);
 			const before = last.get(partition) ?? 0;
-			if (seq !== before + 1) this.violation("gap in the table of events", `partition ${partition}: ${before} then ${seq}`);
+			if (seq !== before + 1)
+				this.violation("gap in the table of events", `partition ${partition}: ${before} then ${seq}`);
 			last.set(partition, seq);
 			this.take({ ...row, partition, seq, at: microseconds(row.at) });
 		}
@@ -56,7 +77,9 @@ export class Fold {
 	}
 
 	isPaused(task, at) {
-		const paused = ["/" + task.project, `${task.type}/${task.project}`, `${task.type}/`].some((key) => this.pauses.has(key));
+		const paused = ["/" + task.project, `${task.type}/${task.project}`, `${task.type}/`].some((key) =>
+			this.pauses.has(key),
+		);
 		const lately = [task.project, ""].some((project) => at - (this.resumed.get(project) ?? -Infinity) < graceUs);
 		return paused || lately;
 	}
@@ -65,8 +88,26 @@ export class Fold {
 		const key = keyOf(event);
 		const spec = this.told.tasks.get(key);
 		if (!spec) this.violation("a task that nobody submitted", key);
-		const task = { key, project: event.project, task_id: event.task_id, partition: event.partition, number: Number(event.number), type: event.task_type, batch: event.batch_id };
-		Object.assign(task, { spec, version: 0, status: "", attempt: 0, events: [], tries: [], ends: 0, allowed: false, sound: true });
+		const task = {
+			key,
+			project: event.project,
+			task_id: event.task_id,
+			partition: event.partition,
+			number: Number(event.number),
+			type: event.task_type,
+			batch: event.batch_id,
+		};
+		Object.assign(task, {
+			spec,
+			version: 0,
+			status: "",
+			attempt: 0,
+			events: [],
+			tries: [],
+			ends: 0,
+			allowed: false,
+			sound: true,
+		});
 		this.tasks.set(key, task);
 		return task;
 	}
@@ -78,11 +119,28 @@ export class Fold {
 		if (Number(event.version) !== task.version + 1) problem("gap in versions", `after ${task.version}`);
 		if ((event.previous ?? "") !== from) problem("previous is not the status before", `${event.previous}, was ${from}`);
 		if (!moves[from].includes(event.status)) problem("unlawful move", `${from} to ${event.status}`);
-		if (finals.has(from) && !/^retried/.test(event.reason ?? "")) problem("an event after the final one", `${from} to ${event.status}`);
+		if (finals.has(from) && !/^retried/.test(event.reason ?? ""))
+			problem("an event after the final one", `${from} to ${event.status}`);
 		if (event.at < (task.at ?? 0)) problem("time runs backwards");
 		this.leave(task, from);
-		Object.assign(task, { version: Number(event.version), status: event.status, at: event.at, seq: event.seq, last: event });
-		task.events.push({ status: event.status, previous: from, attempt: Number(event.attempt), at: event.at, seq: event.seq, code: event.error_code, reason: event.reason, worker: event.worker, version: task.version });
+		Object.assign(task, {
+			version: Number(event.version),
+			status: event.status,
+			at: event.at,
+			seq: event.seq,
+			last: event,
+		});
+		task.events.push({
+			status: event.status,
+			previous: from,
+			attempt: Number(event.attempt),
+			at: event.at,
+			seq: event.seq,
+			code: event.error_code,
+			reason: event.reason,
+			worker: event.worker,
+			version: task.version,
+		});
 		if (/^retried/.test(event.reason ?? "")) Object.assign(task, { allowed: false, retriedAt: event.at });
 		this.judgeDependencies(task, event, from, problem);
 		if (event.status === "running") this.judgeTry(task, event, from, problem);
@@ -112,7 +170,10 @@ export class Fold {
 		}
 		const known = event.record ? !event.record.waits.includes("d") && event.status === "blocked" : false;
 		if (event.status !== "blocked" || known) {
-			problem("released before its dependencies allowed it", `${event.status}, waits for ${unmet.map(({ task_id, when }) => `${when} ${task_id}`)}`);
+			problem(
+				"released before its dependencies allowed it",
+				`${event.status}, waits for ${unmet.map(({ task_id, when }) => `${when} ${task_id}`)}`,
+			);
 			task.allowed = true; // said once
 		}
 	}
@@ -128,14 +189,28 @@ export class Fold {
 		const lease = event.record?.lease ?? null;
 		if (lease !== null && this.tokens.has(lease)) problem("a lease token twice", `also ${this.tokens.get(lease)}`);
 		if (lease !== null) this.tokens.set(lease, `${task.key} ${attempt}`);
-		task.tries.push({ attempt, lease, worker: event.worker, at: event.at, until: event.record?.lease_until ?? null, end: null });
+		task.tries.push({
+			attempt,
+			lease,
+			worker: event.worker,
+			at: event.at,
+			until: event.record?.lease_until ?? null,
+			end: null,
+		});
 		this.judgeKey(task, problem);
 		this.judgePriority(task, event, problem);
 	}
 
 	endTry(task, event) {
 		const current = task.tries.at(-1);
-		if (current) current.end = { status: event.status, at: event.at, code: event.error_code, seq: event.seq, reason: event.reason };
+		if (current)
+			current.end = {
+				status: event.status,
+				at: event.at,
+				code: event.error_code,
+				seq: event.seq,
+				reason: event.reason,
+			};
 		const key = this.keyName(task);
 		if (key) this.keys.get(key).delete(task.key);
 	}
@@ -180,7 +255,11 @@ export class Fold {
 			return;
 		}
 		this.figures.ranked++;
-		if (this.pauses.has(`${task.type}/`) || this.pauses.has(`/${task.project}`) || this.pauses.has(`${task.type}/${task.project}`)) {
+		if (
+			this.pauses.has(`${task.type}/`) ||
+			this.pauses.has(`/${task.project}`) ||
+			this.pauses.has(`${task.type}/${task.project}`)
+		) {
 			problem("leased although it was paused", task.type);
 		}
 		for (const { task: other, rank } of this.ready.get(task.type)?.values() ?? []) {

@@ -25,7 +25,8 @@ export function checkAccepted(run, told, fold, violation) {
 		for (const { task_id } of tasks) {
 			const task = told.tasks.get(keyOf({ project, task_id }));
 			const there = fold.tasks.get(keyOf({ project, task_id }));
-			if (there && task.accepted === null && !task.stored && error.code !== "conflict") violation("a refused task is there", `${task.key}: ${error.code}`);
+			if (there && task.accepted === null && !task.stored && error.code !== "conflict")
+				violation("a refused task is there", `${task.key}: ${error.code}`);
 			if (error.code === "conflict" && there && task.accepted === null) continue;
 		}
 	}
@@ -46,7 +47,12 @@ export function checkCauses(run, told, fold, violation) {
 			continue;
 		}
 		const { spec } = task;
-		const waits = fold.unmet(task).map(({ task_id, when }) => ({ when, status: fold.tasks.get(keyOf({ project: task.project, task_id }))?.status ?? "unknown" }));
+		const waits = fold
+			.unmet(task)
+			.map(({ task_id, when }) => ({
+				when,
+				status: fold.tasks.get(keyOf({ project: task.project, task_id }))?.status ?? "unknown",
+			}));
 		const live = ({ status }) => !finals.has(status) || (spec.on_dependency_failure ?? "skip") === "block";
 		if (waits.length > 0 && waits.some(live)) continue;
 		if (waits.length > 0) problem(`its dependencies have ended: ${JSON.stringify(waits)}`);
@@ -65,11 +71,16 @@ export function checkDeliveries(run, told, fold, violation) {
 		const task = fold.tasks.get(keyOf(delivery));
 		const found = task?.tries.find(({ attempt }) => attempt === delivery.attempt);
 		if (!found || found.worker !== delivery.worker || (found.lease !== null && found.lease !== delivery.lease)) {
-			if (found?.lease || logIsWhole || !found) violation("delivered, but no such lease is in the log", `${keyOf(delivery)} attempt ${delivery.attempt} to ${delivery.worker}`);
+			if (found?.lease || logIsWhole || !found)
+				violation(
+					"delivered, but no such lease is in the log",
+					`${keyOf(delivery)} attempt ${delivery.attempt} to ${delivery.worker}`,
+				);
 			continue;
 		}
 		if (found.at / 1000 > delivery.t + 5) violation("delivered before it was leased", keyOf(delivery));
-		if (delivery.context?.id !== undefined && delivery.context.id !== delivery.task_id) violation("another task's context was delivered", keyOf(delivery));
+		if (delivery.context?.id !== undefined && delivery.context.id !== delivery.task_id)
+			violation("another task's context was delivered", keyOf(delivery));
 		judgeInputs(fold, task, delivery, found, violation);
 	}
 	return { deliveries: told.deliveries.length };
@@ -81,9 +92,11 @@ function judgeInputs(fold, task, delivery, found, violation) {
 		const parent = fold.tasks.get(keyOf({ project: task.project, task_id }));
 		const done = parent?.tries.find(({ end }) => end?.status === "completed" && end.at <= found.at);
 		const given = delivery.inputs[task_id];
-		if (done && done.lease !== null && given !== undefined && given !== done.lease) violation("inputs hold another result", `${task.key} from ${task_id}`);
+		if (done && done.lease !== null && given !== undefined && given !== done.lease)
+			violation("inputs hold another result", `${task.key} from ${task_id}`);
 		if (done && given === undefined) violation("a result is missing in the inputs", `${task.key} from ${task_id}`);
-		if (!done && given !== undefined) violation("inputs hold a result that was never accepted", `${task.key} from ${task_id}`);
+		if (!done && given !== undefined)
+			violation("inputs hold a result that was never accepted", `${task.key} from ${task_id}`);
 	}
 }
 
@@ -97,7 +110,8 @@ export function checkSettles(run, told, fold, violation) {
 		figures[verdict.ok ? "settled_ok" : "settled_stale"]++;
 		const name = `${keyOf(settle)} lease ${lease}`;
 		if (!verdict.ok) {
-			if (!["stale_lease", "not_found"].includes(verdict.error.code)) violation("a settle was refused with an odd code", `${name}: ${verdict.error.code}`);
+			if (!["stale_lease", "not_found"].includes(verdict.error.code))
+				violation("a settle was refused with an odd code", `${name}: ${verdict.error.code}`);
 			continue;
 		}
 		const found = tryOf(fold, settle, lease);
@@ -108,10 +122,16 @@ export function checkSettles(run, told, fold, violation) {
 		if (!found.end) violation("a settle answered ok is not in the events", `${name}: ${verdict.status}`);
 		else if (["completed", "failed"].includes(verdict.status)) {
 			const task = fold.tasks.get(keyOf(settle));
-			if (!task.events.some(({ status, attempt }) => status === verdict.status && attempt === found.attempt)) violation("a settle answered ok is not in the events", `${name}: told ${verdict.status}, ended ${found.end.status}`);
-			if (verdict.status === "completed") (winners.get(task.key) ?? winners.set(task.key, new Set()).get(task.key)).add(lease);
+			if (!task.events.some(({ status, attempt }) => status === verdict.status && attempt === found.attempt))
+				violation(
+					"a settle answered ok is not in the events",
+					`${name}: told ${verdict.status}, ended ${found.end.status}`,
+				);
+			if (verdict.status === "completed")
+				(winners.get(task.key) ?? winners.set(task.key, new Set()).get(task.key)).add(lease);
 		}
-		if (outcome === "completed" && sent.get(lease).size === 1 && !["completed", "cancelled"].includes(verdict.status)) violation("completed, but told otherwise", `${name}: ${verdict.status}`);
+		if (outcome === "completed" && sent.get(lease).size === 1 && !["completed", "cancelled"].includes(verdict.status))
+			violation("completed, but told otherwise", `${name}: ${verdict.status}`);
 	}
 	for (const [key, leases] of winners) if (leases.size > 1) violation("two leases were told completed", key);
 	return figures;
@@ -120,14 +140,22 @@ export function checkSettles(run, told, fold, violation) {
 // A lease that was told to hold until then was not taken away before, but by its own settle, a time-out or a cancel.
 export function checkLeases(run, told, fold, violation) {
 	const until = new Map(); // lease -> [{ t, until }]
-	const note = (lease, t, text) => (until.get(lease) ?? until.set(lease, []).get(lease)).push({ t, until: leaseUntil(text) });
+	const note = (lease, t, text) =>
+		(until.get(lease) ?? until.set(lease, []).get(lease)).push({ t, until: leaseUntil(text) });
 	for (const { lease, t, lease_until } of told.deliveries) note(lease, t, lease_until);
 	for (const { lease, t, verdict } of told.renewals) if (verdict.ok) note(lease, t, verdict.lease_until);
 	for (const task of fold.tasks.values()) {
 		for (const { lease, attempt, end } of task.tries) {
 			if (end?.code !== "worker_lost") continue;
-			const longest = Math.max(0, ...(until.get(lease) ?? []).filter(({ t }) => t * 1000 < end.at).map((told_) => told_.until));
-			if (longest > end.at + 1000) violation("a lease was taken away before the time that was told", `${task.key} attempt ${attempt}: ${Math.round((longest - end.at) / 1000)} ms early`);
+			const longest = Math.max(
+				0,
+				...(until.get(lease) ?? []).filter(({ t }) => t * 1000 < end.at).map((told_) => told_.until),
+			);
+			if (longest > end.at + 1000)
+				violation(
+					"a lease was taken away before the time that was told",
+					`${task.key} attempt ${attempt}: ${Math.round((longest - end.at) / 1000)} ms early`,
+				);
 		}
 	}
 	return {};

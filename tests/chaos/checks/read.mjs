@@ -4,8 +4,19 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
 const words = {
-	b: "blocked", p: "pending", r: "running", t: "retry", c: "completed", f: "failed", x: "cancelled", s: "skipped",
-	j: "rejected", q: "queue", g: "graph", h: "graph_done", m: "continue",
+	b: "blocked",
+	p: "pending",
+	r: "running",
+	t: "retry",
+	c: "completed",
+	f: "failed",
+	x: "cancelled",
+	s: "skipped",
+	j: "rejected",
+	q: "queue",
+	g: "graph",
+	h: "graph_done",
+	m: "continue",
 };
 export const finals = new Set(["completed", "failed", "cancelled", "skipped"]);
 export const keyOf = ({ project, task_id }) => `${project}/${task_id}`;
@@ -28,7 +39,10 @@ function readHistory(folder) {
 	const files = readdirSync(folder).filter((file) => /^history-.*\.jsonl$/.test(file));
 	const all = files.flatMap((file) => {
 		const process = file.slice(8, -6);
-		return [...linesOf(join(folder, file))].map(parseLine).filter(Boolean).map((note) => ({ ...note, process }));
+		return [...linesOf(join(folder, file))]
+			.map(parseLine)
+			.filter(Boolean)
+			.map((note) => ({ ...note, process }));
 	});
 	return all.sort((a, b) => a.t - b.t);
 }
@@ -40,7 +54,8 @@ export const microseconds = (text) =>
 export const instant = (text) => Date.parse(`${text.slice(0, 23)}Z`) * 1000 + Number(text.slice(23, 26));
 
 const escapes = { n: "\n", t: "\t", 0: "\0", "\\": "\\" };
-const field = (text) => (text === "NULL" ? null : text.includes("\\") ? text.replace(/\\(.)/g, (_, c) => escapes[c] ?? c) : text);
+const field = (text) =>
+	text === "NULL" ? null : text.includes("\\") ? text.replace(/\\(.)/g, (_, c) => escapes[c] ?? c) : text;
 
 function readTable(folder, name) {
 	const [head, ...rows] = [...linesOf(join(folder, `table-${name}.tsv`))];
@@ -52,10 +67,28 @@ function record(text) {
 	const f = text.split("\x1f");
 	const number = (at) => (f[at] === "" ? null : Number(f[at]));
 	return {
-		seq: number(0), status: words[f[1]], number: number(2), project: f[3], type: f[4], task_id: f[5], batch: f[6],
-		previous: words[f[8]] ?? null, version: number(9), attempt: number(10), at: number(11), ready: number(12), due: number(13),
-		retries: number(14), priority: number(15), waits: f[16], worker: f[17], lease: f[18], lease_until: number(19),
-		reason: f[20], code: f[21], because: f[23],
+		seq: number(0),
+		status: words[f[1]],
+		number: number(2),
+		project: f[3],
+		type: f[4],
+		task_id: f[5],
+		batch: f[6],
+		previous: words[f[8]] ?? null,
+		version: number(9),
+		attempt: number(10),
+		at: number(11),
+		ready: number(12),
+		due: number(13),
+		retries: number(14),
+		priority: number(15),
+		waits: f[16],
+		worker: f[17],
+		lease: f[18],
+		lease_until: number(19),
+		reason: f[20],
+		code: f[21],
+		because: f[23],
 	};
 }
 
@@ -66,7 +99,10 @@ function readLog(folder, partition) {
 		for (const entry of JSON.parse(line).body.split("\x1c")) {
 			const cut = entry.indexOf("\x1d");
 			const [id, previous, first, last, epoch] = entry.slice(0, cut).split("\x1f");
-			const records = entry.slice(cut + 1).split("\x1e").map(record);
+			const records = entry
+				.slice(cut + 1)
+				.split("\x1e")
+				.map(record);
 			entries.push({ id, previous, first: Number(first), last: Number(last), epoch, records });
 		}
 	}
@@ -82,7 +118,8 @@ function readRedis(folder) {
 	return keys;
 }
 
-export const pairs = (list) => new Map(Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i], list[2 * i + 1]]));
+export const pairs = (list) =>
+	new Map(Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i], list[2 * i + 1]]));
 
 // A state as prelude.lua packs it (big-endian; strings end with NUL).
 export function unpack(text) {
@@ -119,11 +156,21 @@ export function readRun(folder) {
 	run.collected = existsSync(join(folder, "redis.jsonl"));
 	run.logs = Array.from({ length: plan.partitions }, (_, partition) => readLog(folder, partition));
 	run.tables = Object.fromEntries(
-		["log_position", "tasks", "task_events", "task_dependencies", "task_attempts", "batches", "queue_pauses", "poison_events"]
-			.map((name) => [name, readTable(folder, name)]),
+		[
+			"log_position",
+			"tasks",
+			"task_events",
+			"task_dependencies",
+			"task_attempts",
+			"batches",
+			"queue_pauses",
+			"poison_events",
+		].map((name) => [name, readTable(folder, name)]),
 	);
 	run.stream = [...linesOf(join(folder, "events.jsonl"))].map((line) => JSON.parse(line));
-	run.streams = existsSync(join(folder, "streams.json")) ? JSON.parse(readFileSync(join(folder, "streams.json"), "utf8")) : [];
+	run.streams = existsSync(join(folder, "streams.json"))
+		? JSON.parse(readFileSync(join(folder, "streams.json"), "utf8"))
+		: [];
 	run.faults = history.filter(({ what }) => what === "fault");
 	run.had = (pattern) => run.faults.some(({ kind }) => pattern.test(kind));
 	return run;

@@ -22,7 +22,9 @@ export function recovery(run) {
 		if (!till || till > healed - 3000) continue; // nobody submits any more
 		const first = (list) => Math.min(...list.filter(({ asked: at }) => at >= till).map(({ t }) => t));
 		const took = Math.max(first(submits), first(settles)) - till;
-		const alone = run.faults.every((other) => other === fault || (other.till ?? Infinity) < till - 200 || other.from > till + took);
+		const alone = run.faults.every(
+			(other) => other === fault || (other.till ?? Infinity) < till - 200 || other.from > till + took,
+		);
 		if (!Number.isFinite(took) || !alone) continue;
 		entry.measured++;
 		entry.longest_ms = Math.max(entry.longest_ms ?? 0, Math.round(took));

@@ -13,12 +13,19 @@ export function checkTables(run, told, fold, violation) {
 		}
 		const { last } = task;
 		const wanted = {
-			status: task.status, version: String(task.version), attempt: String(task.attempt), last_seq: String(task.seq), updated_at: last.at,
-			created_at: task.events[0].at, finished_at: finals.has(task.status) ? last.at : null, because: last.because,
+			status: task.status,
+			version: String(task.version),
+			attempt: String(task.attempt),
+			last_seq: String(task.seq),
+			updated_at: last.at,
+			created_at: task.events[0].at,
+			finished_at: finals.has(task.status) ? last.at : null,
+			because: last.because,
 		};
 		for (const [name, value] of Object.entries(wanted)) {
 			const found = name.endsWith("_at") ? microseconds(row[name]) : row[name];
-			if ((found ?? null) !== (value ?? null)) violation("a row is not the fold of its events", `${task.key}: ${name} is ${found}, the events say ${value}`);
+			if ((found ?? null) !== (value ?? null))
+				violation("a row is not the fold of its events", `${task.key}: ${name} is ${found}, the events say ${value}`);
 		}
 	}
 	for (const key of rows.keys()) if (!fold.tasks.has(key)) violation("a row without events", key);
@@ -33,10 +40,12 @@ function checkAttempts(run, fold, violation) {
 		const task = byNumber.get(`${partition_id}/${number}`);
 		const found = task?.tries.find((each) => each.attempt === Number(attempt));
 		if (!found) violation("a row of an attempt that never was", `${task?.key} ${attempt}`);
-		else if ((outcome === null) !== (found.end === null)) violation("an attempt's row is not the fold", `${task.key} ${attempt}: ${outcome}`);
+		else if ((outcome === null) !== (found.end === null))
+			violation("an attempt's row is not the fold", `${task.key} ${attempt}: ${outcome}`);
 		seen.set(task, (seen.get(task) ?? 0) + 1);
 	}
-	for (const task of fold.tasks.values()) if ((seen.get(task) ?? 0) !== task.tries.length) violation("attempts are missing", task.key);
+	for (const task of fold.tasks.values())
+		if ((seen.get(task) ?? 0) !== task.tries.length) violation("attempts are missing", task.key);
 }
 
 // The log: entries chain, seqs have no gaps, and its records are the table's rows.
@@ -58,14 +67,18 @@ export function checkLog(run, told, fold, violation) {
 				before = { id: null, last: entry.last };
 				continue;
 			}
-			if (entry.first !== before.last + 1) violation("a gap in the log", `partition ${partition}: ${before.last} then ${entry.first}`);
-			if (before.id !== null && entry.previous !== before.id) violation("the log does not chain", `partition ${partition} at ${entry.first}`);
+			if (entry.first !== before.last + 1)
+				violation("a gap in the log", `partition ${partition}: ${before.last} then ${entry.first}`);
+			if (before.id !== null && entry.previous !== before.id)
+				violation("the log does not chain", `partition ${partition} at ${entry.first}`);
 			before = entry;
 			for (const record of entry.records) compareRecord(record, bySeq.get(`${partition}/${record.seq}`), violation);
 		}
 		const position = run.tables.log_position.find(({ partition_id }) => Number(partition_id) === partition);
-		if (Number(position?.seq ?? 0) !== before.last) violation("the database is not at the log's end", `${position?.seq} of ${before.last}`);
-		if (before.id && position && position.entry_id !== before.id) violation("the database is at another entry", `partition ${partition}`);
+		if (Number(position?.seq ?? 0) !== before.last)
+			violation("the database is not at the log's end", `${position?.seq} of ${before.last}`);
+		if (before.id && position && position.entry_id !== before.id)
+			violation("the database is at another entry", `partition ${partition}`);
 	});
 	return { log_entries: run.logs.reduce((sum, entries) => sum + entries.length, 0) };
 }
@@ -76,8 +89,13 @@ function compareRecord(record, row, violation) {
 		violation("in the log and not in the table", name);
 		return;
 	}
-	const same = row.status === record.status && row.task_id === record.task_id && Number(row.attempt) === record.attempt && microseconds(row.at) === record.at;
-	if (!same || (record.number > 0 && Number(row.version) !== record.version)) violation("the table says another thing than the log", name);
+	const same =
+		row.status === record.status &&
+		row.task_id === record.task_id &&
+		Number(row.attempt) === record.attempt &&
+		microseconds(row.at) === record.at;
+	if (!same || (record.number > 0 && Number(row.version) !== record.version))
+		violation("the table says another thing than the log", name);
 }
 
 // CORDER_EVENTS: every event once or more, in order for each task; after a power cut of NATS it may lack some.
@@ -95,12 +113,15 @@ export function checkStream(run, told, fold, violation) {
 		if (event.status === "rejected") continue;
 		const key = keyOf(event);
 		const before = versions.get(key) ?? 0;
-		if (event.version <= before || (event.version !== before + 1 && !lossy)) violation("the event stream is out of order for a task", `${key}: ${before} then ${event.version}`);
+		if (event.version <= before || (event.version !== before + 1 && !lossy))
+			violation("the event stream is out of order for a task", `${key}: ${before} then ${event.version}`);
 		versions.set(key, Math.max(before, event.version));
-		if (!fold.eventIds.has(event.event_id)) violation("an event of the stream is not in the table", `${key} v${event.version}`);
+		if (!fold.eventIds.has(event.event_id))
+			violation("an event of the stream is not in the table", `${key} v${event.version}`);
 	}
 	for (const row of run.tables.task_events) {
-		if (!["queue", "graph", "graph_done"].includes(row.status) && !ids.has(row.event_id) && !lossy) violation("an event is not in the event stream", `${keyOf(row)} v${row.version}`);
+		if (!["queue", "graph", "graph_done"].includes(row.status) && !ids.has(row.event_id) && !lossy)
+			violation("an event is not in the event stream", `${keyOf(row)} v${row.version}`);
 	}
 	return { stream_events: run.stream.length, stream_repeats: repeated };
 }
@@ -115,8 +136,10 @@ export function checkObservers(run, told, fold, violation) {
 		const key = `${process} ${who} ${project}/${task_id}`;
 		const state = seen.get(key) ?? { top: 0, ids: new Set() };
 		seen.set(key, state);
-		if (!state.ids.has(event_id) && version <= state.top) violation("an observer heard events out of order", `${key} v${version} after v${state.top}`);
-		if (!fold.eventIds.has(event_id)) violation("an observer heard an event that is not in the table", `${key} v${version}`);
+		if (!state.ids.has(event_id) && version <= state.top)
+			violation("an observer heard events out of order", `${key} v${version} after v${state.top}`);
+		if (!fold.eventIds.has(event_id))
+			violation("an observer heard an event that is not in the table", `${key} v${version}`);
 		state.ids.add(event_id);
 		state.top = Math.max(state.top, version);
 	}
@@ -127,7 +150,8 @@ export function checkObservers(run, told, fold, violation) {
 
 export function checkRedis(run, told, fold, violation) {
 	const figures = { redis_tasks: 0 };
-	for (let partition = 0; partition < run.plan.partitions; partition++) checkPartition(run, fold, violation, partition, figures);
+	for (let partition = 0; partition < run.plan.partitions; partition++)
+		checkPartition(run, fold, violation, partition, figures);
 	return figures;
 }
 
@@ -146,7 +170,9 @@ class Keys {
 	}
 
 	named(start) {
-		return [...this.all.keys()].filter((key) => key.startsWith(this.prefix + start)).map((key) => key.slice(this.prefix.length));
+		return [...this.all.keys()]
+			.filter((key) => key.startsWith(this.prefix + start))
+			.map((key) => key.slice(this.prefix.length));
 	}
 }
 
@@ -160,7 +186,9 @@ function checkPartition(run, fold, violation, partition, figures) {
 		violation("the checker does not know this form of states", `${format}: teach unpack() in read.mjs`);
 		return;
 	}
-	const ofFold = new Map([...fold.tasks.values()].filter((task) => task.partition === partition).map((task) => [task.number, task]));
+	const ofFold = new Map(
+		[...fold.tasks.values()].filter((task) => task.partition === partition).map((task) => [task.number, task]),
+	);
 	const states = new Map([...keys.hash("t")].map(([number, bytes]) => [Number(number), unpack(bytes)]));
 	figures.redis_tasks += states.size;
 	if (ofFold.size > 0 && !keys.hash("m").get("epoch")) violation("Redis is not live", `partition ${partition}`);
@@ -179,36 +207,62 @@ function compareStates(ofFold, states, keys, violation, settled) {
 			continue;
 		}
 		for (const name of ["status", "version", "attempt", "seq"]) {
-			if (state[name] !== task[name]) violation("Redis is not the fold", `${task.key}: ${name} is ${state[name]}, the events say ${task[name]}`);
+			if (state[name] !== task[name])
+				violation("Redis is not the fold", `${task.key}: ${name} is ${state[name]}, the events say ${task[name]}`);
 		}
-		if (settled && Number(ids.get(task.key)) !== task.number) violation("Redis does not find a task by its name", task.key);
+		if (settled && Number(ids.get(task.key)) !== task.number)
+			violation("Redis does not find a task by its name", task.key);
 	}
-	for (const [number, { project, task_id }] of states) if (!ofFold.has(number)) violation("a task in Redis that has no events", `${project}/${task_id}`);
+	for (const [number, { project, task_id }] of states)
+		if (!ofFold.has(number)) violation("a task in Redis that has no events", `${project}/${task_id}`);
 	if (!settled) return; // while ended tasks leave, the keys are not of one moment
-	for (const [name, number] of ids) if (!states.has(Number(number))) violation("leaked in Redis", `the name ${name} (${number})`);
+	for (const [name, number] of ids)
+		if (!states.has(Number(number))) violation("leaked in Redis", `the name ${name} (${number})`);
 }
 
 function compareQueues(states, keys, violation, settled) {
 	const where = (name) => numbersIn(keys, name).map((number) => [states.get(number), number]);
 	for (const name of keys.named("r:")) {
-		for (const [state, number] of where(name)) if (state?.status !== "pending" || `r:${state.type}` !== name) violation("leaked in Redis", `${number} in ${name} is ${state?.status}`);
+		for (const [state, number] of where(name))
+			if (state?.status !== "pending" || `r:${state.type}` !== name)
+				violation("leaked in Redis", `${number} in ${name} is ${state?.status}`);
 	}
 	if (!settled) return;
 	// "=entry id" stands for what was leased together: it stays until its time comes, whatever has become of them.
 	const due = [...pairs(keys.get("due")?.value ?? []).keys()];
-	for (const name of due.filter((each) => each.length > 6)) if (!keys.hash("lg").has(name.slice(1))) violation("leaked in Redis", `${name} in due is no group`);
-	if (due.filter((each) => each.length > 6).length !== keys.hash("lg").size) violation("leaked in Redis", "a group of leases that is not in due");
-	const singles = due.filter((each) => each.length === 6).map(memberNumber).map((number) => [states.get(number), number]);
-	for (const [state, number] of singles) if (!state || state.due === 0 || finals.has(state.status)) violation("leaked in Redis", `${number} in due is ${state?.status}`);
+	for (const name of due.filter((each) => each.length > 6))
+		if (!keys.hash("lg").has(name.slice(1))) violation("leaked in Redis", `${name} in due is no group`);
+	if (due.filter((each) => each.length > 6).length !== keys.hash("lg").size)
+		violation("leaked in Redis", "a group of leases that is not in due");
+	const singles = due
+		.filter((each) => each.length === 6)
+		.map(memberNumber)
+		.map((number) => [states.get(number), number]);
+	for (const [state, number] of singles)
+		if (!state || state.due === 0 || finals.has(state.status))
+			violation("leaked in Redis", `${number} in due is ${state?.status}`);
 	for (const name of keys.named("kw:")) {
-		for (const [state, number] of where(name)) if (state?.status !== "blocked") violation("leaked in Redis", `${number} in ${name} is ${state?.status}`);
+		for (const [state, number] of where(name))
+			if (state?.status !== "blocked") violation("leaked in Redis", `${number} in ${name} is ${state?.status}`);
 	}
 	const running = new Map();
-	for (const { status, project, key } of states.values()) if (status === "running" && key) running.set(`${project}/${key}`, (running.get(`${project}/${key}`) ?? 0) + 1);
-	for (const [key, count] of keys.hash("k")) if (Number(count) !== (running.get(key) ?? 0)) violation("leaked in Redis", `${count} places of key ${key}, ${running.get(key) ?? 0} run`);
+	for (const { status, project, key } of states.values())
+		if (status === "running" && key) running.set(`${project}/${key}`, (running.get(`${project}/${key}`) ?? 0) + 1);
+	for (const [key, count] of keys.hash("k"))
+		if (Number(count) !== (running.get(key) ?? 0))
+			violation("leaked in Redis", `${count} places of key ${key}, ${running.get(key) ?? 0} run`);
 }
 
-const letters = { blocked: "b", pending: "p", running: "r", retry: "t", completed: "c", failed: "f", cancelled: "x", skipped: "s" };
+const letters = {
+	blocked: "b",
+	pending: "p",
+	running: "r",
+	retry: "t",
+	completed: "c",
+	failed: "f",
+	cancelled: "x",
+	skipped: "s",
+};
 
 function compareCounts(ofFold, keys, violation) {
 	const counted = new Map();
@@ -218,24 +272,36 @@ function compareCounts(ofFold, keys, violation) {
 	}
 	const found = keys.hash("c");
 	for (const name of new Set([...counted.keys(), ...found.keys()])) {
-		if (Number(found.get(name) ?? 0) !== (counted.get(name) ?? 0)) violation("a counter is wrong", `${name}: ${found.get(name) ?? 0}, the events say ${counted.get(name) ?? 0}`);
+		if (Number(found.get(name) ?? 0) !== (counted.get(name) ?? 0))
+			violation("a counter is wrong", `${name}: ${found.get(name) ?? 0}, the events say ${counted.get(name) ?? 0}`);
 	}
 }
 
 // After the dust has settled: what has ended is gone, unless something that has not ended hangs on it.
 function checkLeft(run, fold, ofFold, states, keys, violation) {
-	const needed = new Set([...ofFold.values()].filter(({ status }) => !finals.has(status)).flatMap(({ project, spec }) =>
-		(spec?.dependencies ?? []).map((each) => keyOf({ project, task_id: each.task_id ?? each }))));
+	const needed = new Set(
+		[...ofFold.values()]
+			.filter(({ status }) => !finals.has(status))
+			.flatMap(({ project, spec }) =>
+				(spec?.dependencies ?? []).map((each) => keyOf({ project, task_id: each.task_id ?? each })),
+			),
+	);
 	for (const { status, project, task_id } of states.values()) {
-		if (finals.has(status) && !needed.has(`${project}/${task_id}`) && run.settled) violation("leaked in Redis", `${project}/${task_id} ended and stays`);
+		if (finals.has(status) && !needed.has(`${project}/${task_id}`) && run.settled)
+			violation("leaked in Redis", `${project}/${task_id} ended and stays`);
 	}
 	if (!run.settled) return;
-	for (const name of ["x", "e"]) for (const number of keys.hash(name).keys()) if (!states.has(Number(number))) violation("leaked in Redis", `${number} in ${name}`);
+	for (const name of ["x", "e"])
+		for (const number of keys.hash(name).keys())
+			if (!states.has(Number(number))) violation("leaked in Redis", `${number} in ${name}`);
 	for (const name of keys.named("d:")) if (!states.has(Number(name.slice(2)))) violation("leaked in Redis", name);
-	for (const name of ["rel", "ab", "rs", "ld"]) if (keys.get(name)) violation("leaked in Redis", `${name}: ${JSON.stringify(keys.get(name)).slice(0, 100)}`);
-	for (const name of keys.named("rq:")) if (keys.get(name).ttl < 0) violation("leaked in Redis", `${name} never expires`);
+	for (const name of ["rel", "ab", "rs", "ld"])
+		if (keys.get(name)) violation("leaked in Redis", `${name}: ${JSON.stringify(keys.get(name)).slice(0, 100)}`);
+	for (const name of keys.named("rq:"))
+		if (keys.get(name).ttl < 0) violation("leaked in Redis", `${name} never expires`);
 	for (const name of keys.named("pk:")) violation("leaked in Redis", name);
-	if ((keys.get("ob")?.value.length ?? 0) > 0 && run.settled) violation("leaked in Redis", `${keys.get("ob").value.length} entries in the outbox`);
+	if ((keys.get("ob")?.value.length ?? 0) > 0 && run.settled)
+		violation("leaked in Redis", `${keys.get("ob").value.length} entries in the outbox`);
 	const known = /^(m|id|t|x|e|fw|due|lg|k|ps|fin|c|ob|rl)$|^(d|r|rq|kw):/;
 	for (const name of keys.named("")) if (!known.test(name)) violation("leaked in Redis", `a key nobody knows: ${name}`);
 }
@@ -244,7 +310,8 @@ export function checkJetStream(run, told, fold, violation) {
 	let consumers = 0;
 	for (const stream of run.streams) {
 		consumers += stream.consumers.length;
-		if (/ENQUEUE/.test(stream.name) && stream.messages > 0) violation("leaked in JetStream", `${stream.messages} messages in ${stream.name}`);
+		if (/ENQUEUE/.test(stream.name) && stream.messages > 0)
+			violation("leaked in JetStream", `${stream.messages} messages in ${stream.name}`);
 	}
 	if (consumers > 20) violation("leaked in JetStream", `${consumers} consumers`);
 	return { consumers };
@@ -252,8 +319,11 @@ export function checkJetStream(run, told, fold, violation) {
 
 export function checkAuditor(run, told, fold, violation) {
 	const asked = run.history.filter(({ what }) => what === "auditor");
-	for (const { who, violations, t } of asked) if (violations > 0) violation("the auditor found stuck tasks", `${violations} by ${who} at ${new Date(t).toISOString()}`);
-	for (const { name } of run.history.filter(({ what }) => what === "fallen")) violation("a service ended although nobody killed it", name);
+	for (const { who, violations, t } of asked)
+		if (violations > 0)
+			violation("the auditor found stuck tasks", `${violations} by ${who} at ${new Date(t).toISOString()}`);
+	for (const { name } of run.history.filter(({ what }) => what === "fallen"))
+		violation("a service ended although nobody killed it", name);
 	if (!run.quiet) violation("it never came to rest", "tasks still moved, or nobody answered");
 	return { auditor_asked: asked.length };
 }

@@ -49,15 +49,19 @@ function answered(told, ask, { t, reply }) {
 	if (ask.subject === "submit") submitted(told, ask, t, reply);
 	else if (verb === "task") command(told, ask, t, reply);
 	if (!reply.ok) return;
-	for (const task of reply.tasks && verb === "work" ? reply.tasks : []) told.deliveries.push({ t, asked: ask.t, worker: ask.body.worker, type: ask.subject.slice(5), ...task });
-	(reply.done ?? []).forEach((verdict, i) => told.settles.push({ t, asked: ask.t, worker: ask.body.worker, ...ask.body.done[i], verdict }));
+	for (const task of reply.tasks && verb === "work" ? reply.tasks : [])
+		told.deliveries.push({ t, asked: ask.t, worker: ask.body.worker, type: ask.subject.slice(5), ...task });
+	(reply.done ?? []).forEach((verdict, i) =>
+		told.settles.push({ t, asked: ask.t, worker: ask.body.worker, ...ask.body.done[i], verdict }),
+	);
 	if (verb === "renew") reply.leases.forEach((verdict, i) => told.renewals.push({ t, ...ask.body.leases[i], verdict }));
 }
 
 function submitted(told, ask, t, reply) {
 	const { project } = ask.body;
 	if (!reply.ok) {
-		if (reply.error.code !== "unavailable") told.refused.push({ t, project, error: reply.error, tasks: tasksOf(ask.body) });
+		if (reply.error.code !== "unavailable")
+			told.refused.push({ t, project, error: reply.error, tasks: tasksOf(ask.body) });
 		return;
 	}
 	for (const { task_id, result } of reply.tasks ?? []) {
@@ -70,7 +74,9 @@ function command(told, ask, t, reply) {
 	const verb = ask.subject.split(".")[1];
 	const ids = ask.body.task_ids;
 	const verdicts = reply.ok ? reply.tasks : [];
-	told.commands.push(...ids.map((task_id, i) => ({ t, verb, project: ask.body.project, task_id, body: ask.body, verdict: verdicts[i] })));
+	told.commands.push(
+		...ids.map((task_id, i) => ({ t, verb, project: ask.body.project, task_id, body: ask.body, verdict: verdicts[i] })),
+	);
 }
 
 export const leaseUntil = (text) => instant(text);
