@@ -48,9 +48,11 @@ test("a project's page follows its tasks", async () => {
 	const page = await openPage("/project/live");
 	await live(page);
 	await shows(page, ".progress p strong", `${before}`);
-	await latency(page, ".progress p strong", `${before + 1}`, "two", "completed", async () => stage.client.settle(await stage.client.take("live")));
+	const task = await stage.client.take("live");
+	await page.waitForSelector(`.graph .node:has-text('${task.task_id}') .edge.is-running`);
+	await latency(page, ".progress p strong", `${before + 1}`, task.task_id, "completed", () => stage.client.settle(task));
 	await shows(page, ".chip:has(.is-completed)", `completed ${before + 1}`);
-	await page.waitForSelector(".graph .node:has-text('two') .edge.is-completed");
+	await page.waitForSelector(`.graph .node:has-text('${task.task_id}') .edge.is-completed`);
 	await page.done();
 });
 
