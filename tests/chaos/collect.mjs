@@ -12,16 +12,24 @@ const lines = (list) => list.map((each) => `${JSON.stringify(each)}\n`).join("")
 
 // ---------------------------------------------------------------------------------------------- JetStream
 
-async function dumpStream(connection, manager, stream, write) {
+// shown(message): what is written of it.
+async function dumpStream(connection, manager, stream, file, shown) {
+	writeFileSync(file, "");
 	const { state } = await manager.streams.info(stream);
 	if (state.messages === 0) return;
+	let list = [];
+	const write = () => {
+		appendFileSync(file, lines(list));
+		list = [];
+	};
 	const consumer = await jetstream(connection).consumers.get(stream);
 	let left = state.messages;
-	const messages = await consumer.consume({ max_messages: 500 });
+	const messages = await consumer.consume({ max_messages: 5000 });
 	for await (const message of messages) {
-		write(message);
+		if (list.push(shown(message)) >= 2000) write();
 		if (--left === 0) break;
 	}
+	write();
 	await messages.close();
 }
 
@@ -37,18 +45,20 @@ async function collectStreams(stack, folder, partitions) {
 		}
 		writeFileSync(join(folder, "streams.json"), JSON.stringify(streams, null, 1));
 		for (let partition = 0; partition < partitions; partition++) {
-			const file = join(folder, `log-${partition}.jsonl`);
-			writeFileSync(file, "");
-			await dumpStream(connection, manager, `CORDER_LOG_${partition}`, ({ seq, data }) =>
-				appendFileSync(file, lines([{ seq, body: Buffer.from(data).toString("utf8") }])),
+			const block = ({ seq, data }) => ({ seq, body: Buffer.from(data).toString("utf8") });
+			await dumpStream(
+				connection,
+				manager,
+				`CORDER_LOG_${partition}`,
+				join(folder, `log-${partition}.jsonl`),
+				block,
 			);
 		}
-		const file = join(folder, "events.jsonl");
-		writeFileSync(file, "");
-		await dumpStream(connection, manager, "CORDER_EVENTS", (message) => {
-			const { task: _task, result: _result, ...event } = message.json();
-			appendFileSync(file, lines([{ at_seq: message.seq, ...event }]));
-		});
+		const event = (message) => {
+			const { task: _task, result: _result, ...shown } = message.json();
+			return { at_seq: message.seq, ...shown };
+		};
+		await dumpStream(connection, manager, "CORDER_EVENTS", join(folder, "events.jsonl"), event);
 	});
 }
 
