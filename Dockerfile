@@ -6,7 +6,7 @@
 FROM debian:12-slim AS build
 RUN apt-get update \
 	&& apt-get install -y --no-install-recommends gcc libc6-dev cmake ninja-build pkg-config \
-		libnats-dev libhiredis-dev libmariadb-dev libcjson-dev libmicrohttpd-dev \
+		libnats-dev libhiredis-dev libmariadb-dev libcjson-dev libmicrohttpd-dev nodejs npm \
 	&& rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY CMakeLists.txt README.md* LICENSE ./
@@ -16,7 +16,7 @@ COPY shared shared
 COPY subjects subjects
 COPY services services
 COPY clients clients
-RUN cmake -S . -B /build -G Ninja -DCORDER_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr/local \
+RUN cmake -S . -B /build -G Ninja -DCORDER_TESTS=OFF -DCORDER_DASHBOARD=ON -DCMAKE_INSTALL_PREFIX=/usr/local \
 	&& cmake --build /build \
 	&& DESTDIR=/out cmake --install /build --strip
 

@@ -17,6 +17,8 @@ build    lib:libmariadb          libmariadb-dev
 build    lib:libcjson            libcjson-dev
 build    lib:libmicrohttpd       libmicrohttpd-dev
 build    lib:cmocka              libcmocka-dev
+dashboard cmd:node               nodejs
+dashboard cmd:npm                npm
 servers  cmd:nats-server         nats-server
 servers  cmd:redis-server        redis-server
 servers  cmd:mariadbd            mariadb-server
@@ -120,7 +122,7 @@ check_versions() {
 
 # As setup, for what tests can do without: they say what they leave out.
 setup_if_possible() {
-	(setup "$@") >/dev/null 2>&1 || say "note: this system has no package of: $*; tests that need it are skipped by name"
+	(setup "$@") >/dev/null 2>&1 || say "note: this system has no package of: $*; what needs it is left out, tests by name"
 }
 
 # setup <group>…
