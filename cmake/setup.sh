@@ -28,6 +28,8 @@ check    cmd:clang-tidy          clang-tidy
 check    cmd:shellcheck          shellcheck
 tests    cmd:node                nodejs
 tests    cmd:npm                 npm
+tests    lib:lua5.1              liblua5.1-0-dev
+tests    lib:sqlite3             libsqlite3-dev
 tests    cmd:python3             python3
 tests    py:venv                 python3-venv
 tests    cmd:jq                  jq

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=cmake/say.sh
 source cmake/say.sh
 
-parts=(check build unit contract integration node system operations js chaos python langgraph dashboard)
+parts=(check build unit contract integration node system operations js chaos python langgraph dashboard simulation)
 declare -A passed failed took
 total_passed=0
 total_failed=0
@@ -108,7 +108,19 @@ part_js() {
 # Seeds that once found something, each with a few seconds of its faults; then the checker has to notice damage that is done
 # to what it found good. ./dev chaos runs other seeds, for longer.
 part_chaos() {
-	npm_setup tests/system && tests/chaos/run --seed 3,10,11 --round 12 --keep && node tests/chaos/bites.mjs build/chaos/seed-10
+	npm_setup tests/system && tests/chaos/run --seed 3,1000 --round 15 --keep && node tests/chaos/bites.mjs build/chaos/seed-3
+}
+
+# The seeds that once found something, then those of every run.
+part_simulation() {
+	local simulate=build/release/bin/corder-simulate code=0
+	if [ ! -x "$simulate" ]; then
+		echo "SKIPPED simulation: it needs Lua 5.1 and SQLite (liblua5.1-0-dev, libsqlite3-dev)"
+		return 0
+	fi
+	"$simulate" --file tests/simulation/seeds.txt || code=1
+	"$simulate" --seeds 1..2000 || code=1
+	return "$code"
 }
 
 part_operations() {
@@ -131,7 +143,7 @@ run_part() {
 	esac
 	code=$?
 	case $part in
-	check | node | system | operations | js | chaos | python | langgraph | dashboard) count_log "$log" ;;
+	check | node | system | operations | js | chaos | python | langgraph | dashboard | simulation) count_log "$log" ;;
 	build) count_passed=$((code == 0)) count_failed=$((code != 0)) ;;
 	esac
 	if [ "$code" -ne 0 ] && [ "$count_failed" -eq 0 ]; then

@@ -48,5 +48,6 @@ void ledger_show_redis(void); /* when verbose */
 void ledger_audit(void);
 /* At the end: for each task the stream of events has every version, in order. */
 void ledger_check_events(void);
+bool ledger_events_are_behind(void); /* the last event of some task is still to come */
 
 #endif

@@ -65,6 +65,8 @@ static void add(struct totals *to, const struct totals *more) {
 	to->violations += more->violations;
 }
 
+static bool stops; /* with the first violation */
+
 /* ---- several at a time: a child runs a chunk of seeds, after each of which it says how it stands ---- */
 
 struct job {
@@ -95,6 +97,8 @@ static void run_chunk(struct job *job, const uint64_t *seeds) {
 		fflush(stdout);
 		if (write(ends[1], &totals, sizeof(totals)) != (ssize_t)sizeof(totals))
 			_exit(70);
+		if (stops && totals.violations > 0)
+			_exit(0);
 	}
 	_exit(0);
 }
@@ -132,7 +136,7 @@ static void say_progress(const struct totals *totals, uint64_t count, double beg
 	        (unsigned long long)totals->violations, isatty(STDERR_FILENO) ? "" : "\n");
 }
 
-static void run_all(const uint64_t *seeds, uint64_t count, int jobs, bool stop_early, struct totals *totals) {
+static void run_all(const uint64_t *seeds, uint64_t count, int jobs, struct totals *totals) {
 	struct job all[JOBS_MOST] = { { 0 } };
 	uint64_t next = 0;
 	double began = real_seconds();
@@ -145,10 +149,10 @@ static void run_all(const uint64_t *seeds, uint64_t count, int jobs, bool stop_e
 				continue;
 			end_chunk(&all[i], totals, seeds);
 			all[i].pid = 0;
-			if (all[i].next < all[i].end)
+			if (all[i].next < all[i].end && !(stops && totals->violations > 0))
 				run_chunk(&all[i], seeds); /* what a seed that broke the program has left */
 			say_progress(totals, count, began);
-			if (all[i].pid == 0 && next < count && !(stop_early && totals->violations > 0))
+			if (all[i].pid == 0 && next < count && !(stops && totals->violations > 0))
 				begin_chunk(&all[i], &next, seeds, count);
 			busy = busy || all[i].pid != 0;
 		}
@@ -235,7 +239,7 @@ static void warm_up(bool verbose) {
 int main(int argc, char **argv) {
 	uint64_t count = 0, *seeds = NULL;
 	int jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
-	bool verbose = false, stop_early = false;
+	bool verbose = false;
 	struct totals totals = { 0 };
 	for (int i = 1; i < argc; i++) {
 		bool has_value = i + 1 < argc;
@@ -248,7 +252,7 @@ int main(int argc, char **argv) {
 		else if (strcmp(argv[i], "--verbose") == 0)
 			verbose = true;
 		else if (strcmp(argv[i], "--stop") == 0)
-			stop_early = true;
+			stops = true;
 		else
 			usage();
 	}
@@ -264,7 +268,7 @@ int main(int argc, char **argv) {
 			run_seed(seeds[i], &totals);
 	} else {
 		jobs = jobs < 1 ? 1 : jobs > JOBS_MOST ? JOBS_MOST : jobs;
-		run_all(seeds, count, jobs, stop_early, &totals);
+		run_all(seeds, count, jobs, &totals);
 	}
 	tell(&totals, real_seconds() - began);
 	return totals.violations ? 1 : 0;

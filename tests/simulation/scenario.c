@@ -232,7 +232,7 @@ static bool is_at_rest(void) {
 	for (int64_t p = 0; p < scenario.partitions; p++)
 		if (!is_partition_at_rest(p))
 			return false;
-	return true;
+	return !ledger_events_are_behind();
 }
 
 static void look_for_rest(void *context) {
@@ -254,7 +254,7 @@ static void tell_stuck(void) {
 				"stuck: partition %lld: log %lld (of %lld), database %lld, Redis %lld, trimmed to %lld, due %lld",
 				(long long)p, (long long)ledger_last_seq(p), (long long)refill_to[p], (long long)database_position(p),
 				(long long)redis_number(p, "seq"), (long long)redis_number(p, "trim"), (long long)redis_waits(p));
-	world_violation("stuck");
+	world_violation("stuck: events are missing in the stream of events");
 }
 
 static void check_end(void) {

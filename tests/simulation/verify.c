@@ -158,6 +158,28 @@ static void text_member(struct slice body, const char *name, char *out, size_t r
 	snprintf(out, room, "%.*s", (int)length, found ? found + strlen(name) : "");
 }
 
+bool ledger_events_are_behind(void) {
+	const struct stream *stream = stream_named("CORDER_EVENTS");
+	size_t at = 0;
+	bool behind = false;
+	for (struct fold_task *task; !behind && (task = ledger_next(&at));) {
+		char event[400], version[40];
+		int project = (int)strcspn(task->name, "/");
+		snprintf(event, sizeof(event), "\"project\":\"%.*s\",\"task_id\":\"%s\"", project, task->name,
+		         task->name + project + 1);
+		snprintf(version, sizeof(version), "\"version\":%lld,", (long long)task->version);
+		behind = true;
+		for (size_t i = stream ? stream->count : 0; behind && i > 0; i--) {
+			struct slice body = stream->messages[i - 1].body;
+			behind = !memmem(body.bytes, body.length, event, strlen(event)) ||
+			         !memmem(body.bytes, body.length, version, strlen(version));
+		}
+	}
+	for (int64_t p = 0; p < scenario_partitions(); p++)
+		behind = behind && ledger_hole(p) == 0;
+	return behind;
+}
+
 /* Events may come twice, but for one task never before those in front of them. */
 void ledger_check_events(void) {
 	const struct stream *stream = stream_named("CORDER_EVENTS");
