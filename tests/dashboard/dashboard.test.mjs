@@ -4,15 +4,22 @@ import { seed } from "./seed.mjs";
 import { close, findBrowser, open } from "./stage.mjs";
 
 if (findBrowser()) {
-	before(async () => {
-		await open();
-		await seed();
-	}, { timeout: 120000 });
+	before(
+		async () => {
+			await open();
+			await seed();
+		},
+		{ timeout: 120000 },
+	);
 	after(close);
 	await import("./pages.mjs");
 	await import("./plans.mjs");
 	await import("./live.mjs");
 	await import("./trust.mjs");
 } else {
-	test("the dashboard in a browser", { skip: "no Chromium here: apt-get install chromium, or name one in CHROMIUM" }, () => {});
+	test(
+		"the dashboard in a browser",
+		{ skip: "no Chromium here: apt-get install chromium, or name one in CHROMIUM" },
+		() => {},
+	);
 }

@@ -21,14 +21,17 @@ async function latency(page, selector, text, taskId, status, act) {
 	assert.ok(late < mostMs, `it took ${late} ms, wanted under ${mostMs}`);
 }
 
-const completed = async () => Number((await stage.witness.sql("SELECT COUNT(*) n FROM tasks WHERE project='live' AND status='completed'"))[0].n);
+const completed = async () =>
+	Number((await stage.witness.sql("SELECT COUNT(*) n FROM tasks WHERE project='live' AND status='completed'"))[0].n);
 
 test("an event is in the live tail under a second after it happened", async () => {
 	const page = await openPage("/events?project=live");
 	await live(page);
 	await shows(page, ".empty strong, tbody tr", /./);
 	for (const id of ["one", "two", "three"]) {
-		await latency(page, "tbody .task-link", id, id, "pending", () => stage.client.submit("live", { task_id: id, task_type: "live" }));
+		await latency(page, "tbody .task-link", id, id, "pending", () =>
+			stage.client.submit("live", { task_id: id, task_type: "live" }),
+		);
 	}
 	await page.done();
 });
@@ -38,7 +41,14 @@ test("a task's page follows the task", async () => {
 	await live(page);
 	await shows(page, ".big-status", "pending");
 	let task;
-	await latency(page, ".big-status", "running", "one", "running", async () => (task = await stage.client.take("live")));
+	await latency(
+		page,
+		".big-status",
+		"running",
+		"one",
+		"running",
+		async () => (task = await stage.client.take("live")),
+	);
 	await latency(page, ".big-status", "completed", "one", "completed", () => stage.client.settle(task));
 	await page.done();
 });
@@ -50,14 +60,18 @@ test("a project's page follows its tasks", async () => {
 	await shows(page, ".progress p strong", `${before}`);
 	const task = await stage.client.take("live");
 	await page.waitForSelector(`.graph .node:has-text('${task.task_id}') .edge.is-running`);
-	await latency(page, ".progress p strong", `${before + 1}`, task.task_id, "completed", () => stage.client.settle(task));
+	await latency(page, ".progress p strong", `${before + 1}`, task.task_id, "completed", () =>
+		stage.client.settle(task),
+	);
 	await shows(page, ".chip:has(.is-completed)", `completed ${before + 1}`);
 	await page.waitForSelector(`.graph .node:has-text('${task.task_id}') .edge.is-completed`);
 	await page.done();
 });
 
 test("a monitor that is killed and started again is survived without a reload", async () => {
-	const awaited = [/ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|Failed to load resource/];
+	const awaited = [
+		/ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|Failed to load resource/,
+	];
 	const page = await openPage("/project/live", { awaited });
 	await live(page);
 	const before = await completed();

@@ -5,7 +5,12 @@ import { live, openPage, shows, sqlSays, stage, token } from "./stage.mjs";
 
 const rows = (query) => stage.witness.sql(query);
 const grouped = async (column, where = "1") =>
-	Object.fromEntries((await rows(`SELECT ${column} name, COUNT(*) n FROM tasks WHERE ${where} GROUP BY 1`)).map(({ name, n }) => [name, Number(n)]));
+	Object.fromEntries(
+		(await rows(`SELECT ${column} name, COUNT(*) n FROM tasks WHERE ${where} GROUP BY 1`)).map(({ name, n }) => [
+			name,
+			Number(n),
+		]),
+	);
 // Those that only look share a page: another address is another hash.
 let shared;
 async function visit(path) {
@@ -31,14 +36,18 @@ test("queues: what is ready and running of each type, and the pause", async () =
 		const counts = await grouped("status", `task_type='${type}'`);
 		const row = `tbody tr:has(a:text-is("${type}"))`;
 		await page.waitForSelector(row);
-		await until2(page, row, (cells) => cells[1] === plain(counts.pending ?? 0) && cells[3] === plain(counts.running ?? 0));
+		await until2(
+			page,
+			row,
+			(cells) => cells[1] === plain(counts.pending ?? 0) && cells[3] === plain(counts.running ?? 0),
+		);
 	}
 	await shows(page, ".pauses", /Paused: type review/);
 });
 
 async function until2(page, row, fits) {
 	const cells = () => page.locator(row).locator("td").allInnerTexts();
-	for (const deadline = Date.now() + 15000; ; ) {
+	for (const deadline = Date.now() + 15000; ;) {
 		const found = (await cells()).map((text) => text.trim());
 		if (fits(found)) return;
 		if (Date.now() > deadline) assert.fail(`${row} shows ${found.join(" | ")}`);
@@ -52,29 +61,60 @@ test("projects: each with its counts", async () => {
 		const counts = await grouped("status", `project='${project}'`);
 		const sum = Object.values(counts).reduce((all, n) => all + n, 0);
 		const row = `tbody tr:has(a:text-is("${project}"))`;
-		await until2(page, row, (cells) => cells[2] === plain(sum) && cells[6] === plain(counts.completed ?? 0) && cells[7] === plain(counts.failed ?? 0));
+		await until2(
+			page,
+			row,
+			(cells) =>
+				cells[2] === plain(sum) &&
+				cells[6] === plain(counts.completed ?? 0) &&
+				cells[7] === plain(counts.failed ?? 0),
+		);
 	}
 });
 
 test("tasks: newest first, filtered by the URL, page by page", async () => {
 	const page = await visit("/tasks?project=shop&status=failed");
-	const failed = await rows("SELECT task_id FROM tasks WHERE project='shop' AND status='failed' ORDER BY number DESC");
-	await shows(page, "tbody .task-link", failed.map(({ task_id }) => task_id));
+	const failed = await rows(
+		"SELECT task_id FROM tasks WHERE project='shop' AND status='failed' ORDER BY number DESC",
+	);
+	await shows(
+		page,
+		"tbody .task-link",
+		failed.map(({ task_id }) => task_id),
+	);
 	await page.getByRole("button", { name: "Clear" }).click();
 	await page.getByLabel("Project").selectOption("survey");
 	const newest = await rows("SELECT task_id FROM tasks WHERE project='survey' ORDER BY number DESC LIMIT 100");
-	await shows(page, "tbody .task-link", newest.slice(0, 50).map(({ task_id }) => task_id));
+	await shows(
+		page,
+		"tbody .task-link",
+		newest.slice(0, 50).map(({ task_id }) => task_id),
+	);
 	assert.match(page.url(), /project=survey/);
 	await page.getByRole("button", { name: "Older" }).click();
-	await shows(page, "tbody .task-link", newest.slice(50).map(({ task_id }) => task_id));
+	await shows(
+		page,
+		"tbody .task-link",
+		newest.slice(50).map(({ task_id }) => task_id),
+	);
 	await page.getByRole("button", { name: "Newer" }).click();
-	await shows(page, "tbody .task-link", newest.slice(0, 50).map(({ task_id }) => task_id));
+	await shows(
+		page,
+		"tbody .task-link",
+		newest.slice(0, 50).map(({ task_id }) => task_id),
+	);
 });
 
 test("task: its events, tries, error, edges, and why it waits", async () => {
 	const page = await visit("/task/shop/design");
-	const events = await rows("SELECT status FROM task_events WHERE project='shop' AND task_id='design' ORDER BY version");
-	await shows(page, ".happened .status", events.map(({ status }) => status));
+	const events = await rows(
+		"SELECT status FROM task_events WHERE project='shop' AND task_id='design' ORDER BY version",
+	);
+	await shows(
+		page,
+		".happened .status",
+		events.map(({ status }) => status),
+	);
 	await shows(page, ".payload", /"lines": 42/);
 	await page.goto(`${stage.address}/#/task/shop/broken`);
 	await shows(page, ".notice.bad", /task_error.*cannot open \/data\/(17|4)\.fits/);
@@ -116,11 +156,19 @@ test("a task is cancelled, another approved, a queue paused and resumed, after b
 	await page.getByRole("button", { name: "Cancel", exact: true }).click();
 	await page.locator("dialog").getByRole("button", { name: "Cancel the task" }).click();
 	await shows(page, ".big-status", "cancelled");
-	await sqlSays("MySQL says so", "SELECT COUNT(*) FROM tasks WHERE project='shop' AND task_id='waits' AND status='cancelled'", 1);
+	await sqlSays(
+		"MySQL says so",
+		"SELECT COUNT(*) FROM tasks WHERE project='shop' AND task_id='waits' AND status='cancelled'",
+		1,
+	);
 	await page.goto(`${stage.address}/#/task/shop/review`);
 	await page.getByRole("button", { name: "Approve" }).click();
 	await page.locator("dialog").getByRole("button", { name: "Approve" }).click();
-	await sqlSays("it is approved", "SELECT COUNT(*) FROM tasks WHERE project='shop' AND task_id='review' AND waits_for NOT LIKE '%approval%'", 1);
+	await sqlSays(
+		"it is approved",
+		"SELECT COUNT(*) FROM tasks WHERE project='shop' AND task_id='review' AND waits_for NOT LIKE '%approval%'",
+		1,
+	);
 	await page.goto(`${stage.address}/#/queues`);
 	await page.locator(".pauses").getByRole("button", { name: "Resume" }).click();
 	await page.locator("dialog").getByRole("button", { name: "Resume" }).click();
@@ -132,11 +180,23 @@ test("a task is cancelled, another approved, a queue paused and resumed, after b
 test("events: the newest, and older ones page by page", async () => {
 	const page = await visit("/events?project=shop");
 	await live(page);
-	const events = await rows("SELECT task_id, status FROM task_events WHERE project='shop' AND number IS NOT NULL ORDER BY seq DESC LIMIT 20");
-	await shows(page, "tbody tr:nth-child(-n+20) .task-link", events.map(({ task_id }) => task_id));
+	const events = await rows(
+		"SELECT task_id, status FROM task_events WHERE project='shop' AND number IS NOT NULL ORDER BY seq DESC LIMIT 20",
+	);
+	await shows(
+		page,
+		"tbody tr:nth-child(-n+20) .task-link",
+		events.map(({ task_id }) => task_id),
+	);
 	await page.goto(`${stage.address}/#/events?project=survey&status=failed`);
-	const failed = await rows("SELECT task_id FROM task_events WHERE project='survey' AND status='failed' ORDER BY seq DESC");
-	await shows(page, "tbody .task-link", failed.map(({ task_id }) => task_id));
+	const failed = await rows(
+		"SELECT task_id FROM task_events WHERE project='survey' AND status='failed' ORDER BY seq DESC",
+	);
+	await shows(
+		page,
+		"tbody .task-link",
+		failed.map(({ task_id }) => task_id),
+	);
 });
 
 test("poison: the event that was set aside, as text", async () => {
@@ -154,7 +214,14 @@ test("the keyboard goes everywhere", async () => {
 	await shows(page, "dialog h2", "Keyboard");
 	await page.keyboard.press("Escape");
 	await page.waitForSelector("dialog", { state: "detached" });
-	for (const [keys, title] of [["gq", "Queues"], ["gt", "Tasks"], ["gp", "Projects"], ["gf", "Failures"], ["ge", "Events"], ["gx", "Poison"]]) {
+	for (const [keys, title] of [
+		["gq", "Queues"],
+		["gt", "Tasks"],
+		["gp", "Projects"],
+		["gf", "Failures"],
+		["ge", "Events"],
+		["gx", "Poison"],
+	]) {
 		for (const key of keys) await page.keyboard.press(key);
 		await shows(page, "h1", title);
 	}

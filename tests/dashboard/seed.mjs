@@ -9,7 +9,13 @@ const name = (index) => `t${String(index).padStart(5, "0")}`;
 async function shop() {
 	const { client } = stage;
 	const tasks = [
-		{ task_id: "design", task_type: "coding", priority: 8, service_name: "checkout", execution_context: { file: "cart.c" } },
+		{
+			task_id: "design",
+			task_type: "coding",
+			priority: 8,
+			service_name: "checkout",
+			execution_context: { file: "cart.c" },
+		},
 		{ task_id: "code", task_type: "coding", priority: 7, dependencies: ["design"] },
 		{ task_id: "test", task_type: "testing", dependencies: ["code"] },
 		{ task_id: "review", task_type: "review", dependencies: ["test"], hold: true },
@@ -38,9 +44,16 @@ async function survey() {
 	for (let first = 0; first < big; first += 500) {
 		const tasks = range(500).map((offset) => {
 			const index = first + offset;
-			const before = [index - layer, ...(index % 3 === 0 ? [index - layer + 1] : [])].filter((other) => other >= 0);
+			const before = [index - layer, ...(index % 3 === 0 ? [index - layer + 1] : [])].filter(
+				(other) => other >= 0,
+			);
 			const dependencies = before.map(name);
-			return { task_id: name(index), task_type: `step${Math.floor(index / layer) % 7}`, dependencies, max_retries: 0 };
+			return {
+				task_id: name(index),
+				task_type: `step${Math.floor(index / layer) % 7}`,
+				dependencies,
+				max_retries: 0,
+			};
 		});
 		await client.submitBatch("survey", tasks, { batch_id: "survey" });
 	}
@@ -58,7 +71,8 @@ export async function seed() {
 	await shop();
 	await survey();
 	const { witness } = stage;
-	const poison = "INSERT INTO poison_events VALUES (0, 999999, 'Data too long for column ''worker''', 'raw <b>bytes</b>', UTC_TIMESTAMP(6))";
+	const poison =
+		"INSERT INTO poison_events VALUES (0, 999999, 'Data too long for column ''worker''', 'raw <b>bytes</b>', UTC_TIMESTAMP(6))";
 	await witness.sql(poison);
 	await sqlSays("all tasks are in MySQL", "SELECT COUNT(*) FROM tasks", big + 10);
 	await sqlSays("the settled are, too", "SELECT COUNT(*) FROM tasks WHERE project='shop' AND status='failed'", 2);

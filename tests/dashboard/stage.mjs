@@ -32,7 +32,12 @@ class DashboardStack extends Stack {
 		if (name !== "monitor") return super.startService(name, index);
 		this.port ??= await freePort();
 		const env = { ...this.serviceEnvironment, CORDER_HTTP_PORT: `${this.port}`, CORDER_HTTP_TOKEN: token };
-		const child = startProcess(join(binFolder, "corder-monitor"), [], join(this.folder, "logs", "monitor.log"), env);
+		const child = startProcess(
+			join(binFolder, "corder-monitor"),
+			[],
+			join(this.folder, "logs", "monitor.log"),
+			env,
+		);
 		this.services.monitor[index] = Object.assign(child, { httpPort: this.port });
 		return child;
 	}
@@ -67,7 +72,10 @@ export const sqlSays = (what, query, wanted) =>
 
 function watch(page, { awaited = [] }) {
 	const note = (text) => awaited.some((pattern) => pattern.test(text)) || stage.problems.push(text);
-	page.on("console", (message) => ["error", "warning"].includes(message.type()) && note(`console: ${message.text()}`));
+	page.on(
+		"console",
+		(message) => ["error", "warning"].includes(message.type()) && note(`console: ${message.text()}`),
+	);
 	page.on("pageerror", (error) => note(`page: ${error.message}`));
 	page.on("request", (request) => {
 		const { protocol, origin } = new URL(request.url());
@@ -78,10 +86,13 @@ function watch(page, { awaited = [] }) {
 // In the page: what breaks the policy, and when a text was first seen.
 function eyes() {
 	globalThis.violations = [];
-	addEventListener("securitypolicyviolation", (event) => globalThis.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+	addEventListener("securitypolicyviolation", (event) =>
+		globalThis.violations.push(`${event.violatedDirective} ${event.blockedURI}`),
+	);
 	globalThis.whenSeen = (selector, text) =>
 		new Promise((resolve) => {
-			const found = () => [...document.querySelectorAll(selector)].some((element) => element.textContent.includes(text));
+			const found = () =>
+				[...document.querySelectorAll(selector)].some((element) => element.textContent.includes(text));
 			const look = () => found() && (observer.disconnect(), resolve(Date.now()));
 			const observer = new MutationObserver(look);
 			observer.observe(document.body, { childList: true, subtree: true, characterData: true });
@@ -102,16 +113,22 @@ export async function openPage(path, { theme = "light", width = 1280, height = 9
 	return page;
 }
 
-export const live = (page) => page.waitForFunction(() => document.querySelector(".live")?.textContent === "live", null, { timeout: 15000 });
+export const live = (page) =>
+	page.waitForFunction(() => document.querySelector(".live")?.textContent === "live", null, { timeout: 15000 });
 
 // The text of all that fits, as it stands there in the end.
 export async function shows(page, selector, wanted) {
-	const read = () => page.$$eval(selector, (list) => list.map((element) => (element.innerText ?? element.textContent).trim().replace(/\s+/g, " ")));
+	const read = () =>
+		page.$$eval(selector, (list) =>
+			list.map((element) => (element.innerText ?? element.textContent).trim().replace(/\s+/g, " ")),
+		);
 	let last;
 	try {
 		await until(`${selector} shows ${wanted}`, async () => {
 			last = await read();
-			return wanted instanceof RegExp ? wanted.test(last.join("\n")) : last.join("\n") === [wanted].flat().join("\n");
+			return wanted instanceof RegExp
+				? wanted.test(last.join("\n"))
+				: last.join("\n") === [wanted].flat().join("\n");
 		});
 	} catch (error) {
 		assert.fail(`${error.message}; it shows ${JSON.stringify(last)}`);

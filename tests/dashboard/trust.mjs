@@ -4,7 +4,20 @@ import { test } from "node:test";
 import axe from "axe-core";
 import { live, openPage, stage } from "./stage.mjs";
 
-const paths = ["/", "/queues", "/projects", "/project/shop", "/project/survey", "/tasks", "/task/shop/design", "/task/shop/review", "/failures", "/events", "/poison", "/nowhere"];
+const paths = [
+	"/",
+	"/queues",
+	"/projects",
+	"/project/shop",
+	"/project/survey",
+	"/tasks",
+	"/task/shop/design",
+	"/task/shop/review",
+	"/failures",
+	"/events",
+	"/poison",
+	"/nowhere",
+];
 
 async function settled(page) {
 	await live(page);
@@ -14,7 +27,9 @@ async function settled(page) {
 async function audit(page, where, rules) {
 	const options = { resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
 	const { violations } = await page.evaluate((chosen) => globalThis.axe.run(document, chosen), options);
-	const found = violations.flatMap(({ id, help, nodes }) => nodes.slice(0, 3).map((node) => `${id}: ${help}: ${node.html.slice(0, 140)} ${node.any[0]?.message ?? ""}`));
+	const found = violations.flatMap(({ id, help, nodes }) =>
+		nodes.slice(0, 3).map((node) => `${id}: ${help}: ${node.html.slice(0, 140)} ${node.any[0]?.message ?? ""}`),
+	);
 	assert.deepEqual(found, [], where);
 }
 

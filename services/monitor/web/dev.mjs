@@ -9,7 +9,12 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const monitor = new URL(process.env.CORDER_HTTP ?? "http://127.0.0.1:8080");
 const port = Number(process.env.PORT ?? 5173);
-const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+const types = {
+	".html": "text/html; charset=utf-8",
+	".js": "text/javascript",
+	".css": "text/css",
+	".svg": "image/svg+xml",
+};
 const policy =
 	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -17,7 +22,10 @@ const policy =
 let wait;
 function build() {
 	clearTimeout(wait);
-	wait = setTimeout(() => spawn(process.execPath, [join(here, "build.mjs")], { stdio: ["ignore", "ignore", "inherit"] }), 50);
+	wait = setTimeout(
+		() => spawn(process.execPath, [join(here, "build.mjs")], { stdio: ["ignore", "ignore", "inherit"] }),
+		50,
+	);
 }
 
 function serve(path, answer) {

@@ -47,14 +47,16 @@ function Top({ current }) {
 		</nav>
 		<div class="tools">
 			<${Lamp} />
-			${!session.value.read_only &&
-			html`<button
+			${
+				!session.value.read_only &&
+				html`<button
 				class="tool"
 				aria-pressed=${String(Boolean(token.value))}
 				title=${token.value ? "A token is given: tasks can be changed" : "Read only; give a token to change tasks"}
 				aria-label="Token"
 				onClick=${() => askForToken()}
-			><${Icon} name="key" /></button>`}
+			><${Icon} name="key" /></button>`
+			}
 			<button class="tool" title="Light or dark (d)" aria-label=${dark.value ? "Light theme" : "Dark theme"} onClick=${toggleTheme}>
 				<${Icon} name=${dark.value ? "sun" : "moon"} />
 			</button>
@@ -78,7 +80,9 @@ function Help() {
 }
 
 const everywhere = [
-	...pages.filter((page) => page.key).map((page) => ({ keys: [`g ${page.key}`], what: page.title, act: () => go(address(...page.path)) })),
+	...pages
+		.filter((page) => page.key)
+		.map((page) => ({ keys: [`g ${page.key}`], what: page.title, act: () => go(address(...page.path)) })),
 	...rowKeys,
 	{ keys: ["/"], what: "search", act: () => document.querySelector("[type=search]")?.focus() },
 	{ keys: ["d"], what: "light or dark", act: toggleTheme },

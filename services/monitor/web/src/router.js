@@ -11,7 +11,10 @@ function parse() {
 			return part;
 		}
 	};
-	return { path: path.split("/").filter(Boolean).map(decode), query: Object.fromEntries(new URLSearchParams(search)) };
+	return {
+		path: path.split("/").filter(Boolean).map(decode),
+		query: Object.fromEntries(new URLSearchParams(search)),
+	};
 }
 
 export const route = signal(parse());

@@ -33,7 +33,16 @@ function bar(c, x0, x1, y, height, colour, alpha) {
 	c.globalAlpha = 1;
 }
 
-const tryColour = (one) => (one.end == null ? "running" : one.outcome === "completed" ? "completed" : one.outcome === "released" ? "blocked" : one.outcome === "cancelled" ? "cancelled" : "failed");
+const tryColour = (one) =>
+	one.end == null
+		? "running"
+		: one.outcome === "completed"
+			? "completed"
+			: one.outcome === "released"
+				? "blocked"
+				: one.outcome === "cancelled"
+					? "cancelled"
+					: "failed";
 
 function drawWaits(c, view, task, y, alpha) {
 	const { scale, now, colours, rowHeight } = view;
@@ -42,9 +51,11 @@ function drawWaits(c, view, task, y, alpha) {
 	const first = task.tries[0]?.start ?? end;
 	const ready = view.plan.firstReady(task);
 	const blockedTo = Math.min(ready ?? first, first);
-	if (task.created != null && blockedTo > task.created) bar(c, scale.x(task.created), scale.x(blockedTo), y, 1.5, colours.blocked, 0.4 * alpha);
+	if (task.created != null && blockedTo > task.created)
+		bar(c, scale.x(task.created), scale.x(blockedTo), y, 1.5, colours.blocked, 0.4 * alpha);
 	const height = Math.max(4, rowHeight * 0.3);
-	if (ready != null && first > ready) bar(c, scale.x(ready), scale.x(first), y, height, colours.pending, 0.32 * alpha);
+	if (ready != null && first > ready)
+		bar(c, scale.x(ready), scale.x(first), y, height, colours.pending, 0.32 * alpha);
 	for (let i = 0; i < task.tries.length; i++) {
 		const from = task.tries[i].end;
 		const to = task.tries[i + 1]?.start ?? (task.status === "retry" || task.status === "pending" ? now : null);
@@ -88,8 +99,10 @@ function drawExpected(c, view, task, y) {
 }
 
 function drawEnd(c, view, task, y) {
-	const marked = ["cancelled", "skipped"].includes(task.status) || (task.status === "failed" && task.tries.length === 0);
-	if (marked && task.finished != null) drawGlyph(c, task.status, view.scale.x(task.finished) + 6, y, 9, view.colours[task.status]);
+	const marked =
+		["cancelled", "skipped"].includes(task.status) || (task.status === "failed" && task.tries.length === 0);
+	if (marked && task.finished != null)
+		drawGlyph(c, task.status, view.scale.x(task.finished) + 6, y, 9, view.colours[task.status]);
 }
 
 // Joins each task of the critical path to the next one.

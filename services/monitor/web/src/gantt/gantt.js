@@ -69,7 +69,10 @@ export class Gantt {
 		if (width === 0) return;
 		Object.assign(this, { width, height, ratio });
 		this.labelWidth = width < 520 ? 104 : Math.min(250, Math.round(width * 0.2));
-		for (const [canvas, tall] of [[this.canvas, height], [this.strip, 40]]) {
+		for (const [canvas, tall] of [
+			[this.canvas, height],
+			[this.strip, 40],
+		]) {
 			canvas.width = Math.round(width * ratio);
 			canvas.height = Math.round(tall * ratio);
 			canvas.style.width = `${width}px`;
@@ -121,7 +124,15 @@ export class Gantt {
 		const window = [Math.max(scale.left, scale.x(shown.from)), Math.min(scale.right, scale.x(shown.to))];
 		const most = this.buckets.reduce((best, value) => Math.max(best, value), 0);
 		this.on.most?.(Math.round(most));
-		drawStrip(c, { ...this, height: 40, buckets: this.buckets, most, left: scale.left, right: scale.right, window });
+		drawStrip(c, {
+			...this,
+			height: 40,
+			buckets: this.buckets,
+			most,
+			left: scale.left,
+			right: scale.right,
+			window,
+		});
 	}
 
 	// Mean number of running tries in each of n equal parts of the time: by differences, linear in tries + n.
@@ -242,7 +253,9 @@ export class Gantt {
 	}
 
 	onKey(event) {
-		const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 15, PageUp: -15, Home: -Infinity, End: Infinity }[event.key];
+		const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 15, PageUp: -15, Home: -Infinity, End: Infinity }[
+			event.key
+		];
 		if (step !== undefined && this.rows.length > 0) {
 			const at = this.place.get(this.selected) ?? (step > 0 ? -1 : this.rows.length);
 			const next = this.rows[Math.max(0, Math.min(this.rows.length - 1, at + step))];

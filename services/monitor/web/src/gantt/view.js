@@ -96,7 +96,12 @@ export function GanttView({ plan, revision, rows, path, selected, follow, select
 			<div ref=${parts.space}><canvas ref=${parts.canvas} /></div>
 		</div>
 		<div class="unseen" aria-live="polite">
-			${chosen && `${chosen.id}: ${chosen.status}. ${describe(plan, chosen, now.peek()).map((pair) => pair.join(" ")).join(", ")}`}
+			${
+				chosen &&
+				`${chosen.id}: ${chosen.status}. ${describe(plan, chosen, now.peek())
+					.map((pair) => pair.join(" "))
+					.join(", ")}`
+			}
 		</div>
 		${hover && html`<${Tip} plan=${plan} hover=${hover} />`}
 	<//>`;

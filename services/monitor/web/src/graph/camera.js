@@ -22,7 +22,10 @@ export class Camera {
 	}
 
 	apply() {
-		this.group.setAttribute("transform", `translate(${this.x.toFixed(1)} ${this.y.toFixed(1)}) scale(${this.k.toFixed(4)})`);
+		this.group.setAttribute(
+			"transform",
+			`translate(${this.x.toFixed(1)} ${this.y.toFixed(1)}) scale(${this.k.toFixed(4)})`,
+		);
 	}
 
 	onWheel(event) {

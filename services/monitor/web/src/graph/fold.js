@@ -38,7 +38,10 @@ function boxesOf(tasks, mode, toggled) {
 		else if (!open) boxes.push(group);
 		else {
 			const room = alone ? Infinity : most.unfolded;
-			const sorted = group.tasks.length > room ? [...group.tasks].sort((a, b) => interest[a.status] - interest[b.status]) : group.tasks;
+			const sorted =
+				group.tasks.length > room
+					? [...group.tasks].sort((a, b) => interest[a.status] - interest[b.status])
+					: group.tasks;
 			for (const task of sorted.slice(0, room)) boxes.push({ ...single(task), group: group.key });
 			if (sorted.length > room) boxes.push({ ...group, rest: true, tasks: sorted.slice(room) });
 		}

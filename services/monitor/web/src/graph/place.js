@@ -6,14 +6,22 @@ const sizeOf = (box) => (box.task ? size.single : size.group);
 
 function byDagre(boxes, edges) {
 	const graph = new Graph();
-	graph.setGraph({ rankdir: "LR", nodesep: 10, ranksep: 46, edgesep: 6, ranker: boxes.length > 90 ? "longest-path" : "network-simplex" });
+	graph.setGraph({
+		rankdir: "LR",
+		nodesep: 10,
+		ranksep: 46,
+		edgesep: 6,
+		ranker: boxes.length > 90 ? "longest-path" : "network-simplex",
+	});
 	graph.setDefaultEdgeLabel(() => ({}));
 	boxes.forEach((box, index) => graph.setNode(String(index), { ...sizeOf(box) }));
 	const index = new Map(boxes.map((box, at) => [box.key, String(at)]));
 	for (const { from, to } of edges) graph.setEdge(index.get(from.key), index.get(to.key), {});
 	layout(graph);
 	const places = new Map(boxes.map((box, at) => [box.key, graph.node(String(at))]));
-	const lines = new Map(edges.map((edge) => [edge.key, graph.edge(index.get(edge.from.key), index.get(edge.to.key)).points]));
+	const lines = new Map(
+		edges.map((edge) => [edge.key, graph.edge(index.get(edge.from.key), index.get(edge.to.key)).points]),
+	);
 	return { places, lines };
 }
 
@@ -25,11 +33,15 @@ function byDepth(boxes) {
 		columns.has(depth) ? columns.get(depth).push(box) : columns.set(depth, [box]);
 	}
 	const tallest = Math.max(...[...columns.values()].map((column) => column.length));
-	[...columns.keys()].sort((a, b) => a - b).forEach((depth, at) => {
-		const column = columns.get(depth);
-		const start = ((tallest - column.length) * 54) / 2;
-		column.forEach((box, row) => places.set(box.key, { x: 92 + at * 236, y: start + 24 + row * 54, ...sizeOf(box) }));
-	});
+	[...columns.keys()]
+		.sort((a, b) => a - b)
+		.forEach((depth, at) => {
+			const column = columns.get(depth);
+			const start = ((tallest - column.length) * 54) / 2;
+			column.forEach((box, row) =>
+				places.set(box.key, { x: 92 + at * 236, y: start + 24 + row * 54, ...sizeOf(box) }),
+			);
+		});
 	return { places, lines: new Map() };
 }
 

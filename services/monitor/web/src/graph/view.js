@@ -37,7 +37,9 @@ function drawGroup(box, at) {
 	for (const task of box.tasks) sums[task.status] = (sums[task.status] ?? 0) + 1;
 	const room = width - 24;
 	let x = 12;
-	const parts = ["completed", "running", "retry", "pending", "failed", "cancelled", "skipped", "blocked"].filter((status) => sums[status]);
+	const parts = ["completed", "running", "retry", "pending", "failed", "cancelled", "skipped", "blocked"].filter(
+		(status) => sums[status],
+	);
 	const bars = parts.map((status) => {
 		const part = (sums[status] / box.tasks.length) * room;
 		const drawn = html`<rect x=${x} y=${height - 15} width=${Math.max(1, part - 1)} height="6" rx="1" class="edge is-${status}" />`;
@@ -52,7 +54,8 @@ function drawGroup(box, at) {
 		${bars}`;
 }
 
-const named = (box) => (box.task ? `${box.task.id}, ${box.task.status}` : `${box.type || "tasks"}, ${box.tasks.length} folded`);
+const named = (box) =>
+	box.task ? `${box.task.id}, ${box.task.status}` : `${box.type || "tasks"}, ${box.tasks.length} folded`;
 
 function Boxes({ folded, placed, lit, selected, act }) {
 	return folded.boxes.map((box) => {
@@ -77,7 +80,9 @@ function Boxes({ folded, placed, lit, selected, act }) {
 }
 
 function Lines({ folded, placed, path }) {
-	const steps = new Set(path.slice(1).map((id, at) => `${folded.boxOf.get(path[at])?.key}\n${folded.boxOf.get(id)?.key}`));
+	const steps = new Set(
+		path.slice(1).map((id, at) => `${folded.boxOf.get(path[at])?.key}\n${folded.boxOf.get(id)?.key}`),
+	);
 	return folded.edges.map(({ key, from, to, count: times }) => {
 		const [a, b] = [placed.places.get(from.key), placed.places.get(to.key)];
 		const flows = to.tasks.some((task) => task.status === "running");
@@ -113,9 +118,17 @@ export function GraphView({ plan, revision, rows, path, selected, follow, select
 	}, []);
 	useEffect(() => {
 		const open = (task) => !ended.has(task.status);
-		camera.current.fit(placed, middleOf(folded, placed, (task) => task.status === "running") ?? firstOf(folded, placed, open));
+		camera.current.fit(
+			placed,
+			middleOf(folded, placed, (task) => task.status === "running") ?? firstOf(folded, placed, open),
+		);
 	}, [placed]);
-	const running = follow && folded.boxes.filter((box) => box.tasks.some((task) => task.status === "running")).map((box) => box.key).join();
+	const running =
+		follow &&
+		folded.boxes
+			.filter((box) => box.tasks.some((task) => task.status === "running"))
+			.map((box) => box.key)
+			.join();
 	useEffect(() => {
 		const target = running && middleOf(folded, placed, (task) => task.status === "running");
 		if (target) camera.current.glide(target.x, target.y);
@@ -128,13 +141,20 @@ export function GraphView({ plan, revision, rows, path, selected, follow, select
 
 	const act = (box, opens) => {
 		if (camera.current.dragged) return;
-		if (!box.task) setToggled(new Set(toggled.has(box.key) ? [...toggled].filter((key) => key !== box.key) : [...toggled, box.key]));
+		if (!box.task)
+			setToggled(
+				new Set(toggled.has(box.key) ? [...toggled].filter((key) => key !== box.key) : [...toggled, box.key]),
+			);
 		else if (opens) open(box.task.id);
 		else select(box.task.id);
 	};
 	const tools = html`<${Segments}
 			label="How the graph is folded"
-			options=${[["auto", "Auto"], ["all", "Folded"], ["none", "Tasks"]]}
+			options=${[
+				["auto", "Auto"],
+				["all", "Folded"],
+				["none", "Tasks"],
+			]}
 			value=${mode}
 			choose=${(next) => {
 				setToggled(new Set());
@@ -144,8 +164,14 @@ export function GraphView({ plan, revision, rows, path, selected, follow, select
 		<button class="tool" title="Larger" aria-label="Larger" onClick=${() => camera.current.zoom(1.35)}><${Icon} name="plus" /></button>
 		<button class="tool" title="Smaller" aria-label="Smaller" onClick=${() => camera.current.zoom(0.74)}><${Icon} name="minus" /></button>
 		<button class="tool" title="Fit" aria-label="Fit the graph" onClick=${() => camera.current.fit(placed, null, true)}><${Icon} name="fit" /></button>`;
-	const height = Math.max(160, Math.min(placed.height + 40, innerHeight * (placed.height > placed.width * 0.6 ? 0.8 : 0.55)));
-	const note = folded.boxes.length < rows.length ? `${count(rows.length)} tasks in ${count(folded.boxes.length)} boxes; a click unfolds` : "";
+	const height = Math.max(
+		160,
+		Math.min(placed.height + 40, innerHeight * (placed.height > placed.width * 0.6 ? 0.8 : 0.55)),
+	);
+	const note =
+		folded.boxes.length < rows.length
+			? `${count(rows.length)} tasks in ${count(folded.boxes.length)} boxes; a click unfolds`
+			: "";
 	return html`<${Sheet} title="Graph" tools=${tools} note=${note} id="graph">
 		${rows.length === 0 && html`<${Empty} title="No task fits">Change the filter above.<//>`}
 		<svg class="graph" ref=${parts.svg} style=${{ height: `${height}px` }} role="group" aria-label="Graph of ${rows.length} tasks">

@@ -14,7 +14,13 @@ const kept = 500;
 const shownStatuses = [...statuses, "rejected"];
 
 const note = (event) =>
-	[event.attempt > 1 && event.status === "running" && `try ${event.attempt}`, event.worker, event.error?.message, event.reason, event.because && `because of ${event.because}`]
+	[
+		event.attempt > 1 && event.status === "running" && `try ${event.attempt}`,
+		event.worker,
+		event.error?.message,
+		event.reason,
+		event.because && `because of ${event.because}`,
+	]
 		.filter(Boolean)
 		.join(" · ");
 
@@ -76,13 +82,16 @@ function useEvents(query, held) {
 		if (!held && waiting.current.length > 0) add(waiting.current.splice(0), 0);
 	}, [held]);
 	const { project, task_type, status, text } = query;
-	useLive({ events: 1, event_project: project, event_type: task_type, event_status: status, event_text: text }, {
-		events: ({ events, dropped, reset }) => {
-			if (reset) load();
-			if (held) waiting.current = [...waiting.current, ...events].slice(-kept);
-			else add(events, dropped ?? 0);
+	useLive(
+		{ events: 1, event_project: project, event_type: task_type, event_status: status, event_text: text },
+		{
+			events: ({ events, dropped, reset }) => {
+				if (reset) load();
+				if (held) waiting.current = [...waiting.current, ...events].slice(-kept);
+				else add(events, dropped ?? 0);
+			},
 		},
-	});
+	);
 	return { ...state, more: () => load(state.next), waits: held && waiting.current.length };
 }
 

@@ -20,7 +20,12 @@ function Estimate({ estimate }) {
 	</p>`;
 }
 
-const words = { priority: "priority", waiting_hours: "hours ready", dependencies: "few dependencies", retries: "few retries" };
+const words = {
+	priority: "priority",
+	waiting_hours: "hours ready",
+	dependencies: "few dependencies",
+	retries: "few retries",
+};
 
 const Score = ({ score, terms, position }) =>
 	html`<div class="score">
@@ -33,7 +38,12 @@ const Chain = ({ chain, project }) =>
 	html`<ol class="chain">
 		${chain.slice(0, 30).map(
 			(step) =>
-				html`<li style=${{ paddingLeft: `${14 + Math.min(8, step.depth - 1) * 16}px` }}><${Glyph} status=${step.status} /><span class="wrap-any"><a class="task-link" href=${link("task", project, step.task_id)}>${step.task_id}</a> <span class="quiet">${step.message.replace(`${step.task_id} `, "")}</span></span></li>`,
+				html`<li style=${{ paddingLeft: `${14 + Math.min(8, step.depth - 1) * 16}px` }}>
+						<${Glyph} status=${step.status} />
+						<span class="wrap-any"><a class="task-link" href=${link("task", project, step.task_id)}>${step.task_id}</a>${" "}
+							<span class="quiet">${step.message.replace(`${step.task_id} `, "")}</span>
+						</span>
+					</li>`,
 		)}
 		${chain.length > 30 && html`<li class="quiet">and ${chain.length - 30} more</li>`}
 	</ol>`;

@@ -13,7 +13,12 @@ import { Age, Empty, Loaded } from "../ui/parts.js";
 const listed = 12;
 
 function retryAll(group, after) {
-	const bodies = group.projects.map(({ project, task_ids }) => ({ project, task_ids, cascade: true, reason: "bulk retry" }));
+	const bodies = group.projects.map(({ project, task_ids }) => ({
+		project,
+		task_ids,
+		cascade: true,
+		reason: "bulk retry",
+	}));
 	const tasks = group.projects.reduce((sum, { task_ids }) => sum + task_ids.length, 0);
 	confirm({
 		title: `Retry ${plural(tasks, "task")}?`,
@@ -30,7 +35,11 @@ function Ids({ projects }) {
 	return html`<ul class="ids">
 		${projects.map(
 			({ project, task_ids }) =>
-				html`<li><a href=${link("project", project)}>${project}</a> ${task_ids.slice(0, listed).map((id) => html`<a class="task-link" data-row href=${link("task", project, id)}>${id}</a> `)}${task_ids.length > listed && html`<a href=${link("tasks", { project, status: "failed" })}>and ${count(task_ids.length - listed)} more</a>`}</li>`,
+				html`<li>
+					<a href=${link("project", project)}>${project}</a>${" "}
+					${task_ids.slice(0, listed).map((id) => html`<a class="task-link" data-row href=${link("task", project, id)}>${id}</a> `)}
+					${task_ids.length > listed && html`<a href=${link("tasks", { project, status: "failed" })}>and ${count(task_ids.length - listed)} more</a>`}
+					</li>`,
 		)}
 	</ul>`;
 }
@@ -43,7 +52,10 @@ function Group({ group, refresh }) {
 			<div class="spread">
 				<p class="error-line"><span class="mark bad">${group.code}</span><span class="mono wrap-any">${group.example || group.message || "no message"}</span></p>
 				<p class="quiet">
-					${group.task_types.join(", ")} in ${group.projects.map(({ project }) => project).slice(0, 4).join(", ")}${group.projects.length > 4 ? ` and ${group.projects.length - 4} more` : ""};
+					${group.task_types.join(", ")} in ${group.projects
+						.map(({ project }) => project)
+						.slice(0, 4)
+						.join(", ")}${group.projects.length > 4 ? ` and ${group.projects.length - 4} more` : ""};
 					first <${Age} at=${ms(group.first_at)} />, last <${Age} at=${ms(group.last_at)} />
 				</p>
 			</div>
@@ -57,7 +69,10 @@ function Group({ group, refresh }) {
 export function Failures() {
 	useLive();
 	const { project, task_type } = route.value.query;
-	const source = useSource((signal) => read("failures", { project, task_type, limit: 50 }, signal), [project, task_type]);
+	const source = useSource(
+		(signal) => read("failures", { project, task_type, limit: 50 }, signal),
+		[project, task_type],
+	);
 	useChange(overview.value?.counts.failed, source.refresh);
 	return html`<div class="page-head"><h1 tabindex="-1">Failures</h1><span class="quiet">${overview.value && `${plural(overview.value.counts.failed, "task")} failed now`}</span></div>
 		<div class="filters"><${ProjectChoice} /><${TypeChoice} /><${ClearFilters} names=${["project", "task_type"]} /></div>

@@ -11,17 +11,23 @@ import { statuses } from "../status.js";
 import { now } from "../ui/clock.js";
 import { Age, Bones, Count, Empty, Glyph, Loaded, Segments, Sheet, Typed } from "../ui/parts.js";
 
-const windows = { "15m": { window_s: 900, step_s: 10 }, "1h": { window_s: 3600, step_s: 30 }, "24h": { window_s: 86400, step_s: 600 } };
+const windows = {
+	"15m": { window_s: 900, step_s: 10 },
+	"1h": { window_s: 3600, step_s: 30 },
+	"24h": { window_s: 86400, step_s: 600 },
+};
 
 const Counts = ({ counts }) =>
 	html`<ul class="counts sheet" aria-label="Tasks by status">
 		${statuses.map(
 			(status) =>
-				html`<li><a href=${link("tasks", { status })}><span class="label"><${Glyph} status=${status} />${status}</span><b class=${counts[status] ? "" : "zero"} data-count=${status}>${compact(counts[status])}</b></a></li>`,
+				html`<li>
+					<a href=${link("tasks", { status })}><span class="label"><${Glyph} status=${status} />${status}</span><b class=${counts[status] ? "" : "zero"} data-count=${status}>${compact(counts[status])}</b></a></li>`,
 		)}
 	</ul>`;
 
-const Figure = ({ name, value, note }) => html`<div><dt>${name}</dt><dd>${value}${note && html`<small>${note}</small>`}</dd></div>`;
+const Figure = ({ name, value, note }) =>
+	html`<div><dt>${name}</dt><dd>${value}${note && html`<small>${note}</small>`}</dd></div>`;
 
 function Figures({ state }) {
 	const { rates, wait, run } = state;
@@ -41,7 +47,11 @@ function Figures({ state }) {
 	</dl>`;
 }
 
-const words = { ok: ["completed", "All is well", "is-good"], degraded: ["retry", "Degraded", "is-warn"], critical: ["failed", "Critical", "is-bad"] };
+const words = {
+	ok: ["completed", "All is well", "is-good"],
+	degraded: ["retry", "Degraded", "is-warn"],
+	critical: ["failed", "Critical", "is-bad"],
+};
 const worst = { critical: 0, degraded: 1, ok: 2 };
 
 export function Health({ health }) {
@@ -105,10 +115,12 @@ function QueueTable() {
 	const rows = busy.sort((a, b) => b.ready - a.ready || b.counts.running - a.counts.running).slice(0, 8);
 	const note = busy.length > rows.length ? `${rows.length} busiest of ${busy.length}` : "";
 	return html`<${Sheet} title="Queues" note=${note} tools=${html`<a href=${link("queues")}>All</a>`}>
-		${rows.length === 0
-			? html`<${Empty} title="Nothing waits or runs" command=${state.queues.length === 0 && "corder submit --project first --type shell"} />`
-			: html`<div class="scroll-x" tabindex="0" role="group" aria-label="Queues"><table>
-					<thead><tr><th>type</th><th class="numeric">ready</th><th class="numeric">running</th><th class="numeric narrow-off">workers free</th><th class="numeric">wait p95</th></tr></thead>
+		${
+			rows.length === 0
+				? html`<${Empty} title="Nothing waits or runs" command=${state.queues.length === 0 && "corder submit --project first --type shell"} />`
+				: html`<div class="scroll-x" tabindex="0" role="group" aria-label="Queues"><table>
+					<thead><tr><th>type</th><th class="numeric">ready</th><th class="numeric">running</th><th class="numeric narrow-off">workers free</th>
+						<th class="numeric">wait p95</th></tr></thead>
 					<tbody>
 						${rows.map(
 							(queue) =>
@@ -121,7 +133,8 @@ function QueueTable() {
 								</tr>`,
 						)}
 					</tbody>
-				</table></div>`}
+				</table></div>`
+		}
 	<//>`;
 }
 
@@ -131,23 +144,32 @@ function Workers() {
 	const rows = state.workers.slice(0, 10);
 	const note = state.worker_count > rows.length ? `${rows.length} of ${count(state.worker_count)}` : "";
 	return html`<${Sheet} title="Workers" note=${note}>
-		${rows.length === 0
-			? html`<${Empty} title="No worker was seen lately" command="corder work --type shell --exec 'echo done'">A worker shows here with its first task.<//>`
-			: html`<div class="scroll-x" tabindex="0" role="group" aria-label="Workers"><table>
+		${
+			rows.length === 0
+				? html`<${Empty} title="No worker was seen lately" command="corder work --type shell --exec 'echo done'">A worker shows here with its first task.<//>`
+				: html`<div class="scroll-x" tabindex="0" role="group" aria-label="Workers"><table>
 					<thead><tr><th>worker</th><th>does now</th><th class="numeric narrow-off">done</th><th class="numeric narrow-off">failed</th></tr></thead>
 					<tbody>${rows.map((worker) => html`<${Worker} key=${worker.worker} worker=${worker} />`)}</tbody>
-				</table></div>`}
+				</table></div>`
+		}
 	<//>`;
 }
 
 function Worker({ worker }) {
 	const [first] = worker.running;
+	const more = worker.running_count > 1 ? `, and ${worker.running_count - 1} more` : "";
 	return html`<tr>
 		<td class="tight">${worker.worker}</td>
 		<td class="wide all">
-			${first
-				? html`<span class="status"><${Glyph} status="running" /><a class="task-link" href=${taskLink(first)} title=${first.task_id}>${shorten(first.task_id, 40)}</a></span> <span class="second">${duration((now.value - ms(first.started_at)) / 1000)}${worker.running_count > 1 ? `, and ${worker.running_count - 1} more` : ""}</span>`
-				: html`<span class="second">idle, last seen <${Age} at=${ms(worker.last_at)} /></span>`}
+			${
+				first
+					? html`<span class="status">
+							<${Glyph} status="running" />
+							<a class="task-link" href=${taskLink(first)} title=${first.task_id}>${shorten(first.task_id, 40)}</a>
+						</span>${" "}
+						<span class="second">${duration((now.value - ms(first.started_at)) / 1000)}${more}</span>`
+					: html`<span class="second">idle, last seen <${Age} at=${ms(worker.last_at)} /></span>`
+			}
 		</td>
 		<td class="numeric narrow-off"><${Count} value=${worker.completed} /></td>
 		<td class="numeric narrow-off"><${Count} value=${worker.failed} /></td>
@@ -162,7 +184,8 @@ function Services() {
 			${state.missing.map((name) => html`<li><${Glyph} status="failed" /><strong>${name}</strong><span class="is-bad">none answers</span></li>`)}
 			${state.services.map(
 				({ service, id, ok, reason, started_at }) =>
-					html`<li key=${id}><${Glyph} status=${ok ? "completed" : "failed"} /><strong>${service}</strong><span class="quiet">${ok ? html`up ${duration((now.value - ms(started_at)) / 1000)}` : reason}</span></li>`,
+					html`<li key=${id}><${Glyph} status=${ok ? "completed" : "failed"} /><strong>${service}</strong>
+						<span class="quiet">${ok ? html`up ${duration((now.value - ms(started_at)) / 1000)}` : reason}</span></li>`,
 			)}
 		</ul>
 	<//>`;

@@ -32,6 +32,10 @@ export function Poison() {
 				events.length === 0
 					? html`<${Empty} title="None, as it should be">An event that cannot be written down would stand here, with the reason.<//>`
 					: html`<ul>${events.map((event) => html`<${Row} key=${`${event.partition}.${event.seq}`} event=${event} />`)}</ul>
-							${(next || after) && html`<div class="pager"><button class="button small" disabled=${!after} onClick=${() => setAfter(null)}>First page</button><button class="button small" disabled=${!next} onClick=${() => setAfter(next)}>More</button></div>`}`}<//>
+							${
+								(next || after) &&
+								html`<div class="pager"><button class="button small" disabled=${!after} onClick=${() => setAfter(null)}>First page</button>
+								<button class="button small" disabled=${!next} onClick=${() => setAfter(next)}>More</button></div>`
+							}`}<//>
 		</div>`;
 }

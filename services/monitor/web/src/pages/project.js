@@ -25,7 +25,11 @@ function usePlan(project, batch) {
 	const [plan, setPlan] = useState(null);
 	const [, redraw] = useState(0);
 	const early = useRef([]);
-	const source = useSource((signal) => read(`projects/${encodeURIComponent(project)}/timeline`, { batch_id: batch, limit: 5000 }, signal), [project, batch], { wait: 1000 });
+	const source = useSource(
+		(signal) => read(`projects/${encodeURIComponent(project)}/timeline`, { batch_id: batch, limit: 5000 }, signal),
+		[project, batch],
+		{ wait: 1000 },
+	);
 	const { data, error } = source.state.value;
 	const again = useThrottle(source.refresh, data?.tasks.length > 1000 ? 8000 : 1500);
 	const forecast = useThrottle(source.refresh, 10000);
@@ -39,17 +43,20 @@ function usePlan(project, batch) {
 		take(made, early.current.splice(0));
 		setPlan(made);
 	}, [data]);
-	useLive({ project, batch_id: batch }, {
-		tasks: ({ reset, tasks }) => {
-			if (reset) return source.refresh(); // from now on every change comes: what is read now misses none
-			early.current.push(...tasks);
-			early.current.splice(0, early.current.length - 20000);
-			if (!plan) return;
-			take(plan, tasks);
-			if (plan.tasks.length <= 1000) forecast();
-			redraw((turn) => turn + 1);
+	useLive(
+		{ project, batch_id: batch },
+		{
+			tasks: ({ reset, tasks }) => {
+				if (reset) return source.refresh(); // from now on every change comes: what is read now misses none
+				early.current.push(...tasks);
+				early.current.splice(0, early.current.length - 20000);
+				if (!plan) return;
+				take(plan, tasks);
+				if (plan.tasks.length <= 1000) forecast();
+				redraw((turn) => turn + 1);
+			},
 		},
-	});
+	);
 	useEffect(() => {
 		early.current = [];
 		setPlan(null);
@@ -61,7 +68,10 @@ function useRows(plan, { status, task_type, text, order }) {
 	return useMemo(() => {
 		if (!plan) return [];
 		const wanted = text?.toLowerCase();
-		const fits = (task) => (!status || task.status === status) && (!task_type || task.type === task_type) && (!wanted || task.search.includes(wanted));
+		const fits = (task) =>
+			(!status || task.status === status) &&
+			(!task_type || task.type === task_type) &&
+			(!wanted || task.search.includes(wanted));
 		const rows = status || task_type || wanted ? plan.tasks.filter(fits) : plan.tasks;
 		if (order !== "started") return rows;
 		const start = (task) => task.tries[0]?.start ?? task.expected?.[0] ?? Infinity;
@@ -70,11 +80,15 @@ function useRows(plan, { status, task_type, text, order }) {
 }
 
 function Batches({ project }) {
-	const source = useSource((signal) => read(`projects/${encodeURIComponent(project)}/batches`, { limit: 50 }, signal), [project]);
+	const source = useSource(
+		(signal) => read(`projects/${encodeURIComponent(project)}/batches`, { limit: 50 }, signal),
+		[project],
+	);
 	const batches = source.state.value.data?.batches ?? [];
 	const value = route.value.query.batch_id ?? "";
 	if (batches.length < 2 && !value) return null;
-	const text = (batch) => `${batch.batch_id} · ${plural(batch.tasks, "task")}${batch.open > 0 ? `, ${batch.open} open` : ""}`;
+	const text = (batch) =>
+		`${batch.batch_id} · ${plural(batch.tasks, "task")}${batch.open > 0 ? `, ${batch.open} open` : ""}`;
 	return html`<select class="field" aria-label="Batch" onChange=${(event) => setQuery({ batch_id: event.target.value })}>
 		<option value="">All batches</option>
 		${value && !batches.some((batch) => batch.batch_id === value) && html`<option value=${value} selected>${value}</option>`}
@@ -98,7 +112,10 @@ function Progress({ plan, path }) {
 	const open = plan.tasks.length - over;
 	const { from, to } = plan.span(now.value);
 	const { finish } = plan;
-	const left = open > 0 && finish > now.value ? `about ${duration((finish - now.value) / 1000)} to go, done at ${clock(finish)}` : "";
+	const left =
+		open > 0 && finish > now.value
+			? `about ${duration((finish - now.value) / 1000)} to go, done at ${clock(finish)}`
+			: "";
 	return html`<div class="progress sheet">
 		<${StackBar} counts=${counts} />
 		<p>
@@ -122,7 +139,11 @@ function Chosen({ plan, id, project }) {
 	</aside>`;
 }
 
-const views = [["both", "Both"], ["timeline", "Timeline"], ["graph", "Graph"]];
+const views = [
+	["both", "Both"],
+	["timeline", "Timeline"],
+	["graph", "Graph"],
+];
 
 function Toggles({ view, follow, lit, order }) {
 	const flip = (name, on, fallback) => setQuery({ [name]: on === fallback ? null : on ? "1" : "0" });
@@ -145,12 +166,15 @@ function Shown({ plan, revision, project, query }) {
 	}, []);
 	const select = (id) => setQuery({ task: id });
 	const open = (id) => go(link("task", project, id));
-	useKeys([
-		{ keys: ["l"], what: "follow what runs", act: () => setQuery({ follow: follow ? null : "1" }) },
-		{ keys: ["c"], what: "critical path", act: () => setQuery({ path: lit ? "0" : null }) },
-		{ keys: ["s"], what: "rows by their start", act: () => setQuery({ order: order ? null : "started" }) },
-		{ keys: ["Escape"], what: "let go of the task", act: () => setQuery({ task: null }) },
-	], [follow, lit, order]);
+	useKeys(
+		[
+			{ keys: ["l"], what: "follow what runs", act: () => setQuery({ follow: follow ? null : "1" }) },
+			{ keys: ["c"], what: "critical path", act: () => setQuery({ path: lit ? "0" : null }) },
+			{ keys: ["s"], what: "rows by their start", act: () => setQuery({ order: order ? null : "started" }) },
+			{ keys: ["Escape"], what: "let go of the task", act: () => setQuery({ task: null }) },
+		],
+		[follow, lit, order],
+	);
 	const [graphs, setGraphs] = useState(rows.length <= 300); // the timeline first: a layout takes its time
 	useEffect(() => {
 		if (!graphs) requestAnimationFrame(() => setTimeout(() => setGraphs(true)));

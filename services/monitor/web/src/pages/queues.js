@@ -15,7 +15,10 @@ const spans = ["15m", "1h", "24h"];
 function Depths({ priorities }) {
 	const by = new Map(priorities.map(({ priority, ready }) => [Math.min(10, Math.max(1, priority)), ready]));
 	const most = Math.max(1, ...by.values());
-	const text = priorities.filter(({ ready }) => ready > 0).map(({ priority, ready }) => `${ready} at ${priority}`).join(", ");
+	const text = priorities
+		.filter(({ ready }) => ready > 0)
+		.map(({ priority, ready }) => `${ready} at ${priority}`)
+		.join(", ");
 	if (!text) return null;
 	return html`<svg class="depths" viewBox="0 0 60 18" role="img" aria-label="ready by priority: ${text || "none"}">
 		<title>${text || "none ready"}</title>
@@ -26,11 +29,27 @@ function Depths({ priorities }) {
 	</svg>`;
 }
 
+const namesOf = ({ task_type, project }) =>
+	[task_type && `type ${task_type}`, project && `project ${project}`].filter(Boolean).join(" of ");
+const targetOf = ({ task_type, project }) => ({ ...(task_type && { task_type }), ...(project && { project }) });
+
 function pauseOf(target, paused) {
-	const names = [target.task_type && `type ${target.task_type}`, target.project && `project ${target.project}`].filter(Boolean).join(" of ");
+	const names = namesOf(target);
 	return paused
-		? { action: "resume", title: `Resume ${names}?`, text: "Its ready tasks are handed out again.", verb: "Resume", done: `${names} goes on` }
-		: { action: "pause", title: `Pause ${names}?`, text: "No more of its tasks are handed out; those that run go on.", verb: "Pause", done: `${names} is paused` };
+		? {
+				action: "resume",
+				title: `Resume ${names}?`,
+				text: "Its ready tasks are handed out again.",
+				verb: "Resume",
+				done: `${names} goes on`,
+			}
+		: {
+				action: "pause",
+				title: `Pause ${names}?`,
+				text: "No more of its tasks are handed out; those that run go on.",
+				verb: "Pause",
+				done: `${names} is paused`,
+			};
 }
 
 export function PauseButton({ target, paused, small = true }) {
@@ -44,11 +63,18 @@ function Priorities({ queue, span }) {
 	return html`<tr class="inner">
 		<td colspan="11">
 			<table>
-				<thead><tr><th>priority</th><th class="numeric">ready</th>${spans.map((name) => html`<th class="numeric">started ${name}</th><th class="numeric">wait p50</th><th class="numeric">p95</th>`)}</tr></thead>
+				<thead><tr><th>priority</th><th class="numeric">ready</th>${spans.map(
+					(name) => html`<th class="numeric">started ${name}</th>
+					<th class="numeric">wait p50</th><th class="numeric">p95</th>`,
+				)}</tr></thead>
 				<tbody>
 					${queue.priorities.map(
 						({ priority, ready, wait }) =>
-							html`<tr><td>${priority}</td><td class="numeric"><${Count} value=${ready} /></td>${spans.map((name) => html`<td class="numeric"><${Count} value=${wait[name].count} /></td><td class="numeric">${duration(wait[name].p50_s)}</td><td class="numeric">${duration(wait[name].p95_s)}</td>`)}</tr>`,
+							html`<tr><td>${priority}</td><td class="numeric"><${Count} value=${ready} /></td>
+								${spans.map(
+									(name) => html`<td class="numeric"><${Count} value=${wait[name].count} /></td>
+								<td class="numeric">${duration(wait[name].p50_s)}</td><td class="numeric">${duration(wait[name].p95_s)}</td>`,
+								)}</tr>`,
 					)}
 				</tbody>
 			</table>
@@ -83,7 +109,18 @@ function Queue({ queue, span, pauses }) {
 		${open && html`<${Priorities} queue=${queue} />`}`;
 }
 
-const head = ["ready", "by priority", "running", "blocked, retry", "workers free", "oldest", "in / s", "done / s", "wait p50", "wait p95"];
+const head = [
+	"ready",
+	"by priority",
+	"running",
+	"blocked, retry",
+	"workers free",
+	"oldest",
+	"in / s",
+	"done / s",
+	"wait p50",
+	"wait p95",
+];
 
 // Those with work first; names keep their order, so that rows do not jump.
 const hasWork = ({ counts }) => counts.pending + counts.running + counts.retry + counts.blocked > 0;
@@ -105,7 +142,7 @@ const Pauses = ({ pauses }) =>
 		<span class="pauses">
 			${pauses.map(
 				(pause) =>
-					html`<span>Paused: ${pause.task_type ? `type ${pause.task_type}` : ""}${pause.task_type && pause.project ? " of " : ""}${pause.project ? `project ${pause.project}` : ""}</span> <${PauseButton} target=${{ ...(pause.task_type && { task_type: pause.task_type }), ...(pause.project && { project: pause.project }) }} paused small=${false} />`,
+					html`<span>Paused: ${namesOf(pause)}</span> <${PauseButton} target=${targetOf(pause)} paused small=${false} />`,
 			)}
 		</span>
 	</div>`;

@@ -12,10 +12,37 @@ import { Age, Broken, Bones, Empty, Glyph, Loaded, Sheet, Status } from "../ui/p
 import { Explain } from "./explain.js";
 
 const verbs = {
-	cancel: { when: (task) => !ended.has(task.status), verb: "Cancel the task", label: "Cancel", done: "cancelled", danger: true, text: "It ends as cancelled; its worker hears of it if it runs. Tasks that need it are skipped." },
-	retry: { when: (task) => ["failed", "cancelled", "skipped"].includes(task.status), verb: "Retry", label: "Retry", done: "started over", text: "It starts over with all its tries, and takes along what was skipped because of it.", body: { cascade: true } },
-	approve: { when: (task) => task.waits_for?.includes("approval"), verb: "Approve", label: "Approve", done: "approved", text: "It may run as soon as nothing else holds it." },
-	reject: { when: (task) => task.waits_for?.includes("approval"), verb: "Reject", label: "Reject", done: "rejected", danger: true, text: "It ends as cancelled." },
+	cancel: {
+		when: (task) => !ended.has(task.status),
+		verb: "Cancel the task",
+		label: "Cancel",
+		done: "cancelled",
+		danger: true,
+		text: "It ends as cancelled; its worker hears of it if it runs. Tasks that need it are skipped.",
+	},
+	retry: {
+		when: (task) => ["failed", "cancelled", "skipped"].includes(task.status),
+		verb: "Retry",
+		label: "Retry",
+		done: "started over",
+		text: "It starts over with all its tries, and takes along what was skipped because of it.",
+		body: { cascade: true },
+	},
+	approve: {
+		when: (task) => task.waits_for?.includes("approval"),
+		verb: "Approve",
+		label: "Approve",
+		done: "approved",
+		text: "It may run as soon as nothing else holds it.",
+	},
+	reject: {
+		when: (task) => task.waits_for?.includes("approval"),
+		verb: "Reject",
+		label: "Reject",
+		done: "rejected",
+		danger: true,
+		text: "It ends as cancelled.",
+	},
 };
 
 function Actions({ task, after }) {
@@ -24,7 +51,14 @@ function Actions({ task, after }) {
 	return Object.entries(verbs)
 		.filter(([, { when }]) => when(task))
 		.map(([action, { label, body, ...rest }]) => {
-			const ask = () => confirm({ ...rest, title: `${label} ${task_id}?`, action, bodies: [{ project, task_id, ...body }], after });
+			const ask = () =>
+				confirm({
+					...rest,
+					title: `${label} ${task_id}?`,
+					action,
+					bodies: [{ project, task_id, ...body }],
+					after,
+				});
 			return html`<button class="button ${rest.danger ? "danger" : action === "approve" ? "main" : ""}" onClick=${ask}>${label}</button>`;
 		});
 }
@@ -54,7 +88,14 @@ const Facts = ({ task }) =>
 		</dl>
 	<//>`;
 
-const outcomeStatus = { completed: "completed", failed: "failed", timeout: "failed", worker_lost: "failed", cancelled: "cancelled", released: "pending" };
+const outcomeStatus = {
+	completed: "completed",
+	failed: "failed",
+	timeout: "failed",
+	worker_lost: "failed",
+	cancelled: "cancelled",
+	released: "pending",
+};
 
 // The life of the task on one line: how long it waited, each try, each backoff.
 function Life({ task }) {
@@ -65,12 +106,28 @@ function Life({ task }) {
 	let at = start;
 	for (const one of task.attempts) {
 		const from = ms(one.started_at);
-		if (from > at) parts.push({ kind: parts.length === 0 ? "pending" : "retry", light: true, ms: from - at, text: parts.length === 0 ? "waited" : "backoff" });
+		if (from > at)
+			parts.push({
+				kind: parts.length === 0 ? "pending" : "retry",
+				light: true,
+				ms: from - at,
+				text: parts.length === 0 ? "waited" : "backoff",
+			});
 		const to = ms(one.finished_at) ?? end;
-		parts.push({ kind: one.outcome ? outcomeStatus[one.outcome] : "running", ms: Math.max(0, to - from), text: `try ${one.attempt}` });
+		parts.push({
+			kind: one.outcome ? outcomeStatus[one.outcome] : "running",
+			ms: Math.max(0, to - from),
+			text: `try ${one.attempt}`,
+		});
 		at = Math.max(at, to);
 	}
-	if (end > at) parts.push({ kind: ended.has(task.status) ? "blocked" : task.status, light: true, ms: end - at, text: ended.has(task.status) ? "until its end" : "waits" });
+	if (end > at)
+		parts.push({
+			kind: ended.has(task.status) ? "blocked" : task.status,
+			light: true,
+			ms: end - at,
+			text: ended.has(task.status) ? "until its end" : "waits",
+		});
 	return html`<div class="life" role="img" aria-label=${parts.map(({ text, ms: length }) => `${text} ${duration(length / 1000)}`).join(", ")}>
 		${parts.map((part) => html`<i class="is-${part.kind} ${part.light ? "light" : ""}" title="${part.text} ${duration(part.ms / 1000)}" style=${{ flexGrow: Math.max(part.ms / whole, 0.004) }} />`)}
 	</div>`;
@@ -80,8 +137,9 @@ const Tries = ({ task }) =>
 	html`<${Sheet} title="Tries" note=${task.attempts.length > 0 && `${duration(((ms(task.finished_at) ?? now.value) - ms(task.created_at)) / 1000)} since it was created`}>
 		<${Life} task=${task} />
 		${task.attempts.length === 0 && html`<p class="sheet-body quiet">No worker has had it yet.</p>`}
-		${task.attempts.length > 0 &&
-		html`<div class="scroll-x" tabindex="0" role="group" aria-label="Tries"><table>
+		${
+			task.attempts.length > 0 &&
+			html`<div class="scroll-x" tabindex="0" role="group" aria-label="Tries"><table>
 			<thead><tr><th>try</th><th>outcome</th><th>worker</th><th class="numeric">started</th><th class="numeric">ran</th></tr></thead>
 			<tbody>
 				${task.attempts.map(
@@ -96,19 +154,26 @@ const Tries = ({ task }) =>
 							${one.error && html`<tr class="inner"><td /><td colspan="4"><pre class="error" tabindex="0">${one.error.code}: ${one.error.message}</pre></td></tr>`}`,
 				)}
 			</tbody>
-		</table></div>`}
+		</table></div>`
+		}
 	<//>`;
 
 const Edges = ({ title, edges, project, none }) =>
 	html`<${Sheet} title=${title} note=${edges.length > 0 && edges.length}>
-		${edges.length === 0
-			? html`<p class="sheet-body quiet">${none}</p>`
-			: html`<ul class="edges">
+		${
+			edges.length === 0
+				? html`<p class="sheet-body quiet">${none}</p>`
+				: html`<ul class="edges">
 					${edges.map(
 						(edge) =>
-							html`<li><${Glyph} status=${edge.status ?? "blocked"} /><a class="task-link wrap-any" data-row href=${link("task", project, edge.task_id)}>${edge.task_id}</a><span class="quiet">${edge.when === "completed" ? "" : `when ${edge.when}`}${edge.status ? "" : " (not here yet)"}</span></li>`,
+							html`<li>
+								<${Glyph} status=${edge.status ?? "blocked"} />
+								<a class="task-link wrap-any" data-row href=${link("task", project, edge.task_id)}>${edge.task_id}</a>
+								<span class="quiet">${edge.when === "completed" ? "" : `when ${edge.when}`}${edge.status ? "" : " (not here yet)"}</span>
+								</li>`,
 					)}
-				</ul>`}
+				</ul>`
+		}
 	<//>`;
 
 function Payload({ title, value }) {
@@ -121,6 +186,16 @@ function Payload({ title, value }) {
 	</details>`;
 }
 
+const note = ({ attempt, status, worker, error, reason, because }) =>
+	[
+		attempt > 0 && status === "running" && `try ${attempt}`,
+		worker,
+		error?.message ?? reason,
+		because && `because of ${because}`,
+	]
+		.filter(Boolean)
+		.join(" · ");
+
 const Happened = ({ source }) =>
 	html`<${Sheet} title="Events">
 		<${Loaded} source=${source} rows=${4}>${({ events }) =>
@@ -130,7 +205,7 @@ const Happened = ({ source }) =>
 						html`<li key=${event.seq}>
 							<time class="when" title=${stamp(ms(event.at))}>${stamp(ms(event.at)).slice(11)}</time>
 							<${Status} status=${event.status} />
-							<span class="quiet wrap-any">${[event.attempt > 0 && event.status === "running" && `try ${event.attempt}`, event.worker, event.error?.message ?? event.reason, event.because && `because of ${event.because}`].filter(Boolean).join(" · ")}</span>
+							<span class="quiet wrap-any">${note(event)}</span>
 						</li>`,
 				)}
 			</ol>`}<//>
@@ -145,7 +220,14 @@ function Shown({ task, events, explain, refresh }) {
 			<span class="spread" />
 			<${Actions} task=${task} after=${refresh} />
 		</div>
-		${task.status === "failed" && task.error && html`<div class="notice bad"><${Glyph} status="failed" /><span><strong>${task.error.code}</strong> <span class="wrap-any">${task.error.message}</span></span></div>`}
+		${
+			task.status === "failed" &&
+			task.error &&
+			html`<div class="notice bad">
+			<${Glyph} status="failed" />
+			<span><strong>${task.error.code}</strong> <span class="wrap-any">${task.error.message}</span></span>
+		</div>`
+		}
 		<div class="columns">
 			<div class="column">
 				${!ended.has(task.status) && html`<${Explain} source=${explain} task=${task} />`}
@@ -168,13 +250,23 @@ export function Task({ route }) {
 	const explain = useSource((signal) => read(`${at}/explain`, {}, signal), [at]);
 	const refresh = () => [source, events, explain].forEach((one) => one.refresh());
 	const task = source.state.value.data?.task;
-	const near = task ? new Set([id, ...task.dependencies.map((edge) => edge.task_id), ...task.dependents.map((edge) => edge.task_id)]) : null;
-	useLive({ project }, {
-		tasks: ({ tasks, reset }) => (reset || tasks.some((one) => !near || near.has(one.task_id))) && refresh(),
-	});
+	const near = task
+		? new Set([
+				id,
+				...task.dependencies.map((edge) => edge.task_id),
+				...task.dependents.map((edge) => edge.task_id),
+			])
+		: null;
+	useLive(
+		{ project },
+		{
+			tasks: ({ tasks, reset }) => (reset || tasks.some((one) => !near || near.has(one.task_id))) && refresh(),
+		},
+	);
 	useChange(task && !ended.has(task.status) && queues.value, explain.refresh);
 	const { error } = source.state.value;
 	if (task) return html`<${Shown} task=${task} events=${events} explain=${explain} refresh=${refresh} />`;
-	if (error?.code === "not_found") return html`<div class="sheet"><${Empty} title="There is no such task">${error.message}<//></div>`;
+	if (error?.code === "not_found")
+		return html`<div class="sheet"><${Empty} title="There is no such task">${error.message}<//></div>`;
 	return html`<div class="sheet">${error ? html`<${Broken} error=${error} again=${source.refresh} />` : html`<${Bones} rows=${10} />`}</div>`;
 }

@@ -19,7 +19,13 @@ function ranFor(task) {
 	return end ? (end - ms(task.started_at)) / 1000 : null;
 }
 
-const note = (task) => task.error?.message ?? (task.because ? `because of ${task.because}` : task.waits_for?.length > 0 ? `waits for ${task.waits_for.join(", ")}` : "");
+const note = (task) =>
+	task.error?.message ??
+	(task.because
+		? `because of ${task.because}`
+		: task.waits_for?.length > 0
+			? `waits for ${task.waits_for.join(", ")}`
+			: "");
 
 export function TaskRow({ task }) {
 	return html`<tr>
@@ -68,7 +74,11 @@ function Pager({ next, shown }) {
 export function Tasks() {
 	const { query } = route.value;
 	const asked = Object.fromEntries(names.map((name) => [name, query[name]]));
-	const source = useSource((signal) => read("tasks", { ...asked, limit, after: query.after }, signal), [JSON.stringify(asked), query.after], { keep: true });
+	const source = useSource(
+		(signal) => read("tasks", { ...asked, limit, after: query.after }, signal),
+		[JSON.stringify(asked), query.after],
+		{ keep: true },
+	);
 	const filtered = { events: 1, event_project: query.project, event_type: query.task_type };
 	const soon = useThrottle(source.refresh, 1000);
 	useLive(filtered, { events: ({ events }) => events.length > 0 && soon() });

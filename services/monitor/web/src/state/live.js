@@ -103,7 +103,10 @@ export function useLive(parameters = {}, handlers = {}) {
 	useEffect(() => {
 		const wanted = {
 			parameters,
-			handlers: { tasks: (frame) => latest.current.tasks?.(frame), events: (frame) => latest.current.events?.(frame) },
+			handlers: {
+				tasks: (frame) => latest.current.tasks?.(frame),
+				events: (frame) => latest.current.events?.(frame),
+			},
 		};
 		asked = wanted;
 		reopen();

@@ -2,7 +2,13 @@
 // kept up to date by changes.
 import { ended } from "../status.js";
 
-const outcomes = { completed: "completed", failed: "failed", retry: "failed", cancelled: "cancelled", skipped: "cancelled" };
+const outcomes = {
+	completed: "completed",
+	failed: "failed",
+	retry: "failed",
+	cancelled: "cancelled",
+	skipped: "cancelled",
+};
 
 // The answer's rows are arrays; `fields` names their places.
 function toTasks({ fields, tasks }) {
@@ -32,7 +38,8 @@ const outcomeOf = { completed: "completed", failed: "failed", cancelled: "cancel
 
 // Only tasks with several tries have them listed; of the others the row says all.
 function addTries(tasks, attempts) {
-	for (const [index, number, worker, start, end, outcome] of attempts) tasks[index].tries.push({ number, worker, start, end, outcome });
+	for (const [index, number, worker, start, end, outcome] of attempts)
+		tasks[index].tries.push({ number, worker, start, end, outcome });
 	for (const task of tasks) {
 		if (task.tries.length > 0 || task.started == null || task.attempt === 0) continue;
 		const running = task.status === "running";
@@ -84,12 +91,18 @@ export class Plan {
 		const last = task.tries.at(-1);
 		const unseen = change.attempt > (last?.number ?? 0) && change.status !== "running";
 		const end = { end: at, outcome: outcomes[change.status] ?? "released", error: change.error };
-		if (last && last.end == null && (change.status !== "running" || last.number !== change.attempt)) Object.assign(last, end);
+		if (last && last.end == null && (change.status !== "running" || last.number !== change.attempt))
+			Object.assign(last, end);
 		if (change.status === "running" || unseen) this.startTry(task, change, change.started_ms ?? at);
 		if (unseen) Object.assign(task.tries.at(-1), end);
 		if (change.ready_ms) task.ready = change.ready_ms;
 		task.finished = ended.has(change.status) ? at : null;
-		Object.assign(task, { status: change.status, version: change.version, attempt: change.attempt, because: change.because });
+		Object.assign(task, {
+			status: change.status,
+			version: change.version,
+			attempt: change.attempt,
+			because: change.because,
+		});
 		if (change.worker) task.worker = change.worker;
 		this.revision++;
 		return !unseen || change.started_ms != null;
@@ -146,7 +159,10 @@ export class Plan {
 			path.push(last.id);
 			for (const one of last.tries) runs += (one.end ?? now) - one.start;
 			const before = last.dependencies.map((id) => this.byId.get(id));
-			last = before.reduce((best, other) => (best && ends.get(best.id) >= ends.get(other.id) ? best : other), null);
+			last = before.reduce(
+				(best, other) => (best && ends.get(best.id) >= ends.get(other.id) ? best : other),
+				null,
+			);
 		}
 		return { path: path.reverse(), end, runs };
 	}

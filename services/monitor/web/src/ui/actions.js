@@ -14,7 +14,10 @@ function tell(done, tasks) {
 	const refused = tasks.filter(({ ok }) => !ok);
 	if (refused.length === 0) return toast(`${plural(tasks.length, "task")} ${done}`);
 	const rest = tasks.length - refused.length;
-	return toast(`${rest > 0 ? `${plural(rest, "task")} ${done}; ` : ""}${plural(refused.length, "task")} not: ${refused[0].error.message}`, "failed");
+	return toast(
+		`${rest > 0 ? `${plural(rest, "task")} ${done}; ` : ""}${plural(refused.length, "task")} not: ${refused[0].error.message}`,
+		"failed",
+	);
 }
 
 // bodies: one request each, for an action has a limit of tasks
@@ -44,7 +47,8 @@ function TokenDialog({ close, then }) {
 		const given = new FormData(event.target).get("token").trim();
 		keepToken(given);
 		try {
-			if (given && !(await read("session", {}, undefined)).authorized) throw new Error("this is not the token of this server");
+			if (given && !(await read("session", {}, undefined)).authorized)
+				throw new Error("this is not the token of this server");
 			close();
 			if (given) then?.();
 		} catch (error) {

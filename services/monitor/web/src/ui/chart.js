@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { clock, rate } from "../format.js";
+import { clock, duration, rate } from "../format.js";
 import { colours, dark } from "../theme.js";
 import { Scale, tickText } from "./scale.js";
 
@@ -10,8 +10,9 @@ const pointed = signal(null); // seconds, on whichever chart the pointer is
 const left = 52;
 const bottom = 20;
 
-// 0 and up to four round values below the highest.
-function levels(high) {
+// 0 and up to four round values below the highest; long times in round minutes.
+function levels(high, isTime) {
+	if (isTime && high > 60) return levels(high / 60).map((minutes) => minutes * 60);
 	const raw = high / 3;
 	const size = 10 ** Math.floor(Math.log10(raw));
 	const step = [1, 2, 2.5, 5, 10].find((factor) => factor * size >= raw) * size;
@@ -48,7 +49,7 @@ function drawAxes(c, { width, height, x, y, high, palette, format }) {
 	c.lineWidth = 1;
 	c.strokeStyle = palette.line;
 	c.fillStyle = palette["ink-3"];
-	for (const level of levels(high)) {
+	for (const level of levels(high, format === duration)) {
 		const at = Math.round(y(level)) + 0.5;
 		c.beginPath();
 		c.moveTo(left, at);
@@ -102,7 +103,10 @@ export function Chart({ label, data, series, height = 150, format = rate }) {
 	}, [data, dark.value, pointed.value]);
 	const point = (event) => {
 		const seconds = canvas.current.scale?.at(event.offsetX) / 1000;
-		pointed.value = data[0].reduce((best, at) => (Math.abs(at - seconds) < Math.abs(best - seconds) ? at : best), data[0][0]);
+		pointed.value = data[0].reduce(
+			(best, at) => (Math.abs(at - seconds) < Math.abs(best - seconds) ? at : best),
+			data[0][0],
+		);
 	};
 	const value = (at) => (index < 0 ? "" : data[at + 1][index] == null ? "–" : format(data[at + 1][index]));
 	return html`<figure class="chart">

@@ -16,7 +16,10 @@ export function useProjectNames() {
 	useEffect(() => {
 		if (Date.now() - loadedAt < 15000) return;
 		loadedAt = Date.now();
-		read("projects").then(({ projects }) => (projectNames.value = projects.map(({ project }) => project)), () => (loadedAt = 0));
+		read("projects").then(
+			({ projects }) => (projectNames.value = projects.map(({ project }) => project)),
+			() => (loadedAt = 0),
+		);
 	}, []);
 	return projectNames.value;
 }

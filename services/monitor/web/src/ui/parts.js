@@ -25,7 +25,9 @@ export const Status = ({ status, more }) =>
 	html`<span class="status" title=${meanings[status]}><${Glyph} status=${status} />${status}${more}</span>`;
 
 export const Age = ({ at }) =>
-	at == null ? html`<span class="quiet">–</span>` : html`<time class="when" title=${stamp(at)}>${ago(at, now.value)}</time>`;
+	at == null
+		? html`<span class="quiet">–</span>`
+		: html`<time class="when" title=${stamp(at)}>${ago(at, now.value)}</time>`;
 
 // `words between backquotes` are to be typed.
 export const Typed = ({ text }) => text.split("`").map((part, at) => (at % 2 ? html`<code>${part}</code>` : part));

@@ -1,7 +1,7 @@
 // From time to pixels and back, and where the ticks of an axis stand.
 const steps = [
-	1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 108e5,
-	216e5, 432e5, 864e5, 1728e5, 6048e5,
+	1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5,
+	108e5, 216e5, 432e5, 864e5, 1728e5, 6048e5,
 ];
 
 export class Scale {
