@@ -2,6 +2,7 @@
 #include "outlook_load.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "outlook_pools.h"
 #include "pulse.h"
@@ -112,32 +113,51 @@ static bool waits_for(const struct outlook_row *row, const char *word) {
 
 enum source { DECLARED, MEASURED, GUESSED };
 
-/* A guess where nothing is declared or was measured: the mean of all types, a second if there is none. */
-static int64_t duration_us(const struct monitor *monitor, const struct outlook_row *row, enum source *source) {
+struct duration {
+	int64_t us;
+	enum source source;
+};
+
+/* A guess where nothing was measured: the mean of all types, a second if there is none. */
+static struct duration measure(const struct monitor *monitor, struct slice task_type) {
 	struct pulse_sum sum;
 	int64_t now_us = clock_wall_us();
-	*source = DECLARED;
-	if (row->estimated_s.length > 0) {
-		char number[64] = "";
-		for (size_t i = 0; i < row->estimated_s.length && i < sizeof(number) - 1; i++)
-			number[i] = row->estimated_s.bytes[i];
-		return (int64_t)(strtod(number, NULL) * 1e6);
-	}
-	*source = MEASURED;
-	pulse_read(monitor->pulse, PULSE_TYPE, row->task_type, 0, now_us, 3600, &sum);
+	pulse_read(monitor->pulse, PULSE_TYPE, task_type, 0, now_us, 3600, &sum);
 	if (sum.run.count == 0)
-		pulse_read(monitor->pulse, PULSE_TYPE, row->task_type, 0, now_us, PULSE_SECONDS_MAX, &sum);
+		pulse_read(monitor->pulse, PULSE_TYPE, task_type, 0, now_us, PULSE_SECONDS_MAX, &sum);
 	if (sum.run.count > 0)
-		return (int64_t)(sum.run.sum_us / sum.run.count);
-	*source = GUESSED;
+		return (struct duration){ (int64_t)(sum.run.sum_us / sum.run.count), MEASURED };
 	pulse_read(monitor->pulse, PULSE_ALL, SLICE(""), 0, now_us, PULSE_SECONDS_MAX, &sum);
-	return sum.run.count > 0 ? (int64_t)(sum.run.sum_us / sum.run.count) : 1000000;
+	return (struct duration){ sum.run.count > 0 ? (int64_t)(sum.run.sum_us / sum.run.count) : 1000000, GUESSED };
 }
 
-static int64_t type_duration_us(const struct monitor *monitor, struct slice task_type) {
-	const struct outlook_row row = { .task_type = task_type, .estimated_s = SLICE("") };
-	enum source source;
-	return duration_us(monitor, &row, &source);
+/* Of a type, measured once. */
+static const struct duration *duration_of(struct outlook_view *view, const struct monitor *monitor,
+                                          struct slice task_type) {
+	struct duration *known = table_get(view->durations, task_type);
+	if (known == NULL) {
+		known = memory_new(sizeof(*known));
+		*known = measure(monitor, task_type);
+		table_put(view->durations, task_type, known);
+	}
+	return known;
+}
+
+static void forget_durations(struct outlook_view *view) {
+	size_t at = 0;
+	struct slice type;
+	void *duration;
+	while (table_next(view->durations, &at, &type, &duration))
+		free(duration);
+	table_close(&view->durations);
+}
+
+static struct duration expect(struct outlook_view *view, const struct monitor *monitor, const struct outlook_row *row) {
+	char number[64] = "";
+	if (row->estimated_s.length == 0 || row->estimated_s.length >= sizeof(number))
+		return *duration_of(view, monitor, row->task_type);
+	memcpy(number, row->estimated_s.bytes, row->estimated_s.length);
+	return (struct duration){ (int64_t)(strtod(number, NULL) * 1e6), DECLARED };
 }
 
 /* As shared/state orders the ready ones. */
@@ -187,7 +207,6 @@ static size_t *count_open_dependencies(const struct outlook_view *view) {
 static void load_task(struct outlook_view *view, struct monitor *monitor, const struct outlook_pools *pools,
                       struct slice project, size_t i) {
 	const struct outlook_row *row = &view->rows[i];
-	enum source source;
 	struct outlook_task *task = &view->outlook.tasks[i];
 	*task = (struct outlook_task){
 		.status = row->status,
@@ -200,11 +219,12 @@ static void load_task(struct outlook_view *view, struct monitor *monitor, const 
 	};
 	if (record_is_final(row->status))
 		return;
-	task->duration_us = duration_us(monitor, row, &source);
+	struct duration duration = expect(view, monitor, row);
+	task->duration_us = duration.us;
 	task->rank = rank_of(monitor, row, count_dependencies(row));
-	view->declared += source == DECLARED;
-	view->measured += source == MEASURED;
-	view->guessed += source == GUESSED;
+	view->declared += duration.source == DECLARED;
+	view->measured += duration.source == MEASURED;
+	view->guessed += duration.source == GUESSED;
 }
 
 static void load_tasks(struct outlook_view *view, struct monitor *monitor, const struct outlook_pools *pools,
@@ -226,6 +246,7 @@ static void load_tasks(struct outlook_view *view, struct monitor *monitor, const
 void outlook_load(struct outlook_view *view, struct monitor *monitor, struct slice project,
                   const struct db_result *result, size_t most) {
 	*view = (struct outlook_view){ .row_count = db_rows(result) < most ? db_rows(result) : most };
+	view->durations = table_open();
 	view->rows = memory_array(view->row_count + 1, sizeof(*view->rows));
 	for (size_t i = 0; i < view->row_count; i++)
 		view->rows[view->row_count - 1 - i] = read_row(result, i);
@@ -239,9 +260,10 @@ void outlook_load(struct outlook_view *view, struct monitor *monitor, struct sli
 	for (size_t i = 0; i < others->count; i++) {
 		struct outlook_task *task = &view->outlook.tasks[view->row_count + i];
 		*task = others->tasks[i];
-		task->duration_us = type_duration_us(monitor, others->types[i]);
+		task->duration_us = duration_of(view, monitor, others->types[i])->us;
 	}
 	outlook_others_close(&others);
+	forget_durations(view);
 	view->edges = memory_resize(view->edges, view->edge_count + 1, sizeof(*view->edges));
 	view->outlook.edges = view->edges;
 	view->outlook.edge_count = view->edge_count;

@@ -4,6 +4,7 @@
 
 #include "monitor.h"
 #include "outlook.h"
+#include "shared/base/table.h"
 #include "shared/db/db.h"
 #include "shared/task/record.h"
 
@@ -31,6 +32,7 @@ struct outlook_view {
 	struct outlook_pool *pools;
 	struct outlook_key *keys;
 	size_t slots, workers;              /* all pools together; workers seen lately */
+	struct table *durations;            /* while it is loaded */
 	size_t declared, measured, guessed; /* where the durations of open tasks come from */
 };
 

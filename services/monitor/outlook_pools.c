@@ -59,8 +59,10 @@ static void add_worker(struct outlook_pools *pools, const struct worker *worker)
 /* What the requests of a type say, when the dispatchers were asked last: those that wait, and the tasks that ran then. */
 static void add_requests(void *context, struct slice task_type, int64_t waiting) {
 	struct outlook_pools *pools = context;
-	if (waiting > 0)
-		pools->members[root_of(pools, member_of(pools, task_type))].asked += (size_t)waiting;
+	if (waiting <= 0)
+		return;
+	size_t root = root_of(pools, member_of(pools, task_type)); /* may move the members */
+	pools->members[root].asked += (size_t)waiting;
 }
 
 struct outlook_pools *outlook_pools_open(struct monitor *monitor) {
@@ -77,8 +79,10 @@ struct outlook_pools *outlook_pools_open(struct monitor *monitor) {
 	size_t at = 0;
 	struct slice type;
 	void *value;
-	while (table_next(pools->by_type, &at, &type, &value))
-		pools->members[root_of(pools, (uintptr_t)value - 1)].asked += workers_marked(monitor->workers, type);
+	while (table_next(pools->by_type, &at, &type, &value)) {
+		size_t root = root_of(pools, (uintptr_t)value - 1);
+		pools->members[root].asked += workers_marked(monitor->workers, type);
+	}
 	for (size_t i = 0, next = 0; i < pools->count; i++)
 		if (root_of(pools, i) == i)
 			pools->members[i].pool = next++;
