@@ -21,6 +21,11 @@ export function checkAccepted(run, told, fold, violation) {
 			if (there) figures.unknown_but_there++;
 		}
 	}
+	for (const [name, tasks] of told.wholes) {
+		const there = tasks.filter(({ key }) => fold.tasks.has(key)).length;
+		if (there > 0 && there < tasks.length)
+			violation("a graph was admitted in part", `${name}: ${there} of ${tasks.length}, with ${tasks[0].key}`);
+	}
 	for (const { project, error, tasks } of told.refused) {
 		for (const { task_id } of tasks) {
 			const task = told.tasks.get(keyOf({ project, task_id }));
@@ -47,12 +52,10 @@ export function checkCauses(run, told, fold, violation) {
 			continue;
 		}
 		const { spec } = task;
-		const waits = fold
-			.unmet(task)
-			.map(({ task_id, when }) => ({
-				when,
-				status: fold.tasks.get(keyOf({ project: task.project, task_id }))?.status ?? "unknown",
-			}));
+		const waits = fold.unmet(task).map(({ task_id, when }) => ({
+			when,
+			status: fold.tasks.get(keyOf({ project: task.project, task_id }))?.status ?? "unknown",
+		}));
 		const live = ({ status }) => !finals.has(status) || (spec.on_dependency_failure ?? "skip") === "block";
 		if (waits.length > 0 && waits.some(live)) continue;
 		if (waits.length > 0) problem(`its dependencies have ended: ${JSON.stringify(waits)}`);

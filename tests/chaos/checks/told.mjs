@@ -4,7 +4,16 @@ import { instant, keyOf } from "./read.mjs";
 
 // Every task that somebody asked for: its specification, and whether it was accepted or stored.
 export function gather(run) {
-	const told = { tasks: new Map(), deliveries: [], settles: [], renewals: [], commands: [], refused: [], counts: {} };
+	const told = {
+		tasks: new Map(),
+		deliveries: [],
+		settles: [],
+		renewals: [],
+		commands: [],
+		refused: [],
+		counts: {},
+		wholes: new Map(),
+	};
 	const asks = new Map();
 	const bodies = new Map();
 	for (const note of run.history) {
@@ -37,10 +46,11 @@ function taskOf(told, project, task) {
 const tasksOf = (body) => body.tasks ?? (body.task_id ? [body] : []);
 
 function intend(told, body) {
-	for (const task of tasksOf(body)) {
-		const known = taskOf(told, body.project, task);
-		if (body.part) (known.parts ??= new Set()).add(body.batch_id);
-	}
+	const tasks = tasksOf(body).map((task) => taskOf(told, body.project, task));
+	if (tasks.length === 0) return;
+	// All parts of a batch belong together; everything else is whole by itself.
+	const name = body.part ? `${body.project}/${body.batch_id}` : `submission ${told.wholes.size}`;
+	(told.wholes.get(name) ?? told.wholes.set(name, []).get(name)).push(...tasks);
 }
 
 function answered(told, ask, { t, reply }) {
@@ -64,7 +74,10 @@ function submitted(told, ask, t, reply) {
 			told.refused.push({ t, project, error: reply.error, tasks: tasksOf(ask.body) });
 		return;
 	}
-	for (const { task_id, result } of reply.tasks ?? []) {
+	// A large graph is answered with a count in place of the list.
+	const counted =
+		reply.task_count === undefined ? [] : (ask.body.tasks ?? told.wholes.get(`${project}/${ask.body.batch_id}`) ?? []);
+	for (const { task_id, result } of reply.tasks ?? counted) {
 		const task = told.tasks.get(keyOf({ project, task_id }));
 		if (task && task.accepted === null) Object.assign(task, { accepted: t, result });
 	}
