@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent.parent
 BIN = Path(os.environ.get("CORDER_BIN", REPOSITORY / "build/release/bin"))
 SERVICES = ("ingest", "scheduler", "dispatcher", "persister", "monitor")
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 120.0
 
 
 class Stack:

@@ -138,7 +138,7 @@ class GraphAsWorker(CorderCase):
         task = {"task_id": "t", "task_type": self.task_type, "retry_backoff": backoff}
         await self.client.submit({**task, "execution_context": {"file": "auth.c"}})
         async with worker:
-            return (await self.client.wait("t", timeout=40))["t"]
+            return (await self.client.wait("t", timeout=120))["t"]
 
     async def test_context_in_result_out(self) -> None:
         outcome = await self.work(self.graph())

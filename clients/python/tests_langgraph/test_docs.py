@@ -56,7 +56,7 @@ class Page(CorderCase):
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(file), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        printed, wrong = await asyncio.wait_for(process.communicate(), 60)
+        printed, wrong = await asyncio.wait_for(process.communicate(), 180)
         self.assertEqual(process.returncode, 0, wrong.decode())
         return printed.decode()
 
@@ -78,11 +78,11 @@ class Package(unittest.TestCase):
             folder = Path(name)
             pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
             make = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(HERE.parent)]
-            subprocess.run([*pip, *make], check=True, timeout=100)
+            subprocess.run([*pip, *make], check=True, timeout=300)
             [wheel] = folder.glob("corder-*.whl")
             venv.create(folder / "empty", with_pip=False)
             install = ["--python", str(folder / "empty/bin/python"), "install", "--no-compile", f"{wheel}[langgraph]"]
-            subprocess.run([*pip, *install], check=True, timeout=140)
+            subprocess.run([*pip, *install], check=True, timeout=300)
             command = [str(folder / "empty/bin/corder-langgraph"), "drive", "--help"]
             told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
             self.assertIn("--all-threads", told)
