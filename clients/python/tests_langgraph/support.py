@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import secrets
@@ -42,7 +43,9 @@ class Stack:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "up.log").open("wb") as log:
             command = [str(BIN / "corder"), "up", "--dir", str(self.folder / "stack")]
-            self._up = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._up = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_stop_with_the_parent
+            )
         until_sync("the stack is up", lambda: "In another terminal" in (self.folder / "up.log").read_text(), 180)
         return self
 
@@ -73,6 +76,12 @@ class Stack:
                 os.kill(pid, signal.SIGKILL)
                 killed.append(name)
         return sorted(killed)
+
+
+def _stop_with_the_parent() -> None:
+    """A test run that is killed leaves no stack behind."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGINT)
 
 
 def children_of(parent: int) -> dict[int, str]:
