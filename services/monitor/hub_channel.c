@@ -13,6 +13,7 @@ enum { TASKS_MAX = 2000, EVENTS_MAX = 200 }; /* in one frame */
 struct change {
 	struct text json; /* but for the brace at its end */
 	bool is_new;
+	int64_t started_at_us; /* of a try that began since the last frame */
 };
 
 bool channel_is_state(const struct channel *channel) {
@@ -118,7 +119,7 @@ static void add_ms(struct text *out, const char *name, int64_t at_us) {
 		text_printf(out, ",\"%s\":null", name);
 }
 
-static void describe(struct text *out, const struct record *record) {
+static void describe(struct text *out, const struct record *record, int64_t started_at_us) {
 	text_add(out, "{\"task_id\":");
 	text_add_json(out, record->task_id);
 	text_add(out, ",\"task_type\":");
@@ -134,6 +135,7 @@ static void describe(struct text *out, const struct record *record) {
 	            (long long)record->attempt, (long long)record->priority);
 	add_ms(out, "at_ms", record->at_us);
 	add_ms(out, "ready_ms", record->ready_at_us);
+	add_ms(out, "started_ms", started_at_us);
 	view_add_optional(out, "worker", record->worker);
 	view_add_optional(out, "because", record->because);
 	text_add(out, ",\"error\":");
@@ -153,8 +155,10 @@ static void note_task(struct batch *batch, const struct record *record) {
 		batch->count++;
 	}
 	change->is_new = change->is_new || record->previous == 0;
+	if (record->status == RECORD_RUNNING)
+		change->started_at_us = record->at_us;
 	text_clear(&change->json);
-	describe(&change->json, record);
+	describe(&change->json, record, change->started_at_us);
 }
 
 static void note_event(struct batch *batch, size_t partition, const struct record *record) {

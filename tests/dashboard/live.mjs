@@ -68,6 +68,32 @@ test("a project's page follows its tasks", async () => {
 	await page.done();
 });
 
+test("a try that begins and ends between two frames is told with its start", async () => {
+	const page = await openPage("/events?project=quick");
+	await live(page);
+	const told = page.evaluate(
+		() =>
+			new Promise((resolve) => {
+				const seen = [];
+				const source = new EventSource("api/v1/live?project=quick");
+				source.addEventListener("tasks", (event) => {
+					seen.push(...JSON.parse(event.data).tasks);
+					if (seen.some(({ status }) => status === "completed"))
+						resolve(seen.map(({ status, started_ms }) => ({ status, started_ms })));
+				});
+			}),
+	);
+	await stage.client.submit("quick", { task_id: "quick", task_type: "quick" });
+	await stage.client.settle(await stage.client.take("quick"));
+	const changes = await told;
+	const begun = changes.find(({ started_ms }) => started_ms !== null);
+	assert.ok(begun, JSON.stringify(changes));
+	const query =
+		"SELECT COUNT(*) FROM task_events WHERE project='quick' AND status='running' AND ABS(UNIX_TIMESTAMP(CONVERT_TZ(at, '+00:00', @@session.time_zone)) * 1000 - ";
+	await sqlSays("it began when MySQL says", `${query}${begun.started_ms}) < 2`, 1);
+	await page.done();
+});
+
 test("a monitor that is killed and started again is survived without a reload", async () => {
 	const awaited = [
 		/ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|Failed to load resource/,

@@ -61,7 +61,7 @@ export function PauseButton({ target, paused, small = true }) {
 
 function Priorities({ queue, span }) {
 	return html`<tr class="inner">
-		<td colspan="11">
+		<td colspan="12">
 			<table>
 				<thead><tr><th>priority</th><th class="numeric">ready</th>${spans.map(
 					(name) => html`<th class="numeric">started ${name}</th>
