@@ -88,6 +88,9 @@ void question_fail_status(struct question *question, enum status status, const s
 size_t reply_bytes(const struct monitor *monitor);
 struct health_limits monitor_health_limits(const struct monitor *monitor);
 size_t monitor_partitions(const struct monitor *monitor);
+/* Behind the table tasks, for its rows of a project in the order of their numbers: all rows of a small project are read and
+ * sorted; in a large one the newest are found by walking back, which in a small one would walk over everybody else's. */
+const char *monitor_index_hint(const struct monitor *monitor, struct slice project, struct slice batch_id);
 size_t monitor_partition_of(const struct monitor *monitor, struct slice project);
 
 enum status monitor_start(struct service *service, struct error *err);

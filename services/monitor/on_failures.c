@@ -41,7 +41,8 @@ static const char columns[] = "t.project,t.task_id,t.task_type,t.error_code,t.er
 /* A project's tasks are found by its index; over all projects the latest events tell which tasks to look at. */
 static void ask(struct text *sql, const struct monitor *monitor, const struct list_request *request) {
 	if (request->project.length > 0) {
-		text_printf(sql, "%s FROM tasks t WHERE t.status='failed'", columns);
+		text_printf(sql, "%s FROM tasks t%s WHERE t.status='failed'", columns,
+		            monitor_index_hint(monitor, request->project, SLICE("")));
 		add_conditions(sql, request, "t");
 		text_printf(sql, " ORDER BY t.number DESC LIMIT %d", TASKS_MAX);
 		return;

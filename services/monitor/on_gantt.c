@@ -191,6 +191,11 @@ static void add_filters(struct text *sql, const struct gantt *gantt) {
 	}
 }
 
+static const char *index_hint(const struct question *question) {
+	const struct gantt *gantt = question->own;
+	return monitor_index_hint(question->monitor, gantt->request.project, gantt->request.batch_id);
+}
+
 static void keep_attempts(struct gantt *gantt, const struct db_result *result) {
 	gantt->attempt_count = db_rows(result);
 	gantt->attempts = memory_array(gantt->attempt_count + 1, sizeof(*gantt->attempts));
@@ -215,7 +220,7 @@ static void on_attempts(void *context, enum status status, unsigned error_number
 		return;
 	}
 	keep_attempts(gantt, result);
-	text_printf(&sql, "%s FROM tasks t", outlook_columns);
+	text_printf(&sql, "%s FROM tasks t%s", outlook_columns, index_hint(question));
 	add_filters(&sql, gantt);
 	text_printf(&sql, " ORDER BY t.number DESC LIMIT %lld", (long long)gantt->limit + 1);
 	history_select(question->monitor->history, &sql, on_tasks, question);
@@ -226,9 +231,11 @@ static void on_attempts(void *context, enum status status, unsigned error_number
 static void on_fresh(void *context, struct monitor *monitor) {
 	struct question *question = context;
 	struct text sql = { 0 };
-	text_add(&sql, "a.number,a.attempt,TIMESTAMPDIFF(MICROSECOND,'1970-01-01',a.started_at),"
-	               "TIMESTAMPDIFF(MICROSECOND,'1970-01-01',a.finished_at),a.worker,a.outcome"
-	               " FROM tasks t JOIN task_attempts a ON a.partition_id=t.partition_id AND a.number=t.number");
+	text_printf(&sql,
+	            "a.number,a.attempt,TIMESTAMPDIFF(MICROSECOND,'1970-01-01',a.started_at),"
+	            "TIMESTAMPDIFF(MICROSECOND,'1970-01-01',a.finished_at),a.worker,a.outcome"
+	            " FROM tasks t%s STRAIGHT_JOIN task_attempts a ON a.partition_id=t.partition_id AND a.number=t.number",
+	            index_hint(question));
 	add_filters(&sql, question->own);
 	text_printf(&sql, " AND t.attempt>1 ORDER BY a.number DESC,a.attempt DESC LIMIT %d", ATTEMPTS_MAX);
 	history_select(monitor->history, &sql, on_attempts, question);

@@ -7,6 +7,7 @@
 #include "shared/base/id.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "snapshot.h"
 #include "subjects/subjects.h"
 
 struct question *question_open(struct monitor *monitor, struct slice body, size_t own_bytes,
@@ -94,4 +95,16 @@ size_t monitor_partitions(const struct monitor *monitor) {
 
 size_t monitor_partition_of(const struct monitor *monitor, struct slice project) {
 	return (size_t)(id_hash(project) % (uint64_t)monitor_partitions(monitor));
+}
+
+enum { SMALL_PROJECT_TASKS = 50000 };
+
+const char *monitor_index_hint(const struct monitor *monitor, struct slice project, struct slice batch_id) {
+	struct tally_counts counts = tally_sum(&snapshot_view(monitor->snapshot)->tally, project, SLICE(""));
+	int64_t sum = 0;
+	for (size_t i = 0; i < TALLY_STATUSES; i++)
+		sum += counts.of[i];
+	if (batch_id.length > 0)
+		return " FORCE INDEX (batch)";
+	return sum < SMALL_PROJECT_TASKS ? " FORCE INDEX (task)" : "";
 }
