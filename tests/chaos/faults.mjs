@@ -202,7 +202,8 @@ async function consumersGone(stack) {
 	return async () => {};
 }
 
-// The log takes no more. Services put the limit back when they look, so it is set again all the time.
+// The log takes no more. Services put the limit back when they look, so it is set again all the time. (A limit below what is
+// there would make JetStream drop the oldest.)
 async function streamFull(stack) {
 	let over = false;
 	const limit = async (manager) => {
@@ -210,7 +211,7 @@ async function streamFull(stack) {
 			if (!name.startsWith("CORDER_LOG_")) continue;
 			const { state, config } = await manager.streams.info(name);
 			if (config.max_bytes <= 0 || over)
-				await manager.streams.update(name, { max_bytes: over ? -1 : state.bytes + 1000 });
+				await manager.streams.update(name, { max_bytes: over ? -1 : state.bytes + 50000 });
 		}
 	};
 	const keep = async () => {

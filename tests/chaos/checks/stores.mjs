@@ -53,7 +53,7 @@ export function checkLog(run, told, fold, violation) {
 	const rows = run.tables.task_events;
 	const bySeq = new Map(rows.map((row) => [`${row.partition_id}/${row.seq}`, row]));
 	fold.logIsWhole = true;
-	const headMayBeLost = run.had(/^power-cut-(nats|all)|^disk-full-nats/);
+	const headMayBeLost = run.had(/^power-cut-(nats|all)|^disk-full-nats|^stream-full/);
 	run.logs.forEach((entries, partition) => {
 		let before = { id: "", last: 0 };
 		// What JetStream itself lost with its disk has to be in the database, as the gapless table of events proves.
