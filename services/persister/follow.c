@@ -100,13 +100,13 @@ static void on_info(void *context, enum status status, const struct stream_state
 	if (status != STATUS_OK)
 		return;
 	bool lost = state->last_sequence + 1 < partition->next_take || state->first_sequence > partition->next_take;
-	bool missing = partition->missing;
 	partition->head = state->last_sequence;
-	partition->missing = false;
-	if ((lost || missing) && !partition->commit.busy)
+	if ((lost || partition->missing) && !partition->commit.busy) {
+		partition->missing = false;
 		search_start(partition);
-	else
+	} else {
 		follow_step(partition);
+	}
 }
 
 void follow_look(struct partition *partition) {

@@ -78,7 +78,7 @@ static void on_loaded(void *context, enum status status, unsigned error_number, 
 	}
 	set_position(&partition->position, result);
 	partition->searched = false;
-	partition->missing = false;
+	partition->missing = true; /* the message remembered may be another one by now: the place is looked for */
 	enter(partition, PARTITION_FOLLOW);
 	follow_reset(partition);
 	partition_tell(partition);

@@ -45,6 +45,13 @@ static void on_persisted(void *context, const struct bus_message *message) {
 		partition_passive(partition);
 }
 
+/* A server that comes back may have lost the log's tail, and have got as long again as it was. */
+static void on_bus_change(void *context, bool connected) {
+	struct persister *persister = context;
+	for (int64_t i = 0; connected && i < persister->options.partitions; i++)
+		persister->partitions[i].missing = true;
+}
+
 bool persister_take(struct partition *partition) {
 	struct persister *persister = partition->persister;
 	if (persister->holder)
@@ -113,6 +120,7 @@ enum status persister_open(struct loop *loop, struct bus *bus, struct db *db, co
 		name_stream(opened, partition);
 	}
 	db_create_missing(db);
+	bus_on_change(bus, on_bus_change, opened);
 	*persister = opened;
 	opened->tick = loop_timer_start(loop, clock_mono_us(), tick, opened);
 	enum status status = subscribe(opened, SUBJECT_INTERNAL_MARK, on_mark, err);

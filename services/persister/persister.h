@@ -95,7 +95,7 @@ struct partition {
 	struct search search;
 	bool searched; /* since an entry was last taken: a second miss is a real one */
 	bool wants_search;
-	bool missing; /* a message that was asked for is not there */
+	bool missing; /* a message that was asked for is not there, or may be another one: the place is to be found */
 	bool asking_info;
 	struct commit commit;
 
@@ -130,8 +130,8 @@ struct persister {
 	struct loop_timer *tick;
 	bool migrated, migrating, stopping;
 	uint64_t db_generation; /* of the connection by which the positions were read */
-	size_t migration;  /* the one being run */
-	char trouble[320]; /* of the migrations, or "" */
+	size_t migration;       /* the one being run */
+	char trouble[320];      /* of the migrations, or "" */
 	struct persister_counters counters;
 };
 

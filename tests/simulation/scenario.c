@@ -18,6 +18,7 @@ struct scenario scenario;
 static struct dict expected;
 /* A store has lost something: no other may, before this partition's log is again as long as it was. */
 static int64_t refill_to[4];
+static int64_t rewrite_to[4]; /* … and before the database has again what it had */
 static int64_t remembered_position[4];
 static bool rested;
 static int64_t calm_at_us;
@@ -117,7 +118,7 @@ static int64_t redis_waits(int64_t partition) {
 /* Has nothing been lost that is still to be put back? */
 static bool is_whole(void) {
 	for (int64_t p = 0; p < scenario.partitions; p++)
-		if (ledger_last_seq(p) < refill_to[p])
+		if (ledger_last_seq(p) < refill_to[p] || database_position(p) < rewrite_to[p])
 			return false;
 	return true;
 }
@@ -179,11 +180,33 @@ static void server_troubles(void) {
 		redis_server_twice();
 	if (world.chance[FAULT_LOG_TAIL] && is_whole() && is_covered() && world_fault(FAULT_LOG_TAIL))
 		lose_log_tail();
-	if (may_lose_database() && world_fault(FAULT_DATABASE_TAIL))
+	if (may_lose_database() && world_fault(FAULT_DATABASE_TAIL)) {
+		for (int64_t p = 0; p < scenario.partitions; p++)
+			rewrite_to[p] = database_position(p);
 		database_old();
+	}
+}
+
+/* Only what the database has may leave the outbox. */
+static void check_trim(void) {
+	for (int64_t p = 0; p < scenario.partitions && !servers.redis[1]; p++)
+		if (redis_number(p, "trim") > database_position(p) && database_position(p) >= rewrite_to[p])
+			world_violation("the outbox was trimmed to %lld, but the database has %lld",
+			                (long long)redis_number(p, "trim"), (long long)database_position(p));
+}
+
+/* What has happened since the last tick, for who looks into a seed. */
+static void say_troubles(const uint64_t before[FAULT_COUNT]) {
+	for (int fault = FAULT_KILL; fault < FAULT_COUNT; fault++)
+		if (world.faults[fault] != before[fault])
+			world_say("FAULT %s: log %lld, database %lld, Redis %lld, trimmed to %lld", fault_names[fault],
+			          (long long)ledger_last_seq(0), (long long)database_position(0), (long long)redis_number(0, "seq"),
+			          (long long)redis_number(0, "trim"));
 }
 
 static void troubles(void *context) {
+	uint64_t before[FAULT_COUNT];
+	memcpy(before, world.faults, sizeof(before));
 	int services = scenario.first_client;
 	if (world.calm)
 		return;
@@ -192,6 +215,8 @@ static void troubles(void *context) {
 	if (world_fault(FAULT_CUT))
 		bus_cut(&world.processes[world_draw((uint32_t)world.process_count)]);
 	server_troubles();
+	say_troubles(before);
+	check_trim();
 	if (world_draw(10) == 0)
 		ledger_audit();
 	if (world.now_us >= scenario.faults_until_us) {
@@ -276,6 +301,7 @@ bool scenario_run(uint64_t seed) {
 	set_settings();
 	servers_begin();
 	memset(refill_to, 0, sizeof(refill_to));
+	memset(rewrite_to, 0, sizeof(rewrite_to));
 	memset(remembered_position, 0, sizeof(remembered_position));
 	rested = false;
 	start_processes();
