@@ -1,7 +1,7 @@
 // The dashboard in a real browser on a real stack. One file, for all of it plays on one stage; the topics are beside it.
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import { seed } from "./seed.mjs";
-import { close, findBrowser, open } from "./stage.mjs";
+import { close, closePages, findBrowser, open } from "./stage.mjs";
 
 if (findBrowser()) {
 	before(
@@ -11,6 +11,7 @@ if (findBrowser()) {
 		},
 		{ timeout: 120000 },
 	);
+	afterEach(closePages);
 	after(close);
 	await import("./pages.mjs");
 	await import("./plans.mjs");

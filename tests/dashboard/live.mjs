@@ -71,21 +71,24 @@ test("a project's page follows its tasks", async () => {
 test("a try that begins and ends between two frames is told with its start", async () => {
 	const page = await openPage("/events?project=quick");
 	await live(page);
-	const told = page.evaluate(
+	const told = await page.evaluateHandle(
 		() =>
-			new Promise((resolve) => {
+			new Promise((listens) => {
 				const seen = [];
 				const source = new EventSource("api/v1/live?project=quick");
-				source.addEventListener("tasks", (event) => {
-					seen.push(...JSON.parse(event.data).tasks);
-					if (seen.some(({ status }) => status === "completed"))
-						resolve(seen.map(({ status, started_ms }) => ({ status, started_ms })));
+				const told = new Promise((resolve) => {
+					source.addEventListener("tasks", (event) => {
+						const { reset, tasks } = JSON.parse(event.data);
+						if (reset) listens({ told });
+						seen.push(...tasks.map(({ status, started_ms }) => ({ status, started_ms })));
+						if (seen.some(({ status }) => status === "completed")) resolve(seen);
+					});
 				});
 			}),
 	);
 	await stage.client.submit("quick", { task_id: "quick", task_type: "quick" });
 	await stage.client.settle(await stage.client.take("quick"));
-	const changes = await told;
+	const changes = await told.evaluate(({ told }) => told);
 	const begun = changes.find(({ started_ms }) => started_ms !== null);
 	assert.ok(begun, JSON.stringify(changes));
 	const query =

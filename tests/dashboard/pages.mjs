@@ -14,7 +14,10 @@ const grouped = async (column, where = "1") =>
 // Those that only look share a page: another address is another hash.
 let shared;
 async function visit(path) {
-	shared ??= await openPage(path, { awaited: [/404 \(Not Found\)/] });
+	if (shared === undefined) {
+		shared = await openPage(path, { awaited: [/404 \(Not Found\)/] });
+		stage.contexts.delete(shared.context());
+	}
 	await shared.goto(`${stage.address}/#${path}`);
 	return shared;
 }

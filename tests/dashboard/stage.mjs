@@ -47,7 +47,7 @@ class DashboardStack extends Stack {
 	}
 }
 
-export const stage = { problems: [], figures: [] };
+export const stage = { problems: [], figures: [], contexts: new Set() };
 
 export async function open() {
 	const [browser, stack] = await Promise.all([
@@ -64,6 +64,12 @@ export async function close() {
 	await stage.client?.close();
 	await stage.stack?.stop();
 	for (const figure of stage.figures) console.log(`# ${figure}`);
+}
+
+// What a failed test left open would see errors that later tests make on purpose.
+export async function closePages() {
+	for (const context of stage.contexts) await context.close();
+	stage.contexts.clear();
 }
 
 // SQL says so in the end: the persister may be a moment behind.
@@ -102,12 +108,14 @@ function eyes() {
 
 export async function openPage(path, { theme = "light", width = 1280, height = 900, awaited } = {}) {
 	const context = await stage.browser.newContext({ viewport: { width, height }, colorScheme: theme });
+	stage.contexts.add(context);
 	const page = await context.newPage();
 	watch(page, { awaited });
 	await page.addInitScript(eyes);
 	await page.goto(`${stage.address}/#${path}`);
 	page.done = async () => {
 		stage.problems.push(...(await page.evaluate(() => globalThis.violations)).map((what) => `policy: ${what}`));
+		stage.contexts.delete(context);
 		await context.close();
 	};
 	return page;
