@@ -147,30 +147,25 @@ static void check_persister(const struct health_facts *facts, const struct healt
 	check_events(facts->persister_lag, limits->persister_lag, "of the log are not yet in MySQL", finding);
 }
 
-static void check_streams(const struct health_facts *facts, const struct health_limits *limits,
-                          struct finding *finding) {
-	finding->value = facts->stream_percent;
-	finding->limit = limits->stream_percent;
-	if (finding->value < 0) {
-		text_add(&finding->message, "no stream has a limit");
+static void check_fill(int64_t percent, int64_t limit, const char *what, const char *unknown, struct finding *finding) {
+	finding->value = percent;
+	finding->limit = limit;
+	if (percent < 0) {
+		text_add(&finding->message, unknown);
 		return;
 	}
-	text_printf(&finding->message, "%s is %lld %% full (limit %lld %%)", facts->stream_name, (long long)finding->value,
-	            (long long)finding->limit);
-	finding->health = judge_fill(finding->value, finding->limit);
+	text_printf(&finding->message, "%s is %lld %% full (limit %lld %%)", what, (long long)percent, (long long)limit);
+	finding->health = judge_fill(percent, limit);
+}
+
+static void check_streams(const struct health_facts *facts, const struct health_limits *limits,
+                          struct finding *finding) {
+	check_fill(facts->stream_percent, limits->stream_percent, facts->stream_name, "no stream has a limit", finding);
 }
 
 static void check_memory(const struct health_facts *facts, const struct health_limits *limits,
                          struct finding *finding) {
-	finding->value = facts->redis_percent;
-	finding->limit = limits->redis_percent;
-	if (finding->value < 0) {
-		text_add(&finding->message, "not known");
-		return;
-	}
-	text_printf(&finding->message, "Redis uses %lld %% of its memory (limit %lld %%)", (long long)finding->value,
-	            (long long)finding->limit);
-	finding->health = judge_fill(finding->value, finding->limit);
+	check_fill(facts->redis_percent, limits->redis_percent, "the memory of Redis", "not known", finding);
 }
 
 static void check_poison(const struct health_facts *facts, const struct health_limits *limits,

@@ -86,32 +86,35 @@ static void add_filters(struct text *sql, const struct events *events) {
 
 /* ------------------------------------------------------------------------------------------------ all, newest first */
 
-static void on_rows(void *context, enum status status, unsigned error_number, const struct error *err,
-                    const struct db_result *result) {
-	struct question *question = context;
-	struct events *events = question->own;
-	(void)error_number;
+/* Begins the reply; returns how many of the rows are told, 0 also when the question was refused. */
+static size_t add_events(struct question *question, enum status status, const struct error *err,
+                         const struct db_result *result) {
+	const struct events *events = question->own;
 	if (status != STATUS_OK) {
 		question_fail_status(question, status, err);
-		return;
+		return 0;
 	}
 	text_add(&question->out, "{\"ok\":true,\"events\":[");
 	size_t count = db_rows(result) < (size_t)events->limit ? db_rows(result) : (size_t)events->limit;
 	for (size_t row = 0; row < count; row++) {
 		text_add(&question->out, row > 0 ? "," : "");
 		event_add_row(&question->out, result, row);
+	}
+	return count;
+}
+
+static void on_rows(void *context, enum status status, unsigned error_number, const struct error *err,
+                    const struct db_result *result) {
+	struct question *question = context;
+	struct events *events = question->own;
+	(void)error_number;
+	size_t count = add_events(question, status, err, result);
+	if (status != STATUS_OK)
+		return; /* question is gone */
+	for (size_t row = 0; row < count; row++)
 		if (event_row_partition(result, row) < events->page.partitions)
 			events->page.below[event_row_partition(result, row)] = event_row_seq(result, row);
-	}
-	text_add(&question->out, "],\"next\":");
-	if (db_rows(result) > count) {
-		text_add_char(&question->out, '"');
-		page_add(&question->out, &events->page);
-		text_add_char(&question->out, '"');
-	} else {
-		text_add(&question->out, "null");
-	}
-	text_add_char(&question->out, '}');
+	page_end_reply(&question->out, &events->page, db_rows(result) > count);
 	question_answer(question);
 }
 
@@ -145,18 +148,10 @@ void on_events(struct monitor *monitor, struct slice body, const struct asker *a
 static void on_task_rows(void *context, enum status status, unsigned error_number, const struct error *err,
                          const struct db_result *result) {
 	struct question *question = context;
-	const struct events *events = question->own;
 	(void)error_number;
-	if (status != STATUS_OK) {
-		question_fail_status(question, status, err);
+	size_t count = add_events(question, status, err, result);
+	if (status != STATUS_OK)
 		return;
-	}
-	text_add(&question->out, "{\"ok\":true,\"events\":[");
-	size_t count = db_rows(result) < (size_t)events->limit ? db_rows(result) : (size_t)events->limit;
-	for (size_t row = 0; row < count; row++) {
-		text_add(&question->out, row > 0 ? "," : "");
-		event_add_row(&question->out, result, row);
-	}
 	if (db_rows(result) > count)
 		text_printf(&question->out, "],\"next\":\"%lld\"}", (long long)event_row_version(result, count - 1));
 	else

@@ -47,18 +47,6 @@ static bool merge_take(struct merge *merge, const struct page *page, const struc
 	return true;
 }
 
-static void add_next(struct text *out, const struct page *page, bool more) {
-	text_add(out, "],\"next\":");
-	if (more) {
-		text_add_char(out, '"');
-		page_add(out, page);
-		text_add_char(out, '"');
-	} else {
-		text_add(out, "null");
-	}
-	text_add_char(out, '}');
-}
-
 /* Adds items until the limit or the size of a message is reached. Returns whether there is more. */
 static bool add_items(struct question *question, const struct db_result *result) {
 	struct list *list = question->own;
@@ -95,7 +83,7 @@ static void on_rows(void *context, enum status status, unsigned error_number, co
 	}
 	text_add(&question->out, "{\"ok\":true,\"tasks\":[");
 	bool more = add_items(question, result);
-	add_next(&question->out, &list->page, more);
+	page_end_reply(&question->out, &list->page, more);
 	question_answer(question);
 }
 

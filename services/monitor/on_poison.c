@@ -82,14 +82,7 @@ static void on_poison_rows(void *context, enum status status, unsigned error_num
 		if (partition < list->page.partitions)
 			list->page.below[partition] = db_int(result, row, SEQ);
 	}
-	text_add(&question->out, "],\"next\":");
-	if (db_rows(result) > count) {
-		text_add_char(&question->out, '"');
-		page_add(&question->out, &list->page);
-		text_add(&question->out, "\"}");
-	} else {
-		text_add(&question->out, "null}");
-	}
+	page_end_reply(&question->out, &list->page, db_rows(result) > count);
 	question_answer(question);
 }
 

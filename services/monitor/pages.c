@@ -33,3 +33,11 @@ void page_add(struct text *out, const struct page *page) {
 			text_add_int(out, page->below[i]);
 	}
 }
+
+void page_end_reply(struct text *out, const struct page *page, bool more) {
+	text_add(out, more ? "],\"next\":\"" : "],\"next\":null}");
+	if (!more)
+		return;
+	page_add(out, page);
+	text_add(out, "\"}");
+}

@@ -19,5 +19,7 @@ void page_start(struct page *page, size_t partitions);
 /* Reads what page_add wrote; false when it is none, or one of another number of partitions. */
 bool page_parse(struct page *page, size_t partitions, struct slice text);
 void page_add(struct text *out, const struct page *page); /* without quotes */
+/* The end of a reply: ],"next":…} with null when there is no more. */
+void page_end_reply(struct text *out, const struct page *page, bool more);
 
 #endif
