@@ -130,7 +130,7 @@ done
 mkdir -p build
 cmake --preset release >/dev/null
 # The linter reads the headers that the build makes of scripts and migrations.
-cmake --build --preset release --target corder_state persister_core >/dev/null
+cmake --build --preset release --target corder_state persister_core monitor_core >/dev/null
 check "layout (clang-format)" check_format
 check "shell scripts (shellcheck)" check_shell
 check "files of a length that one can read" check_length

@@ -13,11 +13,11 @@
 enum { NUMBERS_AROUND = 20000, TASKS_MAX = 10000, CHAIN_MAX = 100 };
 
 void chain_ask(struct text *sql, size_t partition, struct slice project, int64_t number) {
+	long long from = number > NUMBERS_AROUND ? number - NUMBERS_AROUND : 0, to = number + NUMBERS_AROUND;
 	text_printf(sql,
 	            "%s FROM tasks t WHERE t.partition_id=%zu AND t.number BETWEEN %lld AND %lld AND t.status IN"
 	            " ('blocked','pending','running','retry') AND t.project=",
-	            outlook_columns, partition, (long long)(number > NUMBERS_AROUND ? number - NUMBERS_AROUND : 0),
-	            (long long)(number + NUMBERS_AROUND));
+	            outlook_columns, partition, from, to);
 	db_quote(sql, project);
 	text_printf(sql, " ORDER BY t.number DESC LIMIT %d", TASKS_MAX);
 }

@@ -207,7 +207,7 @@ void on_series(struct monitor *monitor, struct slice body, const struct asker *a
 	struct window_counts *points = memory_array(count + 1, sizeof(*points));
 	int64_t from_s = window_series(monitor->window, now->request.project, clock_wall_us(), now->step_s, count, points);
 	begin(&question->out);
-	text_printf(&question->out, "\"from_ms\":%lld,\"step_s\":%lld", (long long)(from_s * 1000), (long long)now->step_s);
+	text_printf(&question->out, "\"from_ms\":%lld000,\"step_s\":%lld", (long long)from_s, (long long)now->step_s);
 	add_points(&question->out, "in", points, count, offsetof(struct window_counts, came));
 	add_points(&question->out, "started", points, count, offsetof(struct window_counts, started));
 	add_points(&question->out, "completed", points, count, offsetof(struct window_counts, completed));

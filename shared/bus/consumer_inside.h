@@ -24,10 +24,10 @@ struct consumer {
 	char next_subject[256];
 	struct loop_timer *watchdog;
 	bool creating, created, closed;
-	bool told;            /* that it cannot be created */
-	size_t asked;         /* pulled for and not yet come */
-	size_t unanswered;    /* come and not yet acknowledged */
-	int64_t heard_at_us;  /* from the server, or of an answer to it */
+	bool told;           /* that it cannot be created */
+	size_t asked;        /* pulled for and not yet come */
+	size_t unanswered;   /* come and not yet acknowledged */
+	int64_t heard_at_us; /* from the server, or of an answer to it */
 	struct orphan_check orphans;
 };
 

@@ -47,10 +47,6 @@ static void await_status(struct scripts *s, const char *name, char status) {
 	assert_int_equal(scripts_status(s, name, NULL), status);
 }
 
-static int64_t now_us(void) {
-	return clock_wall_us();
-}
-
 /* admit -------------------------------------------------------------------------------------------------------------- */
 
 static void a_submission_is_admitted_and_its_repeat_is_a_duplicate(void **state) {
@@ -233,7 +229,7 @@ static void a_renewal_moves_the_end_and_tells_of_a_cancel(void **state) {
 		                    "shop/c\x1fx\x1f"
 		                    "1000" };
 	struct answer answer = work(s, words, 7);
-	assert_true(atoll(said_at(&answer.reply, 1)) >= now_us() + 80000000);
+	assert_true(atoll(said_at(&answer.reply, 1)) >= clock_wall_us() + 80000000);
 	assert_string_equal(strchr(said_at(&answer.reply, 1), '\x1f'), "\x1f"
 	                                                               "0");
 	assert_string_equal(said_at(&answer.reply, 2), "stale_lease");
@@ -282,7 +278,7 @@ static void a_try_longer_than_its_timeout_ends(void **state) {
 	         "90000000",
 	         lease);
 	struct answer answer = work(s, (const char *[]){ "0", "1", "0", "60", renewal }, 5);
-	assert_true(atoll(said_at(&answer.reply, 1)) < now_us() + 31000);
+	assert_true(atoll(said_at(&answer.reply, 1)) < clock_wall_us() + 31000);
 	answer_release(&answer);
 	await_status(s, "shop/a", 'f');
 }
@@ -458,7 +454,7 @@ static void two_dependencies_that_end_in_one_call_release_once(void **state) {
 
 static void a_task_waits_for_its_time_and_its_approval(void **state) {
 	struct scripts *s = *state;
-	ADMIT(s, { .id = "a", .not_before_us = now_us() + 40000 }, { .id = "b", .flags = "sh", .needs = "ca" },
+	ADMIT(s, { .id = "a", .not_before_us = clock_wall_us() + 1000000 }, { .id = "b", .flags = "sh", .needs = "ca" },
 	      { .id = "c", .flags = "sh" }, { .id = "past", .not_before_us = 1000, .type = "t" });
 	assert_status(s, "shop/a", 'b', "t");
 	assert_status(s, "shop/b", 'b', "da");
@@ -593,20 +589,17 @@ static void a_retried_task_still_waits_for_what_has_not_come_yet(void **state) {
 	struct scripts *s = *state;
 	ADMIT(s, { .id = "a", .retries = -1 }, { .id = "b", .needs = "ca,Clater" });
 	lease_and_settle(s, "a", "failed", "f");
-	assert_status(s, "shop/b", 's', "");
 	assert_string_equal(scripts_command(s, "retry|shop/a|1"), "p");
 	lease_and_settle(s, "a", "completed", "c");
 	assert_status(s, "shop/b", 'b', "d");
 	ADMIT(s, { .id = "later" });
 	lease_and_settle(s, "later", "completed", "c");
-	assert_status(s, "shop/b", 'p', "");
 }
 
 static void a_dependency_that_comes_in_the_same_call_is_kept_beside_the_others(void **state) {
 	struct scripts *s = *state;
 	ADMIT(s, { .id = "a" }, { .id = "b", .needs = "ca,Clater" }, { .id = "later" });
-	struct answer answer =
-		scripts_call(s, s->state, &state_script_read, (const char *[]){ "edges", "shop/b", "10" }, 3);
+	struct answer answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "edges", "shop/b", "9" }, 3);
 	assert_string_equal(said_at(&answer.reply, 1), "a");
 	assert_string_equal(said_at(&answer.reply, 4), "later");
 	answer_release(&answer);

@@ -33,6 +33,7 @@ static double real_seconds(void) {
 /* must() and the sanitizers end in SIGABRT: the seed is a failure like any other. */
 static void on_abort(int number) {
 	char line[128];
+	/* NOLINTNEXTLINE(bugprone-signal-handler): the process ends here, whatever state it is in */
 	int length = snprintf(line, sizeof(line), "seed %llu: VIOLATION at %.6f s: the program broke (signal %d)\n",
 	                      (unsigned long long)world.seed, (double)world.now_us / 1e6, number);
 	ssize_t written = write(STDOUT_FILENO, line, (size_t)length);

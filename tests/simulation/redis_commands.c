@@ -221,8 +221,9 @@ static struct kv_reply time_now(struct redis *redis, const struct slice *words, 
 	int64_t now = redis->wall_us();
 	(void)words;
 	(void)count;
-	reply.items[0] = reply_double((double)(now / 1000000));
-	reply.items[1] = reply_double((double)(now % 1000000));
+	int64_t seconds = now / 1000000, microseconds = now % 1000000;
+	reply.items[0] = reply_double((double)seconds);
+	reply.items[1] = reply_double((double)microseconds);
 	return reply;
 }
 

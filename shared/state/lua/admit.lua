@@ -338,13 +338,8 @@ local function create(r)
     waits = waits + WAIT_TIME
     schedule(t, r[NOT_BEFORE])
   end
-  t[WAITS] = waits
-  if waits ~= 0 then
-    move(t, 'b', nil, nil, extra)
-  else
-    t[READY] = now
-    make_ready(t, nil, extra)
-  end
+  t[WAITS], t[READY] = waits, waits == 0 and now or 0
+  if waits ~= 0 then move(t, 'b', nil, nil, extra) else make_ready(t, nil, extra) end
   return t[STATUS]
 end
 
@@ -395,11 +390,7 @@ end
 local submissions, verdicts = parse_submissions(), {}
 look(submissions)
 for i, s in ipairs(submissions) do
-  if s.mode == 'unreserve' then
-    verdicts[i] = unreserve(s)
-  else
-    verdicts[i] = judge(s) or accept(s)
-  end
+  verdicts[i] = s.mode == 'unreserve' and unreserve(s) or judge(s) or accept(s)
 end
 for number, bytes in pairs(new_parents) do
   if bytes ~= '' then put(hset, prefix .. 'e', texts[number], bytes) end
