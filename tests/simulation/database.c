@@ -443,10 +443,9 @@ bool db_can_bulk(const struct db *db) {
 
 void db_bulk_run(struct db *db, struct db_bulk *bulk, db_handler *handler, void *context) {
 	(void)db;
-	(void)bulk;
 	(void)handler;
 	(void)context;
-	must(!"there is no bulk here");
+	must(bulk == NULL); /* there is no bulk here: db_can_bulk() says so */
 }
 
 void db_bulk_close(struct db_bulk **bulk) {

@@ -1,4 +1,5 @@
 /* corder-simulate: runs the worlds of some seeds and says what broke. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include "shared/state/teeth_scripts.h"
 #endif
 
-enum { CHUNK_SEEDS = 100, JOBS_MOST = 64, FAILED_MOST = 1000 };
+enum { CHUNK_SEEDS = 50, JOBS_MOST = 64, FAILED_MOST = 1000 };
 
 struct totals {
 	uint64_t seeds, steps, events, virtual_us, violations;
@@ -67,6 +68,13 @@ static void add(struct totals *to, const struct totals *more) {
 }
 
 static bool stops; /* with the first violation */
+static volatile sig_atomic_t interrupted;
+
+/* The chunks under way are finished, and what was run is told. */
+static void on_interrupt(int number) {
+	(void)number;
+	interrupted = 1;
+}
 
 /* ---- several at a time: a child runs a chunk of seeds, after each of which it says how it stands ---- */
 
@@ -114,10 +122,13 @@ static void begin_chunk(struct job *job, uint64_t *next, const uint64_t *seeds, 
 static void end_chunk(struct job *job, struct totals *totals, const uint64_t *seeds) {
 	int status = 0;
 	struct totals said;
-	while (read(job->from, &said, sizeof(said)) == (ssize_t)sizeof(said))
-		job->last = said;
+	ssize_t got;
+	while ((got = read(job->from, &said, sizeof(said))) == (ssize_t)sizeof(said) || (got < 0 && errno == EINTR))
+		if (got > 0)
+			job->last = said;
 	close(job->from);
-	waitpid(job->pid, &status, 0);
+	while (waitpid(job->pid, &status, 0) < 0 && errno == EINTR)
+		;
 	add(totals, &job->last);
 	uint64_t broken = job->next + job->last.seeds;
 	job->next = status == 0 ? job->end : broken + 1;
@@ -129,7 +140,7 @@ static void end_chunk(struct job *job, struct totals *totals, const uint64_t *se
 }
 
 static void say_progress(const struct totals *totals, uint64_t count, double began) {
-	if (!isatty(STDERR_FILENO) && totals->seeds % 1000 >= CHUNK_SEEDS)
+	if (!isatty(STDERR_FILENO) && totals->seeds % 500 >= CHUNK_SEEDS)
 		return;
 	double seconds = real_seconds() - began;
 	fprintf(stderr, "%s%llu of %llu seeds, %.0f a second, %llu violations%s", isatty(STDERR_FILENO) ? "\r" : "",
@@ -153,7 +164,7 @@ static void run_all(const uint64_t *seeds, uint64_t count, int jobs, struct tota
 			if (all[i].next < all[i].end && !(stops && totals->violations > 0))
 				run_chunk(&all[i], seeds); /* what a seed that broke the program has left */
 			say_progress(totals, count, began);
-			if (all[i].pid == 0 && next < count && !(stops && totals->violations > 0))
+			if (all[i].pid == 0 && next < count && !interrupted && !(stops && totals->violations > 0))
 				begin_chunk(&all[i], &next, seeds, count);
 			busy = busy || all[i].pid != 0;
 		}
@@ -262,6 +273,8 @@ int main(int argc, char **argv) {
 	double began = real_seconds();
 	signal(SIGABRT, on_abort);
 	signal(SIGSEGV, on_abort);
+	signal(SIGINT, on_interrupt);
+	signal(SIGTERM, on_interrupt);
 	world.verbose = verbose;
 	if (verbose) {
 		warm_up(true);
