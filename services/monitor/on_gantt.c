@@ -237,7 +237,10 @@ static void on_fresh(void *context, struct monitor *monitor) {
 	            " FROM tasks t%s STRAIGHT_JOIN task_attempts a ON a.partition_id=t.partition_id AND a.number=t.number",
 	            index_hint(question));
 	add_filters(&sql, question->own);
-	text_printf(&sql, " AND t.attempt>1 ORDER BY a.number DESC,a.attempt DESC LIMIT %d", ATTEMPTS_MAX);
+	text_printf(&sql,
+	            " AND (t.attempt>1 OR (t.attempt=1 AND t.status IN ('blocked','pending','retry')))"
+	            " ORDER BY a.number DESC,a.attempt DESC LIMIT %d",
+	            ATTEMPTS_MAX);
 	history_select(monitor->history, &sql, on_attempts, question);
 	text_release(&sql);
 }

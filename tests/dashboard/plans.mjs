@@ -54,6 +54,14 @@ test("5,000 tasks: interactive in under two seconds, folded in the graph, all in
 	await page.done();
 });
 
+test("a task that waits again after its first try shows where that try ended", async () => {
+	const answer = await (await fetch(`${stage.address}/api/v1/projects/shop/timeline`)).json();
+	const flaky = answer.tasks.findIndex(([id]) => id === "flaky");
+	const [[, number, , started, finished, outcome], ...more] = answer.attempts.filter(([index]) => index === flaky);
+	assert.deepEqual([number, outcome, more.length], [1, "failed", 0]);
+	assert.ok(finished >= started && started > 0);
+});
+
 test("the counts of the project page are those of MySQL", async () => {
 	const page = await openPage("/project/survey?view=timeline");
 	const counts = await stage.witness.sql("SELECT status, COUNT(*) n FROM tasks WHERE project='survey' GROUP BY 1");
