@@ -112,7 +112,7 @@ part_js() {
 # Seeds that once found something, each with a few seconds of its faults; then the checker has to notice damage that is done
 # to what it found good. ./dev chaos runs other seeds, for longer.
 part_chaos() {
-	npm_setup tests/system && tests/chaos/run --seed 3,1000 --round 15 --keep && node tests/chaos/bites.mjs build/chaos/seed-3
+	npm_setup tests/system && tests/chaos/run --seed 3,10 --round 12 --keep && node tests/chaos/bites.mjs build/chaos/seed-10
 }
 
 # The seeds that once found something, then those of every run.
