@@ -226,7 +226,7 @@ void world_violation(const char *format, ...) {
 	vsnprintf(line, sizeof(line), format, list);
 	va_end(list);
 	for (char *c = line; *c; c++)
-		if ((unsigned char)*c < ' ')
+		if ((unsigned char)*c < ' ' || (unsigned char)*c > '~')
 			*c = '|';
 	printf("seed %llu: VIOLATION at %.6f s: %s\n", (unsigned long long)world.seed, (double)world.now_us / 1e6, line);
 }
