@@ -63,12 +63,11 @@ async function timeline(project) {
 
 async function watch(project, tasks) {
 	const looks = [];
-	const count = tasks.length;
-	for (;;) {
+	for (;; await wait(200)) {
 		const look = await timeline(project);
-		if (look.tasks.length === count) looks.push(look);
-		if (look.tasks.length === count && look.tasks.every((task) => task[look.place.finished_ms] !== null)) return looks;
-		await wait(200);
+		if (look.tasks.length < tasks.length) continue; // MySQL does not have them all yet
+		looks.push(look);
+		if (look.tasks.every((task) => task[look.place.finished_ms] !== null)) return looks;
 	}
 }
 
