@@ -147,13 +147,12 @@ const damages = [
 		"a settle ok under a lease nobody had",
 		"settled ok under a lease that is not in the log",
 		/^history-workers/,
-		replaced(
-			(line) => line.includes('"done":[{"project"') && line.includes('"ask"') && line.includes("settle."),
-			json((note) => {
-				note.body.done[0].lease = "never-given";
-				return note;
-			}),
-		),
+		(lines) =>
+			lines.map((line) =>
+				line.includes('"done":[{"project"') && line.includes("settle.")
+					? line.replaceAll('"lease":"', '"lease":"x')
+					: line,
+			),
 	],
 	[
 		"the auditor found one",
