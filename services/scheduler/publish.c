@@ -66,10 +66,28 @@ void publish_events(struct partition *partition, struct slice block) {
 	publish_after(partition, block, 0);
 }
 
+static void try_again(void *context) {
+	struct scheduler *scheduler = context;
+	scheduler->streams_timer = NULL;
+	publish_streams(scheduler);
+}
+
+/* Once it is there late, the relays fill in what it has missed. */
 static void on_ensured(void *context, enum status status, const struct error *err) {
-	(void)context;
-	if (status != STATUS_OK)
-		log_warn("cannot make the stream of events: those who replay will miss some", "why", err->message, NULL);
+	enum { AGAIN_US = 2000000 };
+	struct scheduler *scheduler = context;
+	if (status == STATUS_OK) {
+		for (int64_t i = 0; scheduler->streams_late && i < scheduler->partition_count; i++)
+			if (scheduler->partitions[i] != NULL && scheduler->partitions[i]->relay != NULL)
+				relay_look_again(scheduler->partitions[i]->relay);
+		scheduler->streams_late = false;
+		return;
+	}
+	if (!scheduler->streams_late)
+		log_warn("cannot make the stream of events yet: trying again", "why", err->message, NULL);
+	scheduler->streams_late = true;
+	if (scheduler->streams_timer == NULL)
+		scheduler->streams_timer = loop_timer_start(scheduler->loop, clock_mono_us() + AGAIN_US, try_again, scheduler);
 }
 
 void publish_streams(struct scheduler *scheduler) {

@@ -172,6 +172,7 @@ bool scheduler_idle(struct service *service) {
 
 void scheduler_close(struct service *service) {
 	struct scheduler *scheduler = service_own(service);
+	loop_timer_stop(scheduler->loop, &scheduler->streams_timer);
 	for (int64_t i = 0; i < scheduler->partition_count; i++) {
 		struct partition *partition = scheduler->partitions[i];
 		if (partition == NULL)

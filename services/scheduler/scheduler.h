@@ -35,7 +35,9 @@ struct scheduler {
 	struct partition **partitions;
 	int64_t partition_count;
 	char stream_prefix[80]; /* "CORDER_" */
-	size_t busy;            /* requests under way */
+	bool streams_late;      /* the stream of events could not be made at once */
+	struct loop_timer *streams_timer;
+	size_t busy; /* requests under way */
 	uint64_t *admitted, *refused, *swept, *violations, *evicted_count, *appended, *rebuilds, *commands;
 };
 
