@@ -71,8 +71,7 @@ void lookup_ended(struct partition *partition, struct submission *submission, st
 	struct lookup *lookup = memory_new(sizeof(*lookup));
 	*lookup = (struct lookup){ .partition = partition, .submission = submission };
 	snprintf(lookup->looked, sizeof(lookup->looked), "%s", looked);
-	text_clear(&submission->ghosts);
-	submission->ghost_count = 0;
+	/* What an earlier look-up found stays: the script does not ask for it again. */
 	struct text sql = { 0 };
 	text_add(&sql,
 	         "SELECT number, task_id, task_type, batch_id, status, version, spec_hash, " US_OF("created_at") ", " US_OF(
