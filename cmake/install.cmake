@@ -37,3 +37,13 @@ foreach(service ingest scheduler dispatcher persister monitor)
 	install(FILES "${CMAKE_BINARY_DIR}/systemd/corder-${service}@.service" DESTINATION lib/systemd/system)
 endforeach()
 install_if_there(deploy/systemd/corder.target lib/systemd/system)
+
+# libcorder, for programs in C.
+# libcorder.pc finds the prefix from its own place, so that any prefix does, at any time.
+file(RELATIVE_PATH CORDER_PC_UP "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+configure_file(clients/c/libcorder.pc.in libcorder.pc @ONLY)
+configure_file(clients/c/corder.3.in corder.3 @ONLY)
+install(TARGETS libcorder LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(FILES clients/c/corder.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(FILES "${CMAKE_BINARY_DIR}/libcorder.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+install(FILES "${CMAKE_BINARY_DIR}/corder.3" DESTINATION "${CMAKE_INSTALL_MANDIR}/man3")

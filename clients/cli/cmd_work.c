@@ -13,7 +13,7 @@
 #include "commands.h"
 #include "work.h"
 
-enum { CONCURRENCY_MOST = 256, STOP_SPARE_US = 5000000, TURN_US = 500000 };
+enum { CONCURRENCY_MOST = 256, STOP_SPARE_US = 5000000, TURN_US = 300000 };
 
 static struct loop *loop_of_children; /* for the signal handler alone */
 
@@ -21,20 +21,6 @@ static void on_child(int number) {
 	(void)number;
 	if (loop_of_children != NULL)
 		loop_wake(loop_of_children);
-}
-
-/* host-pid, as a token. */
-static void name_worker(struct worker *worker, const char *given) {
-	char host[40] = "worker";
-	if (given != NULL) {
-		snprintf(worker->name, sizeof worker->name, "%s", given);
-		return;
-	}
-	gethostname(host, sizeof host - 1);
-	for (char *c = host; *c != 0; c++)
-		if (!id_is_token((struct slice){ c, 1 }))
-			*c = '-';
-	snprintf(worker->name, sizeof worker->name, "%s-%ld", host, (long)getpid());
 }
 
 static bool split_types(struct worker *worker, const char *types) {
@@ -85,6 +71,19 @@ static bool make_folder(struct worker *worker) {
 	return mkdtemp(worker->folder) != NULL;
 }
 
+struct run *worker_next_run(const struct worker *worker, size_t *at) {
+	struct corder_job *job = corder_worker_next_job(worker->inner, at);
+	return job != NULL ? corder_job_data(job) : NULL;
+}
+
+void worker_stop(struct worker *worker) {
+	if (worker->stopping)
+		return;
+	worker->stopping = true;
+	worker->stop_at_us = clock_mono_us() + (int64_t)(worker->options->stop_s * 1e6);
+	corder_worker_stop(worker->inner);
+}
+
 /* The first signal lets running tasks finish, for a while; the second ends them and gives them back. */
 static void heed_signals(struct worker *worker, int *heeded) {
 	int seen = client_signal_count();
@@ -100,35 +99,34 @@ static void heed_signals(struct worker *worker, int *heeded) {
 	}
 }
 
-static void heed_stop_limit(struct worker *worker) {
-	if (!worker->stopping || clock_mono_us() < worker->stop_at_us)
-		return;
-	for (size_t i = 0; i < worker->slot_count; i++)
-		run_end(&worker->slots[i], ENDING_STOP);
-}
-
 static bool past_all_limits(const struct worker *worker, int signals) {
 	int64_t grace_us = (int64_t)(worker->options->grace_s * 1e6) + STOP_SPARE_US;
 	return worker->stopping && (clock_mono_us() > worker->stop_at_us + grace_us || signals > 2);
 }
 
-static int run_worker(struct worker *worker) {
-	int heeded = client_signal_count();
-	worker->busy_us = clock_mono_us();
-	renew_start(worker);
-	for (size_t i = 0; i < worker->slot_count; i++)
-		slot_ask(&worker->slots[i]);
-	while (!worker_finished(worker) && !past_all_limits(worker, heeded)) {
-		client_turn(worker->cli, TURN_US);
-		run_reap(worker);
-		heed_signals(worker, &heeded);
-		heed_stop_limit(worker);
+static void look_at_runs(struct worker *worker) {
+	bool stop = worker->stopping && clock_mono_us() >= worker->stop_at_us;
+	struct run *run;
+	for (size_t at = 0; (run = worker_next_run(worker, &at)) != NULL;) {
+		if (stop)
+			run_end(run, ENDING_STOP);
+		run_look(run);
 	}
-	size_t unsettled = 0;
-	for (size_t i = 0; i < worker->slot_count; i++) {
-		run_kill(&worker->slots[i]);
-		unsettled += worker->slots[i].leased;
-	}
+}
+
+static void introduce(const struct worker *worker) {
+	if (worker->cli->common.json || !worker->cli->out.live)
+		return;
+	work_log_note(worker, "worker %s at %s, %lld at a time, types %s; Ctrl-C stops", corder_worker_name(worker->inner),
+	              worker->cli->url, worker->options->once ? 1LL : (long long)worker->options->concurrency,
+	              worker->options->types);
+}
+
+static int end_worker(struct worker *worker) {
+	size_t unsettled = corder_worker_unsettled(worker->inner);
+	struct run *run;
+	for (size_t at = 0; (run = worker_next_run(worker, &at)) != NULL;)
+		run_kill(run);
 	if (unsettled > 0)
 		work_log_note(worker, "%zu task(s) could not be settled; they are tried again when their lease has run out",
 		              unsettled);
@@ -139,29 +137,40 @@ static int run_worker(struct worker *worker) {
 	return worker->options->once && worker->completed == 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-static void open_slots(struct worker *worker) {
-	worker->slot_count = worker->options->once ? 1 : (size_t)worker->options->concurrency;
-	worker->slots = memory_array(worker->slot_count, sizeof *worker->slots);
-	for (size_t i = 0; i < worker->slot_count; i++) {
-		struct slot *slot = &worker->slots[i];
-		slot->worker = worker;
-		slot->index = i;
-		slot->type = i % worker->type_count;
-		slot->run = (struct run){ .output = -1, .errors = -1 };
+static int run_worker(struct worker *worker) {
+	const struct work_options *options = worker->options;
+	struct corder_worker_options given = { .task_types = (const char *const *)worker->types,
+		                                   .task_type_count = worker->type_count,
+		                                   .name = options->worker,
+		                                   .concurrency = options->concurrency,
+		                                   .lease_ms = options->lease_ms,
+		                                   .once = options->once };
+	struct corder_error error;
+	int heeded = client_signal_count();
+	if (options->until_idle)
+		given.idle_ms = options->idle_s > 0 ? (int64_t)(options->idle_s * 1000) : 1;
+	work_set_handlers(worker, &given);
+	worker->client = corder_on(worker->cli->loop, worker->cli->bus, worker->cli->prefix);
+	worker->inner = corder_worker_open(worker->client, &given, &error);
+	if (worker->inner == NULL)
+		return command_usage(&command_work, "%s", error.message);
+	introduce(worker);
+	while (!corder_worker_finished(worker->inner) && !past_all_limits(worker, heeded)) {
+		client_turn(worker->cli, TURN_US);
+		look_at_runs(worker);
+		heed_signals(worker, &heeded);
 	}
+	return end_worker(worker);
 }
 
 static void close_worker(struct worker *worker) {
-	loop_timer_stop(worker->cli->loop, &worker->tick);
+	struct run *run;
+	for (size_t at = 0; worker->inner != NULL && (run = worker_next_run(worker, &at)) != NULL;)
+		run_free(run);
+	corder_worker_close(&worker->inner);
+	corder_close(&worker->client);
 	client_close(worker->cli);
 	loop_of_children = NULL;
-	for (size_t i = 0; i < worker->slot_count; i++) {
-		struct slot *slot = &worker->slots[i];
-		run_release(&slot->run);
-		text_release(&slot->request);
-		text_release(&slot->done);
-		free(slot->subject);
-	}
 	if (worker->folder != NULL)
 		rmdir(worker->folder);
 	for (char **word = worker->command; word != NULL && *word != NULL; word++)
@@ -170,8 +179,6 @@ static void close_worker(struct worker *worker) {
 		free(worker->types[i]);
 	free(worker->command);
 	free(worker->folder);
-	free(worker->slots);
-	json_close(&worker->json);
 }
 
 /* Commands of tasks find the same server as we did. */
@@ -179,13 +186,6 @@ static void export_connection(const struct cli *cli) {
 	setenv("CORDER_PREFIX", cli->prefix, 1);
 	if (cli->full_url != NULL)
 		setenv("NATS_URL", cli->full_url, 1);
-}
-
-static void introduce(const struct worker *worker) {
-	if (worker->cli->common.json || !worker->cli->out.live)
-		return;
-	work_log_note(worker, "worker %s at %s, %zu at a time, types %s; Ctrl-C stops", worker->name, worker->cli->url,
-	              worker->slot_count, worker->options->types);
 }
 
 static int work_run(struct cli *cli, const void *values) {
@@ -200,8 +200,7 @@ static int work_run(struct cli *cli, const void *values) {
 		return command_usage(&command_work,
 		                     "--type takes up to %d names of letters, digits, '_' and '-', with commas between",
 		                     WORK_TYPES_MOST);
-	name_worker(&worker, options->worker);
-	if (!id_is_token(slice_of(worker.name)))
+	if (options->worker != NULL && !id_is_token(slice_of(options->worker)))
 		return command_usage(&command_work, "--worker takes 1 to 64 letters, digits, '_' or '-'");
 	set_command(&worker, options, &cli->arguments);
 	if (!can_be_found(worker.command[0]))
@@ -217,10 +216,7 @@ static int work_run(struct cli *cli, const void *values) {
 		struct sigaction action = { .sa_handler = on_child };
 		loop_of_children = cli->loop;
 		sigaction(SIGCHLD, &action, NULL);
-		worker.json = json_open();
 		export_connection(cli);
-		open_slots(&worker);
-		introduce(&worker);
 		code = run_worker(&worker);
 	}
 	close_worker(&worker);

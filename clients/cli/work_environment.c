@@ -69,17 +69,17 @@ static bool is_ours(const char *variable) {
 }
 
 /* The span of this try, so that what the command traces hangs under it. */
-static char *traceparent_entry(const struct slot *slot, struct json_value task) {
+static char *traceparent_entry(const struct run *run, struct json_value task) {
 	struct slice traceparent = json_text(json_member(task, "traceparent"));
-	struct trace_task names = { slice_of(slot->run.project), slice_of(slot->run.task_id),
+	struct trace_task names = { slice_of(corder_job_project(run->job)), slice_of(corder_job_id(run->job)),
 		                        json_text(json_member(task, "batch_id")),
 		                        traceparent.bytes != NULL ? traceparent : SLICE("") };
 	char parent[TRACEPARENT_BYTES];
-	trace_try_parent(&names, slot->run.attempt, parent);
+	trace_try_parent(&names, corder_job_attempt(run->job), parent);
 	return entry("TRACEPARENT", slice_of(parent));
 }
 
-char **environment_make(const struct slot *slot, struct json_value task) {
+char **environment_make(const struct run *run, struct json_value task) {
 	size_t inherited = 0, count = 0;
 	while (environ[inherited] != NULL)
 		inherited++;
@@ -88,16 +88,16 @@ char **environment_make(const struct slot *slot, struct json_value task) {
 		if (!is_ours(environ[i]))
 			out[count++] = memory_copy(environ[i], strlen(environ[i]));
 	char attempt[24];
-	snprintf(attempt, sizeof attempt, "%lld", (long long)slot->run.attempt);
-	out[count++] = entry("CORDER_PROJECT", slice_of(slot->run.project));
-	out[count++] = entry("CORDER_TASK_ID", slice_of(slot->run.task_id));
-	out[count++] = entry("CORDER_TASK_TYPE", slice_of(slot->run.task_type));
+	snprintf(attempt, sizeof attempt, "%lld", (long long)corder_job_attempt(run->job));
+	out[count++] = entry("CORDER_PROJECT", slice_of(corder_job_project(run->job)));
+	out[count++] = entry("CORDER_TASK_ID", slice_of(corder_job_id(run->job)));
+	out[count++] = entry("CORDER_TASK_TYPE", slice_of(corder_job_type(run->job)));
 	out[count++] = entry("CORDER_BATCH_ID", json_text(json_member(task, "batch_id")));
 	out[count++] = entry("CORDER_SERVICE_NAME", json_text(json_member(task, "service_name")));
 	out[count++] = entry("CORDER_ATTEMPT", slice_of(attempt));
-	out[count++] = entry("CORDER_WORKER", slice_of(slot->worker->name));
-	out[count++] = entry("CORDER_INPUTS", slice_of(slot->run.inputs_path));
-	out[count++] = traceparent_entry(slot, task);
+	out[count++] = entry("CORDER_WORKER", slice_of(corder_worker_name(run->worker->inner)));
+	out[count++] = entry("CORDER_INPUTS", slice_of(run->inputs_path));
+	out[count++] = traceparent_entry(run, task);
 	count += add_context(out + count, json_member(task, "execution_context"));
 	return out;
 }

@@ -6,45 +6,46 @@
 #include "../../shared/base/clock.h"
 #include "work.h"
 
-static void add_task(const struct slot *slot, struct text *out) {
-	const struct term *term = &slot->worker->cli->out;
-	term_say(term, out, SHADE_DIM, "%s/", slot->run.project);
-	text_add(out, slot->run.task_id);
+static void add_task(const struct run *run, struct text *out) {
+	const struct term *term = &run->worker->cli->out;
+	term_say(term, out, SHADE_DIM, "%s/", corder_job_project(run->job));
+	text_add(out, corder_job_id(run->job));
 }
 
-static void add_json_start(const struct slot *slot, const char *event, struct text *out) {
+static void add_json_start(const struct run *run, const char *event, struct text *out) {
 	text_add(out, "{\"at\":");
 	text_add_json_time(out, clock_wall_us());
 	text_printf(out, ",\"event\":\"%s\",\"project\":\"%s\",\"task_id\":\"%s\",\"task_type\":\"%s\",\"attempt\":%lld",
-	            event, slot->run.project, slot->run.task_id, slot->run.task_type, (long long)slot->run.attempt);
+	            event, corder_job_project(run->job), corder_job_id(run->job), corder_job_type(run->job),
+	            (long long)corder_job_attempt(run->job));
 }
 
-void work_log_started(const struct slot *slot) {
-	struct cli *cli = slot->worker->cli;
+void work_log_started(const struct run *run) {
+	struct cli *cli = run->worker->cli;
 	struct text out = { 0 };
 	if (cli->common.json) {
-		add_json_start(slot, "started", &out);
+		add_json_start(run, "started", &out);
 		text_add(&out, "}\n");
 	} else {
 		text_add_clock(&out, clock_wall_us(), false);
 		text_add_char(&out, ' ');
 		term_say(&cli->out, &out, SHADE_CYAN, "%s ", term_status_mark(&cli->out, SLICE("running")));
-		add_task(slot, &out);
-		term_say(&cli->out, &out, SHADE_DIM, "  %s", slot->run.task_type);
-		if (slot->run.attempt > 1)
-			term_say(&cli->out, &out, SHADE_MAGENTA, "  try %lld", (long long)slot->run.attempt);
+		add_task(run, &out);
+		term_say(&cli->out, &out, SHADE_DIM, "  %s", corder_job_type(run->job));
+		if (corder_job_attempt(run->job) > 1)
+			term_say(&cli->out, &out, SHADE_MAGENTA, "  try %lld", (long long)corder_job_attempt(run->job));
 		text_add_char(&out, '\n');
 	}
 	term_write(&cli->out, &out);
 	text_release(&out);
 }
 
-void work_log_line(const struct slot *slot, struct slice line) {
-	struct cli *cli = slot->worker->cli;
-	if (!slot->worker->options->verbose)
+void work_log_line(const struct run *run, struct slice line) {
+	struct cli *cli = run->worker->cli;
+	if (!run->worker->options->verbose)
 		return;
 	struct text out = { 0 };
-	term_say(&cli->err, &out, SHADE_DIM, "%s %s ", slot->run.task_id, cli->err.unicode ? "│" : "|");
+	term_say(&cli->err, &out, SHADE_DIM, "%s %s ", corder_job_id(run->job), cli->err.unicode ? "│" : "|");
 	term_add(&cli->err, &out, SHADE_PLAIN, line);
 	text_add_char(&out, '\n');
 	term_write(&cli->err, &out);
@@ -60,16 +61,16 @@ static void count(struct worker *worker, bool ok, struct slice status) {
 		worker->other++;
 }
 
-static void add_verdict(const struct slot *slot, bool ok, struct slice status, struct json_value error,
+static void add_verdict(const struct run *run, bool ok, struct slice status, struct json_value error,
                         struct text *out) {
-	const struct term *term = &slot->worker->cli->out;
+	const struct term *term = &run->worker->cli->out;
 	text_add_clock(out, clock_wall_us(), false);
 	text_add_char(out, ' ');
 	if (ok)
 		term_say(term, out, term_status_shade(status), "%s ", term_status_mark(term, status));
 	else
 		term_say(term, out, SHADE_YELLOW, "! ");
-	add_task(slot, out);
+	add_task(run, out);
 	text_add(out, "  ");
 	if (!slice_is(status, "completed")) {
 		term_add(term, out, ok ? term_status_shade(status) : SHADE_YELLOW, ok ? status : SLICE("not counted: "));
@@ -77,55 +78,49 @@ static void add_verdict(const struct slot *slot, bool ok, struct slice status, s
 			term_add(term, out, SHADE_PLAIN, json_text(json_member(error, "message")));
 		text_add(out, "  ");
 	}
-	text_add_duration(out, slot->run.seconds);
+	text_add_duration(out, run->seconds);
 }
 
-/* Why it failed: what the settlement said. */
-static void add_reason(const struct slot *slot, struct text *out) {
-	struct json *json = json_read((struct slice){ slot->done.bytes, slot->done.length }, NULL);
-	if (json == NULL)
+static void add_reason(const struct run *run, struct text *out) {
+	if (run->message == NULL)
 		return;
-	struct slice message = json_text(json_member(json_member(json_root(json), "error"), "message"));
-	if (message.length > 0) {
-		text_add(out, "  ");
-		term_add(&slot->worker->cli->out, out, SHADE_PLAIN, message);
-	}
-	json_close(&json);
+	text_add(out, "  ");
+	term_add(&run->worker->cli->out, out, SHADE_PLAIN, slice_of(run->message));
 }
 
-void work_log_settled(const struct slot *slot, struct json_value verdict) {
-	struct cli *cli = slot->worker->cli;
+void work_log_settled(const struct run *run, struct json_value verdict) {
+	struct cli *cli = run->worker->cli;
 	bool ok = json_bool(json_member(verdict, "ok"), false);
 	struct slice status = json_text(json_member(verdict, "status"));
 	struct text out = { 0 };
-	count(slot->worker, ok, status);
+	count(run->worker, ok, status);
 	if (cli->common.json) {
-		add_json_start(slot, ok ? "settled" : "not_settled", &out);
-		text_printf(&out, ",\"seconds\":%.6f,\"verdict\":", slot->run.seconds);
+		add_json_start(run, ok ? "settled" : "not_settled", &out);
+		text_printf(&out, ",\"seconds\":%.6f,\"verdict\":", run->seconds);
 		text_add_slice(&out, json_raw(verdict));
 		text_add(&out, "}\n");
 	} else {
-		add_verdict(slot, ok, status, json_member(verdict, "error"), &out);
-		add_reason(slot, &out);
+		add_verdict(run, ok, status, json_member(verdict, "error"), &out);
+		add_reason(run, &out);
 		text_add_char(&out, '\n');
 	}
 	term_write(&cli->out, &out);
 	text_release(&out);
 }
 
-void work_log_lost(const struct slot *slot) {
-	struct cli *cli = slot->worker->cli;
-	const struct run *run = &slot->run;
-	bool timed_out = run->timeout_s > 0 && run->seconds >= run->timeout_s;
+void work_log_lost(const struct run *run) {
+	struct cli *cli = run->worker->cli;
+	double timeout_s = corder_job_timeout_s(run->job);
+	bool timed_out = timeout_s > 0 && run->seconds >= timeout_s;
 	struct text out = { 0 };
-	slot->worker->other++;
+	run->worker->other++;
 	if (cli->common.json) {
-		add_json_start(slot, timed_out ? "timeout" : "lease_lost", &out);
+		add_json_start(run, timed_out ? "timeout" : "lease_lost", &out);
 		text_printf(&out, ",\"seconds\":%.6f}\n", run->seconds);
 	} else {
 		text_add_clock(&out, clock_wall_us(), false);
 		term_say(&cli->out, &out, SHADE_YELLOW, " ! ");
-		add_task(slot, &out);
+		add_task(run, &out);
 		text_add(&out, timed_out ? "  ended: it ran longer than its timeout  "
 		                         : "  ended: it is no longer ours (cancelled, or the lease ran out)  ");
 		text_add_duration(&out, run->seconds);

@@ -11,21 +11,6 @@
 
 enum { RESULT_SPARE_BYTES = 64 };
 
-void run_add_item_start(const struct run *run, const char *outcome, struct text *item) {
-	text_add(item, "{\"project\":");
-	text_add_json(item, slice_of(run->project));
-	text_add(item, ",\"task_id\":");
-	text_add_json(item, slice_of(run->task_id));
-	text_add(item, ",\"lease\":");
-	text_add_json(item, slice_of(run->lease));
-	text_printf(item, ",\"outcome\":\"%s\"", outcome);
-}
-
-void run_add_released(const struct run *run, struct text *item) {
-	run_add_item_start(run, "released", item);
-	text_add_char(item, '}');
-}
-
 static struct slice trimmed(const struct text *text) {
 	struct slice out = { text->bytes, text->length };
 	while (out.length > 0 && strchr(" \t\r\n", out.bytes[0]) != NULL) {
@@ -38,39 +23,38 @@ static struct slice trimmed(const struct text *text) {
 }
 
 /* stdout as the result: JSON as it is, other text as {"output": …}, nothing as null. */
-static void add_result(const struct run *run, struct text *item) {
+static void complete(const struct run *run) {
 	struct slice output = trimmed(&run->output_text);
 	struct json *json = output.length > 0 && !run->output_cut ? json_read(output, NULL) : NULL;
-	text_add(item, ",\"result\":");
-	if (output.length == 0) {
-		text_add(item, "null");
-	} else if (json != NULL) {
-		text_add_slice(item, output);
-	} else {
-		text_add(item, "{\"output\":");
-		bool whole = utf8_add_json(item, output, LIMIT_RESULT_BYTES - RESULT_SPARE_BYTES);
-		text_add(item, whole && !run->output_cut ? "}" : ",\"truncated\":true}");
+	struct text result = { 0 };
+	if (json != NULL) {
+		text_add_slice(&result, output);
+	} else if (output.length > 0) {
+		text_add(&result, "{\"output\":");
+		bool whole = utf8_add_json(&result, output, LIMIT_RESULT_BYTES - RESULT_SPARE_BYTES);
+		text_add(&result, whole && !run->output_cut ? "}" : ",\"truncated\":true}");
 	}
 	json_close(&json);
+	corder_job_complete(run->job, result.bytes);
+	text_release(&result);
 }
 
-static void add_cause(const struct slot *slot, int wait_status, struct text *message) {
-	const struct run *run = &slot->run;
+static void add_cause(const struct run *run, int wait_status, struct text *message) {
 	if (run->ending == ENDING_CANCEL)
 		text_add(message, "cancelled while it ran");
 	else if (run->ending == ENDING_TIMEOUT)
-		text_printf(message, "ran longer than its timeout of %.6g s", run->timeout_s);
+		text_printf(message, "ran longer than its timeout of %.6g s", corder_job_timeout_s(run->job));
 	else if (WIFSIGNALED(wait_status))
 		text_printf(message, "ended by signal %d (%s)", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
 	else
 		text_printf(message, "exit code %d", WEXITSTATUS(wait_status));
 }
 
-static void add_error(const struct slot *slot, int wait_status, struct text *item) {
-	const struct run *run = &slot->run;
-	struct text message = { 0 };
+/* The cause, and the last that was said; of bytes that are no UTF-8, what can be read. */
+static char *make_message(const struct run *run, int wait_status) {
+	struct text message = { 0 }, quoted = { 0 };
 	struct slice said = trimmed(&run->error_tail);
-	add_cause(slot, wait_status, &message);
+	add_cause(run, wait_status, &message);
 	if (said.length == 0) {
 		said = trimmed(&run->output_text);
 		size_t spare = said.length > ERROR_LINES_BYTES ? said.length - ERROR_LINES_BYTES : 0;
@@ -80,25 +64,26 @@ static void add_error(const struct slot *slot, int wait_status, struct text *ite
 		text_add(&message, ": ");
 		text_add_slice(&message, said);
 	}
-	bool final = run->ending == ENDING_CANCEL ||
-	             (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == slot->worker->options->no_retry_code);
-	text_add(item, ",\"error\":{\"message\":");
-	utf8_add_json(item, (struct slice){ message.bytes, message.length }, LIMIT_ERROR_MESSAGE_BYTES);
-	text_printf(item, ",\"retryable\":%s}", final ? "false" : "true");
+	utf8_add_json(&quoted, (struct slice){ message.bytes, message.length }, LIMIT_ERROR_MESSAGE_BYTES);
+	struct json *json = json_read((struct slice){ quoted.bytes, quoted.length }, NULL);
+	must(json != NULL);
+	char *clean = slice_copy(json_text(json_root(json)));
+	json_close(&json);
+	text_release(&quoted);
 	text_release(&message);
+	return clean;
 }
 
-void run_add_settlement(const struct slot *slot, int wait_status, struct text *item) {
-	const struct run *run = &slot->run;
+void run_settle(struct run *run, int wait_status) {
 	bool ended_well = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
-	if (run->ending == ENDING_STOP && !ended_well) {
-		run_add_released(run, item);
-		return;
+	bool final = run->ending == ENDING_CANCEL ||
+	             (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == run->worker->options->no_retry_code);
+	if (ended_well) {
+		complete(run);
+	} else if (run->ending == ENDING_STOP) {
+		corder_job_release(run->job);
+	} else {
+		run->message = make_message(run, wait_status);
+		corder_job_fail(run->job, run->message, !final);
 	}
-	run_add_item_start(run, ended_well ? "completed" : "failed", item);
-	if (ended_well)
-		add_result(run, item);
-	else
-		add_error(slot, wait_status, item);
-	text_add_char(item, '}');
 }

@@ -58,7 +58,7 @@ export class Adapter {
 		this.waiting.clear();
 	}
 
-	ask(what, arguments_, seconds = 60) {
+	ask(what, arguments_, seconds = 240) {
 		const id = this.next++;
 		this.child.stdin.write(`${JSON.stringify({ id, do: what, with: arguments_ })}\n`);
 		return new Promise((resolve, reject) => {
@@ -72,7 +72,7 @@ export class Adapter {
 
 	async close() {
 		this.child.stdin.end();
-		const timer = setTimeout(() => this.child.kill("SIGKILL"), 5000);
+		const timer = setTimeout(() => this.child.kill("SIGKILL"), 30000);
 		await this.ended;
 		clearTimeout(timer);
 	}

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { Client } from "../system/client.mjs";
 import { serviceNames } from "../system/stack.mjs";
-import { until } from "../system/wait.mjs";
+import { until as untilTrue } from "../system/wait.mjs";
 import { ClientError } from "./adapter.mjs";
 import { match } from "./match.mjs";
 
 const run = Math.random().toString(36).slice(2, 7);
 const encoder = new TextEncoder();
+const until = (what, condition) => untilTrue(what, condition, { seconds: 120 });
 
 // "/tasks/0/status" of a value.
 const pointed = (value, pointer) => pointer.split("/").slice(1).reduce((inner, name) => inner?.[name], value);

@@ -139,7 +139,7 @@ const verbs = {
 		await events.ready;
 		watches.set(name, { events });
 	},
-	async next({ name, count, timeout_s = 20 }) {
+	async next({ name, count, timeout_s = 120 }) {
 		const watch = watches.get(name);
 		const found = [];
 		while (found.length < count) {

@@ -204,7 +204,7 @@ class Adapter:
         events = self.watches[given["name"]]
         found = []
         for _ in range(given["count"]):
-            event = await asyncio.wait_for(events.__anext__(), given.get("timeout_s", 20))
+            event = await asyncio.wait_for(events.__anext__(), given.get("timeout_s", 120))
             found.append(event.to_json())
         return {"events": found}
 
