@@ -93,8 +93,10 @@ int client_open(struct cli *cli) {
 }
 
 void client_close(struct cli *cli) {
-	if (cli->bus != NULL)
+	if (cli->bus != NULL) {
+		bus_fail_requests(cli->bus);
 		bus_close(&cli->bus);
+	}
 	loop_to_wake = NULL;
 	if (cli->loop != NULL)
 		loop_close(&cli->loop);

@@ -73,9 +73,9 @@ static int by_name(const void *a, const void *b) {
 static int gather(struct services *services, const struct services_options *options) {
 	struct cli *cli = services->cli;
 	struct error err = { 0 };
-	char id[ID_BYTES], inbox[64], subject[96];
+	char id[ID_BYTES], inbox[BUS_INBOX_BYTES + 64], subject[96];
 	id_make(id);
-	snprintf(inbox, sizeof inbox, "_INBOX.corder-services.%s", id);
+	snprintf(inbox, sizeof inbox, "%scorder-services.%s", bus_inbox(cli->bus), id);
 	snprintf(subject, sizeof subject, "$SRV.STATS%s%s", options->name != NULL ? ".corder-" : "",
 	         options->name != NULL ? options->name : "");
 	enum status status = bus_subscribe(cli->bus, inbox, NULL, on_answer, services, &err);

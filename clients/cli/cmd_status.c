@@ -8,7 +8,7 @@
 #include "grid.h"
 
 struct status_options {
-	const char *project;
+	const char *project, *type;
 	int64_t window_s;
 	double interval_s;
 	bool watch;
@@ -97,6 +97,8 @@ static void add_queues(const struct term *term, struct text *out, struct json_va
 static void add_picture(const struct term *term, struct text *out, const struct status_options *options,
                         struct json_value root) {
 	term_say(term, out, SHADE_BOLD, "%s", options->project != NULL ? options->project : "all projects");
+	if (options->type != NULL)
+		term_say(term, out, SHADE_BOLD, ", type %s", options->type);
 	text_add(out, "  ");
 	struct text clock = { 0 };
 	text_add_clock(&clock, clock_wall_us(), false);
@@ -113,6 +115,7 @@ static int show_once(struct cli *cli, const struct status_options *options, stru
 	struct text body = { 0 }, picture = { 0 };
 	struct answer answer;
 	body_add(&body, "project", options->project);
+	body_add(&body, "task_type", options->type);
 	if (options->window_s > 0)
 		body_add_int(&body, "window_s", options->window_s);
 	body_end(&body);
@@ -151,6 +154,7 @@ static int status_run(struct cli *cli, const void *values) {
 static const struct option_row status_options[] = {
 	{ "project", 'p', OPTION_TEXT, offsetof(struct status_options, project), "NAME",
 	  "of this project; else CORDER_PROJECT, else all", 0, 0 },
+	{ "type", 't', OPTION_TEXT, offsetof(struct status_options, type), "TYPE", "of this task type", 0, 0 },
 	{ "window", 0, OPTION_INT, offsetof(struct status_options, window_s), "SECONDS",
 	  "how far wait time and throughput look back (300)", 1, LIMIT_WINDOW_S },
 	{ "watch", 'w', OPTION_FLAG, offsetof(struct status_options, watch), NULL, "again and again, until Ctrl-C", 0, 0 },
@@ -164,7 +168,7 @@ const struct command command_status = {
 	.name = "status",
 	.group = "Look at it",
 	.summary = "counts, wait time, throughput, health; a line a task type",
-	.usage = "[--project NAME] [--watch]",
+	.usage = "[--project NAME] [--type TYPE] [--watch]",
 	.examples = "corder status\ncorder status --project shop --watch\ncorder status --json | jq .pending_count",
 	.options = status_options,
 	.option_count = COUNT(status_options),

@@ -10,7 +10,7 @@
 #include "submit.h"
 
 struct submit {
-	const char *project, *batch, *wfformat, *id_prefix;
+	const char *project, *batch, *wfformat, *id_prefix, *order;
 	double time_scale;
 	int64_t workers;
 	bool dry_run, wait, enqueue, archived;
@@ -151,6 +151,8 @@ static int send_and_wait(struct cli *cli, const struct submit *submit, const str
 			                            : submit->enqueue   ? SUBMIT_ENQUEUE
 			                                                : SUBMIT_NOW,
 			                            submission->archived, bus_max_payload(cli->bus) - ENVELOPE_SPARE_BYTES,
+			                            submit->order != NULL ? submit_order_of(slice_of(submit->order))
+			                                                  : submission->order,
 			                            submit->workers };
 		if (orders.max_bytes > LIMIT_REQUEST_BYTES)
 			orders.max_bytes = LIMIT_REQUEST_BYTES;
@@ -178,6 +180,8 @@ static int submit_run(struct cli *cli, const void *values) {
 		return command_usage(&command_submit, "--dry-run only checks: it goes with neither --enqueue nor --wait");
 	if (submit->workers > 0 && !submit->dry_run)
 		return command_usage(&command_submit, "--workers goes with --dry-run: it is for the forecast alone");
+	if (submit->order != NULL && submit_order_of(slice_of(submit->order)) == SUBMIT_ORDER_UNSAID)
+		return command_usage(&command_submit, "--order takes score, fifo or critical_path");
 	if (cli->arguments.count > 0 && (submit->task.type != NULL || submit->wfformat != NULL))
 		return command_usage(&command_submit, "files, --wfformat and a task from --type: one of them at a time");
 	struct submission submission = { 0 };
@@ -206,6 +210,8 @@ static const struct option_row submit_options[] = {
 	  "check everything, foretell order and time, change nothing", 0, 0 },
 	{ "workers", 0, OPTION_INT, offsetof(struct submit, workers), "N", "with --dry-run: the time with so many workers",
 	  1, LIMIT_WORKERS },
+	{ "order", 0, OPTION_TEXT, offsetof(struct submit, order), "ORDER",
+	  "which goes first of one priority: score (default), fifo, critical_path", 0, 0 },
 	{ "wait", 'w', OPTION_FLAG, offsetof(struct submit, wait), NULL,
 	  "wait until all have ended; exit 1 unless all completed", 0, 0 },
 	{ "enqueue", 0, OPTION_FLAG, offsetof(struct submit, enqueue), NULL,

@@ -7,10 +7,11 @@
 #include "commands.h"
 
 const struct command *const commands[] = {
-	&command_up,       &command_submit, &command_work,     &command_top,      &command_status,  &command_list,
-	&command_get,      &command_watch,  &command_graph,    &command_timeline, &command_explain, &command_events,
-	&command_services, &command_cancel, &command_retry,    &command_approve,  &command_reject,  &command_update,
-	&command_pause,    &command_resume, &command_help_row, &command_version,
+	&command_up,      &command_submit,  &command_work,     &command_top,      &command_status,
+	&command_list,    &command_get,     &command_watch,    &command_graph,    &command_timeline,
+	&command_explain, &command_events,  &command_services, &command_cancel,   &command_retry,
+	&command_approve, &command_reject,  &command_update,   &command_pause,    &command_resume,
+	&command_audit,   &command_rebuild, &command_poison,   &command_help_row, &command_version,
 };
 const size_t command_count = COUNT(commands);
 

@@ -9,6 +9,7 @@ extern const struct command command_status, command_list, command_get, command_w
 extern const struct command command_explain, command_events, command_services;
 extern const struct command command_cancel, command_retry, command_approve, command_reject, command_update;
 extern const struct command command_pause, command_resume;
+extern const struct command command_audit, command_rebuild, command_poison;
 extern const struct command command_help_row, command_version;
 
 #endif

@@ -22,7 +22,7 @@ _corder() {
 		rows=(${(f)"$(corder help 2>/dev/null | sed -nE '/^  corder /d; s/^  ([a-z]+) +(.*)/\1:\2/p')"})
 		_describe command rows
 	elif [[ ${words[CURRENT]} == -* ]]; then
-		rows=(${(f)"$(corder $command --help 2>/dev/null | sed -nE 's/^ +(-[a-z], )?(--[a-z-]+)( [^ ]+)? +(.*)/\2:\4/p')"})
+		rows=(${(f)"$(corder $command --help 2>/dev/null | sed -nE 's/^ +(-[a-z0-9], )?(--[a-z-]+)( [^ ]+)? +(.*)/\2:\4/p')"})
 		_describe option rows
 	elif [[ $command == submit ]]; then
 		_files

@@ -44,6 +44,12 @@ static char *environment(const char *name) {
 	return found;
 }
 
+static void take(char **field, const char *line, const char *name) {
+	size_t length = strlen(name);
+	if (*field == NULL && strncmp(line, name, length) == 0 && line[length] == '=')
+		*field = trimmed(slice_of(line + length + 1));
+}
+
 /* Lines NAME=value, as `corder up` writes them and a shell can source them. */
 static bool read_env_file(const char *path, struct connection *connection) {
 	FILE *file = fopen(path, "r");
@@ -52,10 +58,10 @@ static bool read_env_file(const char *path, struct connection *connection) {
 	char line[2048];
 	while (fgets(line, sizeof line, file) != NULL) {
 		const char *text = strncmp(line, "export ", 7) == 0 ? line + 7 : line;
-		if (strncmp(text, "NATS_URL=", 9) == 0 && connection->url == NULL)
-			connection->url = trimmed(slice_of(text + 9));
-		if (strncmp(text, "CORDER_PREFIX=", 14) == 0 && connection->prefix == NULL)
-			connection->prefix = trimmed(slice_of(text + 14));
+		take(&connection->url, text, "NATS_URL");
+		take(&connection->prefix, text, "CORDER_PREFIX");
+		take(&connection->redis, text, "REDIS_URL");
+		take(&connection->database, text, "DATABASE_URL");
 	}
 	fclose(file);
 	return connection->url != NULL;
@@ -116,6 +122,8 @@ static bool is_prefix(const char *text) {
 enum status connection_find(const char *nats, const char *dir, struct connection *connection, struct error *err) {
 	*connection = (struct connection){ 0 };
 	connection->prefix = environment("CORDER_PREFIX");
+	connection->redis = environment("REDIS_URL");
+	connection->database = environment("DATABASE_URL");
 	enum status status = find_url(nats, dir, connection, err);
 	if (status != STATUS_OK)
 		return status;
@@ -129,6 +137,8 @@ enum status connection_find(const char *nats, const char *dir, struct connection
 void connection_release(struct connection *connection) {
 	free(connection->url);
 	free(connection->prefix);
+	free(connection->redis);
+	free(connection->database);
 	*connection = (struct connection){ 0 };
 }
 

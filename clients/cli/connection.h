@@ -5,8 +5,9 @@
 #include "../../shared/base/error.h"
 
 struct connection {
-	char *url, *prefix; /* owned */
-	const char *found;  /* how: "--nats", "NATS_URL", …; for messages */
+	char *url, *prefix;     /* owned */
+	char *redis, *database; /* of the environment, or of the env file where the URL is from; NULL: not known */
+	const char *found;      /* how: "--nats", "NATS_URL", …; for messages */
 };
 
 /* nats and dir are the options' values, or NULL. STATUS_REJECT: --dir names a folder without an env file, or the prefix

@@ -10,9 +10,9 @@
 #include "svg.h"
 #include "term.h"
 
-static const double card_width = 176, card_height = 38, column_gap = 64, row_height = 52, margin = 28, head = 56,
+static const double card_width = 196, card_height = 38, column_gap = 64, row_height = 52, margin = 28, head = 56,
 					foot = 44;
-enum { NAME_MOST = 24, NOTE_MOST = 28 };
+enum { NOTE_MOST = 26 };
 
 struct picture {
 	const struct plan *plan;
@@ -54,7 +54,7 @@ static void add_card(const struct picture *picture, size_t i) {
 	            node->is_critical ? " hot" : "", x, y, card_width, card_height);
 	svg_add_mark(out, node->status, x + 15, y + card_height / 2);
 	text_printf(out, "<text%s x=\"%.1f\" y=\"%.1f\">", node->is_critical ? " class=\"hottext\"" : "", x + 30, y + 16);
-	svg_add_text(out, node->task_id, NAME_MOST - (node->is_critical ? 2 : 0));
+	svg_add_name(out, node->task_id, card_width - (node->is_critical ? 52 : 36));
 	text_printf(out, "</text><text class=\"s d\" x=\"%.1f\" y=\"%.1f\">", x + 30, y + 30);
 	svg_add_text(out, text_slice(&note), NOTE_MOST);
 	text_add(out, "</text></g>\n");

@@ -12,9 +12,9 @@
 
 enum { WINDOW = 64, TRIES = 20, PAUSE_US = 100000 };
 
-/* A read under way; freed by its answer when the replay has gone. */
+/* A read under way; freed by its answer when nobody waits for it any more. */
 struct read {
-	bool done;
+	bool done, abandoned;
 	enum status status;
 	struct text body;
 };
@@ -25,7 +25,7 @@ struct replay {
 	struct json *json;
 };
 
-static char *stream_name(const struct cli *cli) {
+static char *event_stream_name(const struct cli *cli) {
 	struct text name = { 0 };
 	for (const char *c = cli->prefix; *c != 0; c++)
 		text_add_char(&name, *c == '.' ? '_' : (char)toupper((unsigned char)*c));
@@ -36,13 +36,17 @@ static char *stream_name(const struct cli *cli) {
 static void on_got(void *context, enum status status, uint64_t sequence, struct slice body) {
 	struct read *read = context;
 	(void)sequence;
+	if (read->abandoned) {
+		free(read);
+		return;
+	}
 	read->done = true;
 	read->status = status;
 	if (status == STATUS_OK)
 		text_add_slice(&read->body, body);
 }
 
-/* Waits for one read; false when the user interrupted (the read is leaked: its answer may still come). */
+/* Waits for one read; false when the user interrupted. */
 static bool wait_for(struct cli *cli, const struct read *read) {
 	while (!read->done)
 		if (!client_turn(cli, PAUSE_US))
@@ -56,9 +60,12 @@ static struct read *start(struct replay *replay, uint64_t sequence) {
 	return read;
 }
 
+/* Whether its answer has come or not. */
 static void finish(struct read *read) {
 	text_release(&read->body);
-	free(read);
+	read->abandoned = true;
+	if (read->done)
+		free(read);
 }
 
 /* One message; tried again while the server is away. STATUS_REJECT: there is none with this sequence. */
@@ -66,8 +73,10 @@ static enum status get(struct replay *replay, uint64_t sequence, struct text *bo
 	enum status status = STATUS_RETRY;
 	for (int i = 0; i < TRIES && status == STATUS_RETRY; i++) {
 		struct read *read = start(replay, sequence);
-		if (!wait_for(replay->cli, read))
+		if (!wait_for(replay->cli, read)) {
+			finish(read);
 			return STATUS_RETRY;
+		}
 		status = read->status;
 		text_clear(body);
 		text_append(body, read->body.bytes, read->body.length);
@@ -79,13 +88,17 @@ static enum status get(struct replay *replay, uint64_t sequence, struct text *bo
 }
 
 struct info {
-	bool done;
+	bool done, abandoned;
 	enum status status;
 	struct stream_state state;
 };
 
 static void on_info(void *context, enum status status, const struct stream_state *state) {
 	struct info *info = context;
+	if (info->abandoned) {
+		free(info);
+		return;
+	}
 	info->done = true;
 	info->status = status;
 	if (status == STATUS_OK)
@@ -99,8 +112,10 @@ static int read_state(struct replay *replay, struct stream_state *state) {
 		struct info *info = memory_new(sizeof *info);
 		stream_info(replay->cli->bus, replay->stream, on_info, info);
 		while (!info->done)
-			if (!client_turn(replay->cli, PAUSE_US))
+			if (!client_turn(replay->cli, PAUSE_US) && !info->done) {
+				info->abandoned = true;
 				return EXIT_INTERRUPTED;
+			}
 		last = info->status;
 		*state = info->state;
 		free(info);
@@ -145,34 +160,44 @@ static uint64_t find(struct replay *replay, const struct stream_state *state, en
 	return low;
 }
 
+/* Tells one event; false when nothing more is wanted, or can be had: then *code says which. */
+static bool tell(struct replay *replay, uint64_t sequence, struct read *read, replay_event *event, void *context,
+                 int *code) {
+	*code = EXIT_INTERRUPTED;
+	if (!wait_for(replay->cli, read))
+		return false;
+	if (read->status == STATUS_RETRY) {
+		text_clear(&read->body);
+		read->status = get(replay, sequence, &read->body);
+	}
+	if (read->status == STATUS_RETRY) {
+		fprintf(stderr, "corder: lost the connection to %s while reading events\n", replay->cli->url);
+		*code = client_interrupted() ? EXIT_INTERRUPTED : EXIT_UNREACHABLE;
+		return false;
+	}
+	*code = EXIT_DONE;
+	return read->status != STATUS_OK || event(context, (struct slice){ read->body.bytes, read->body.length });
+}
+
 /* Reads [first, last], a window of requests ahead of what is told. */
 static int read_range(struct replay *replay, uint64_t first, uint64_t last, replay_event *event, void *context) {
 	struct read *window[WINDOW] = { 0 };
-	uint64_t asked = first;
-	for (uint64_t sequence = first; sequence <= last; sequence++) {
+	uint64_t asked = first, sequence = first;
+	int code = EXIT_DONE;
+	for (bool more = true; more && sequence <= last; sequence++) {
 		for (; asked <= last && asked < sequence + WINDOW; asked++)
 			window[asked % WINDOW] = start(replay, asked);
 		struct read *read = window[sequence % WINDOW];
-		if (!wait_for(replay->cli, read))
-			return EXIT_INTERRUPTED;
-		if (read->status == STATUS_RETRY) {
-			text_clear(&read->body);
-			read->status = get(replay, sequence, &read->body);
-		}
-		if (read->status == STATUS_RETRY) {
-			fprintf(stderr, "corder: lost the connection to %s while reading events\n", replay->cli->url);
-			return client_interrupted() ? EXIT_INTERRUPTED : EXIT_UNREACHABLE;
-		}
-		bool more = read->status != STATUS_OK || event(context, (struct slice){ read->body.bytes, read->body.length });
+		more = tell(replay, sequence, read, event, context, &code);
 		finish(read);
-		if (!more)
-			return EXIT_DONE;
 	}
-	return EXIT_DONE;
+	for (; sequence < asked; sequence++)
+		finish(window[sequence % WINDOW]);
+	return code;
 }
 
 int replay(struct cli *cli, enum replay_from from, int64_t place, replay_event *event, void *context) {
-	struct replay replay = { cli, stream_name(cli), json_open() };
+	struct replay replay = { cli, event_stream_name(cli), json_open() };
 	struct stream_state state;
 	int code = read_state(&replay, &state);
 	uint64_t next = code == EXIT_DONE && state.messages > 0 ? find(&replay, &state, from, place) : 0;

@@ -3,12 +3,14 @@
 #ifndef CORDER_CLI_SUBMIT_H
 #define CORDER_CLI_SUBMIT_H
 
+#include "../../shared/task/submit_order.h"
 #include "client.h"
 
 struct submission {
 	char *project, *batch_id;        /* NULL until known; owned */
 	bool project_fixed, batch_fixed; /* by the command line, whatever a file says */
 	bool dry_run, archived;          /* a file asks for it */
+	enum submit_order order;         /* the same */
 	struct text tasks;               /* the task objects, joined by ',' */
 	size_t *ends;                    /* where each ends in tasks.bytes */
 	size_t count, capacity;
@@ -25,6 +27,9 @@ struct task_options {
 
 /* Adds one task object, byte for byte but for a task_id in front when it has none. The error's message names `where`. */
 enum status submission_add(struct submission *submission, struct json_value task, const char *where, struct error *err);
+/* What a file of tasks holds; the error's message names it. */
+enum status submission_add_file(struct submission *submission, struct slice content, const char *name,
+                                struct error *err);
 enum status submission_read_path(struct submission *submission, const char *path, struct error *err);
 enum status submission_add_options(struct submission *submission, const struct task_options *options,
                                    struct error *err);
@@ -35,6 +40,8 @@ struct wfformat_options {
 	const char *type, *id_prefix;
 	double time_scale;
 };
+enum status wfformat_add(struct submission *submission, struct slice content, const char *path,
+                         const struct wfformat_options *options, struct error *err);
 enum status wfformat_read(struct submission *submission, const char *path, const struct wfformat_options *options,
                           struct error *err);
 
@@ -45,7 +52,8 @@ struct submit_orders {
 	enum submit_mode mode;
 	bool archived;
 	size_t max_bytes; /* of one message */
-	int64_t workers;  /* of a dry run's forecast; 0: not said */
+	enum submit_order order;
+	int64_t workers; /* of a dry run's forecast; 0: not said */
 };
 /* Sends it in one message, or in parts and a seal. An exit code; answer holds the reply that decides. */
 /* Appends what a dry run foretells. */

@@ -72,6 +72,9 @@ static enum status take_orders(struct submission *submission, struct json_value 
 		return fail(err, STATUS_REJECT,
 		            "%.200s: leave \"part\" and \"seal\" out; corder submit parts large batches itself", where);
 	submission->dry_run |= json_bool(json_member(object, "dry_run"), false);
+	struct json_value order = json_member(object, "order");
+	if (json_present(order) && (submission->order = submit_order_of(json_text(order))) == SUBMIT_ORDER_UNSAID)
+		return fail(err, STATUS_REJECT, "%.200s: \"order\" is score, fifo or critical_path", where);
 	submission->archived |= slice_is(json_text(json_member(object, "ack")), "archived");
 	struct slice project = json_text(json_member(object, "project")),
 				 batch = json_text(json_member(object, "batch_id"));
@@ -159,22 +162,26 @@ static bool is_lines(struct slice content) {
 	return whole;
 }
 
+enum status submission_add_file(struct submission *submission, struct slice bytes, const char *name,
+                                struct error *err) {
+	if (is_blank(bytes))
+		return fail(err, STATUS_REJECT, "%.200s is empty: there is no task in it", name);
+	if (is_lines(bytes))
+		return read_lines(submission, bytes, name, err);
+	struct error wrong = { 0 };
+	struct json *json = json_read(bytes, &wrong);
+	enum status status = json != NULL ? add_document(submission, json_root(json), name, err)
+	                                  : fail(err, STATUS_REJECT, "%.120s: %.180s", name, wrong.message);
+	json_close(&json);
+	return status;
+}
+
 static enum status read_one(struct submission *submission, const char *path, struct error *err) {
 	struct text content = { 0 };
 	enum status status = submit_read_file(path, &content, err);
 	const char *name = strcmp(path, "-") == 0 ? "stdin" : path;
-	struct slice bytes = { content.bytes, content.length };
-	if (status == STATUS_OK && is_blank(bytes)) {
-		status = fail(err, STATUS_REJECT, "%.200s is empty: there is no task in it", name);
-	} else if (status == STATUS_OK && is_lines(bytes)) {
-		status = read_lines(submission, bytes, name, err);
-	} else if (status == STATUS_OK) {
-		struct error wrong = { 0 };
-		struct json *json = json_read(bytes, &wrong);
-		status = json != NULL ? add_document(submission, json_root(json), name, err)
-		                      : fail(err, STATUS_REJECT, "%.120s: %.180s", name, wrong.message);
-		json_close(&json);
-	}
+	if (status == STATUS_OK)
+		status = submission_add_file(submission, (struct slice){ content.bytes, content.length }, name, err);
 	text_release(&content);
 	return status;
 }

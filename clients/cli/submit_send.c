@@ -43,6 +43,8 @@ static void add_orders(struct text *body, const struct submit_orders *orders) {
 		text_add(body, ",\"dry_run\":true");
 	if (orders->workers > 0)
 		text_printf(body, ",\"workers\":%lld", (long long)orders->workers);
+	if (orders->order != SUBMIT_ORDER_UNSAID)
+		text_printf(body, ",\"order\":\"%s\"", submit_order_word(orders->order));
 	if (orders->archived)
 		text_add(body, ",\"ack\":\"archived\"");
 	text_add_char(body, '}');

@@ -7,6 +7,8 @@
 
 /* XML text; control characters become spaces. Cut to most characters with an ellipsis (0: never). */
 void svg_add_text(struct text *out, struct slice text, size_t most);
+/* An id in so many pixels: where it is too long its middle goes, for ids differ at their ends. */
+void svg_add_name(struct text *out, struct slice name, double room);
 void svg_open(struct text *out, double width, double height, const char *title);
 void svg_close(struct text *out);
 /* The shape of a status, 12 wide, in its colour, its middle at (x, y). */

@@ -46,7 +46,7 @@ static void measure(struct chart *chart) {
 	if (chart->to_us <= chart->from_us)
 		chart->to_us = chart->from_us + 1000;
 	most = most > NAME_MOST ? NAME_MOST : most;
-	chart->left = margin + 24 + 7.0 * (double)most;
+	chart->left = margin + 24 + 8.0 * (double)most;
 	chart->wide = width - margin - after - chart->left;
 }
 
@@ -114,19 +114,36 @@ static void add_try(const struct chart *chart, struct json_value attempt, size_t
 	text_release(&tip);
 }
 
+/* From the end of a try to the next one, or to now while it waits for one. */
+static void add_backoff(const struct chart *chart, const struct plan_node *node, struct json_value attempt, double y) {
+	struct json_value next = json_next(attempt);
+	int64_t end_us = field_time(json_member(attempt, "finished_at"));
+	int64_t next_us = field_time(json_member(next, "started_at"));
+	if (next_us == 0 && (slice_is(node->status, "retry") || slice_is(node->status, "pending")))
+		next_us = chart->now_us;
+	if (end_us > 0 && next_us > end_us)
+		add_bar(chart, "back", end_us, next_us, y, 5, "backoff");
+}
+
+static int64_t first_start_us(const struct plan_node *node) {
+	return field_time(json_member(json_first(json_member(node->task, "attempts")), "started_at"));
+}
+
 static void add_bars(const struct chart *chart, const struct plan_node *node, double y) {
 	struct json_value attempts = json_member(node->task, "attempts");
 	int64_t ready_us = plan_first_ready_us(chart->plan, node);
 	int64_t end_us = node->finished_us > 0 ? node->finished_us : chart->now_us;
-	int64_t first_us = field_time(json_member(json_first(attempts), "started_at"));
+	int64_t first_us = first_start_us(node);
 	size_t number = 0;
 	if (ready_us != node->created_us)
 		text_printf(chart->out, "<path class=\"block\" d=\"M%.2f %.1f H%.2f\"/>", x_of(chart, node->created_us), y,
 		            x_of(chart, ready_us > 0 ? ready_us : end_us));
 	if (ready_us > 0)
 		add_bar(chart, "wait", ready_us, first_us > 0 ? first_us : end_us, y, 5, "waiting");
-	for (struct json_value attempt = json_first(attempts); json_present(attempt); attempt = json_next(attempt))
+	for (struct json_value attempt = json_first(attempts); json_present(attempt); attempt = json_next(attempt)) {
+		add_backoff(chart, node, attempt, y);
 		add_try(chart, attempt, ++number, y);
+	}
 	if (node->is_critical && node->started_us > 0)
 		text_printf(chart->out, "<rect class=\"glow\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\" rx=\"4\"/>",
 		            x_of(chart, first_us) - 2.5, y - bar_height / 2 - 2.5,
@@ -143,7 +160,7 @@ static void add_row(const struct chart *chart, size_t i) {
 	svg_add_mark(out, node->status, margin + 6, y);
 	text_printf(out, "<text%s x=\"%.1f\" y=\"%.1f\">", node->is_critical ? " class=\"hottext\"" : "", margin + 20,
 	            y + 4);
-	svg_add_text(out, node->task_id, NAME_MOST - (node->is_critical ? 2 : 0));
+	svg_add_name(out, node->task_id, chart->left - margin - (node->is_critical ? 48 : 24));
 	text_printf(out, "<title>%.*s</title></text>", (int)node->status.length, node->status.bytes);
 	add_bars(chart, node, y);
 	if (node->started_us > 0) {
@@ -165,10 +182,11 @@ static void add_links(const struct chart *chart) {
 		size_t parent = node->critical_after - 1;
 		if (parent < chart->first || chart->plan->nodes[parent].finished_us == 0)
 			continue;
-		double x = x_of(chart, chart->plan->nodes[parent].finished_us) + 2.5, to = x_of(chart, node->started_us);
-		text_printf(chart->out, "<path class=\"link\" d=\"M%.2f %.1f C%.2f %.1f %.2f %.1f %.2f %.1f\"/>\n", x,
-		            chart->rows[parent], x + 12, chart->rows[parent], to - 12, chart->rows[i], to - 2.5,
-		            chart->rows[i]);
+		double x = x_of(chart, chart->plan->nodes[parent].finished_us) + 2.5,
+			   to = x_of(chart, first_start_us(node)) - 2.5;
+		double bend = to - 4 > x ? to - 4 : x;
+		text_printf(chart->out, "<path class=\"link\" d=\"M%.2f %.1f H%.2f V%.1f H%.2f\"/>\n", x, chart->rows[parent],
+		            bend, chart->rows[i], to);
 	}
 }
 
@@ -190,9 +208,12 @@ static void add_legend(const struct chart *chart, double y) {
 	text_printf(chart->out,
 	            "<path class=\"block\" d=\"M%.1f %.1f h20\"/><text class=\"s d\" x=\"%.1f\" y=\"%.1f\">blocked until "
 	            "ready</text><rect class=\"wait\" x=\"%.1f\" y=\"%.1f\" width=\"20\" height=\"5\" rx=\"2\"/>"
-	            "<text class=\"s d\" x=\"%.1f\" y=\"%.1f\">waiting</text><rect class=\"glow\" x=\"%.1f\" y=\"%.1f\" "
+	            "<text class=\"s d\" x=\"%.1f\" y=\"%.1f\">waiting</text><rect class=\"back\" x=\"%.1f\" y=\"%.1f\" "
+	            "width=\"20\" height=\"5\" rx=\"2\"/><text class=\"s d\" x=\"%.1f\" y=\"%.1f\">backoff</text><rect "
+	            "class=\"glow\" x=\"%.1f\" y=\"%.1f\" "
 	            "width=\"20\" height=\"12\" rx=\"4\"/><text class=\"s d\" x=\"%.1f\" y=\"%.1f\">critical path</text>\n",
-	            x, y, x + 26, y + 4, x + 142, y - 2.5, x + 168, y + 4, x + 226, y - 6, x + 252, y + 4);
+	            x, y, x + 26, y + 4, x + 142, y - 2.5, x + 168, y + 4, x + 226, y - 2.5, x + 252, y + 4, x + 312, y - 6,
+	            x + 338, y + 4);
 }
 
 void timeline_svg_add(const struct plan *plan, size_t first, const char *title, struct text *out) {

@@ -241,6 +241,7 @@ int up_main(int argc, char **argv) {
 	up_processes_release(up);
 	free(up->nats_url);
 	free(up->redis_url);
+	free(up->redis_socket_url);
 	free(up->database_url);
 	free(up->dir);
 	free(up->programs);

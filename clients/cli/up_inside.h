@@ -64,6 +64,7 @@ struct up {
 	int lock_fd;
 	struct up_kept kept;
 	char *nats_url, *redis_url, *database_url; /* owned; from our environment or of our servers */
+	char *redis_socket_url;                    /* the same Redis, for our services; NULL: they use redis_url */
 	bool own_nats, own_redis, own_mariadb;
 	/* what runs */
 	struct up_process processes[UP_PROCESSES_MAX];
@@ -79,7 +80,7 @@ struct up {
 	int64_t start_until_mono_us;
 	/* which services answer */
 	struct bus *bus;
-	char inbox[64];
+	char inbox[BUS_INBOX_BYTES + 64];
 	int64_t asked_mono_us, answered_mono_us; /* the last question; when all had answered for the first time */
 	int64_t answered[UP_SERVICES], healthy[UP_SERVICES];
 };

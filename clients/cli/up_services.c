@@ -38,7 +38,7 @@ static char **environment(const struct up *up, const char *port_setting, int64_t
 	if (up->own_nats)
 		lines[count++] = setting("NATS_URL", up->nats_url);
 	if (up->own_redis)
-		lines[count++] = setting("REDIS_URL", up->redis_url);
+		lines[count++] = setting("REDIS_URL", up->redis_socket_url != NULL ? up->redis_socket_url : up->redis_url);
 	if (up->own_mariadb)
 		lines[count++] = setting("DATABASE_URL", up->database_url);
 	char port[32];
@@ -133,7 +133,7 @@ static void listen_for_answers(struct up *up) {
 	struct error err = { 0 };
 	if (bus_open(up->loop, &options, &up->bus, &err) != STATUS_OK)
 		return;
-	snprintf(up->inbox, sizeof(up->inbox), "_INBOX.corder-up.%016" PRIx64 ".*", id_random());
+	snprintf(up->inbox, sizeof(up->inbox), "%scorder-up.%016" PRIx64 ".*", bus_inbox(up->bus), id_random());
 	if (bus_subscribe(up->bus, up->inbox, NULL, on_answer, up, &err) != STATUS_OK)
 		bus_close(&up->bus);
 }

@@ -36,8 +36,10 @@ static void add_type(struct text *out, struct slice name) {
 static void add_task_id(struct text *out, const char *prefix, struct slice id) {
 	text_printf(out, "\"%s", prefix);
 	size_t room = LIMIT_ID_CHARS - (strlen(prefix) < LIMIT_ID_CHARS ? strlen(prefix) : LIMIT_ID_CHARS);
-	if (*prefix == 0 && (id.length == 0 || !isalnum((unsigned char)id.bytes[0])))
+	if (*prefix == 0 && (id.length == 0 || !isalnum((unsigned char)id.bytes[0]))) {
 		text_add_char(out, 't');
+		room--;
+	}
 	for (size_t i = 0; i < id.length && i < room; i++)
 		text_add_char(out, is_token_char(id.bytes[i]) || strchr(".:", id.bytes[i]) != NULL ? id.bytes[i] : '-');
 	text_add_char(out, '"');
@@ -103,14 +105,11 @@ static void gather_runtimes(struct json *json, struct json_value workflow, struc
 	}
 }
 
-enum status wfformat_read(struct submission *submission, const char *path, const struct wfformat_options *options,
-                          struct error *err) {
-	struct text content = { 0 };
-	enum status status = submit_read_file(path, &content, err);
-	if (status != STATUS_OK)
-		return status;
+enum status wfformat_add(struct submission *submission, struct slice content, const char *path,
+                         const struct wfformat_options *options, struct error *err) {
+	enum status status = STATUS_OK;
 	struct error wrong = { 0 };
-	struct json *json = json_read((struct slice){ content.bytes, content.length }, &wrong);
+	struct json *json = json_read(content, &wrong);
 	struct json_value workflow = json != NULL ? json_member(json_root(json), "workflow") : (struct json_value){ 0 };
 	struct json_value tasks = json_member(json_member(workflow, "specification"), "tasks");
 	if (json == NULL)
@@ -125,6 +124,15 @@ enum status wfformat_read(struct submission *submission, const char *path, const
 	table_close(&executions);
 	table_close(&types);
 	json_close(&json);
+	return status;
+}
+
+enum status wfformat_read(struct submission *submission, const char *path, const struct wfformat_options *options,
+                          struct error *err) {
+	struct text content = { 0 };
+	enum status status = submit_read_file(path, &content, err);
+	if (status == STATUS_OK)
+		status = wfformat_add(submission, (struct slice){ content.bytes, content.length }, path, options, err);
 	text_release(&content);
 	return status;
 }
