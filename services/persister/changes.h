@@ -38,6 +38,8 @@ struct attempt_change {
 /* An event that cannot be written. */
 struct poison_change {
 	int64_t seq;
+	struct slice entry_id;
+	int64_t place;
 	struct slice raw;
 	const char *reason; /* borrowed */
 };
@@ -59,11 +61,13 @@ struct changes {
 	uint64_t bytes; /* of the records */
 };
 
+/* Whether a record is one that the tables know, and the one that has this seq. */
+bool changes_takes(const struct record *record, int64_t seq);
 void changes_clear(struct changes *changes, int64_t partition_id);
 void changes_release(struct changes *changes);
 /* Events come in the order of their seq. place counts from 0 within the entry. */
 void changes_add(struct changes *changes, const struct record *record, struct slice entry_id, int64_t place);
-void changes_add_poison(struct changes *changes, int64_t seq, struct slice raw, const char *reason);
+void changes_add_poison(struct changes *changes, const struct poison_change *poison);
 /* Sorts tasks and attempts by their keys: rows are written in key order, which is what InnoDB likes, and which makes two
  * writers lock in the same order. Nothing may be added afterwards. */
 void changes_sort(struct changes *changes);
@@ -91,6 +95,9 @@ void write_bulk_statement(struct text *sql, enum sheet sheet);
 void write_others(struct text *sql, const struct changes *changes);
 /* Appends all statements between BEGIN and COMMIT, without both. */
 void write_rows(struct text *sql, const struct changes *changes);
+/* Appends the statements for an event that comes late: `changes` are that event and then, in order, what the tables have of
+ * the later ones about the same. The state stays that of the last one; what only the late one tells is filled in. */
+void write_late(struct text *sql, const struct changes *changes);
 /* Appends the compare-and-set of the position: fails with error 1242 (a subquery of two rows) when `from` is not what the
  * database has, which ends a packet of several statements before the rows. */
 void write_position(struct text *sql, int64_t partition_id, const struct position *from, const struct position *to,

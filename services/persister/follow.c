@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "persister.h"
+#include "shared/base/clock.h"
 #include "shared/base/memory.h"
 
 static struct block *slot_of(struct partition *partition, uint64_t stream_seq) {
@@ -39,6 +40,13 @@ void follow_reset(struct partition *partition) {
 	partition->partial = false;
 }
 
+static bool is_reading(struct partition *partition) {
+	for (uint64_t at = partition->next_take; at < partition->next_ask; at++)
+		if (slot_of(partition, at)->asked)
+			return true;
+	return false;
+}
+
 static void on_got(void *context, enum status status, uint64_t sequence, struct slice body) {
 	struct block *block = context;
 	struct partition *partition = block->partition;
@@ -59,8 +67,8 @@ static void on_got(void *context, enum status status, uint64_t sequence, struct 
 	block->here = true;
 	partition->window_bytes += body.length;
 	partition->persister->counters.blocks++;
-	if (sequence == partition->next_take)
-		follow_step(partition);
+	if (!is_reading(partition))
+		follow_step(partition); /* all that were asked for together are written together */
 }
 
 static void ask(struct partition *partition) {
@@ -79,8 +87,25 @@ static void ask(struct partition *partition) {
 	}
 }
 
+static void on_paced(void *context) {
+	struct partition *partition = context;
+	partition->paced = NULL;
+	follow_step(partition);
+}
+
+/* A transaction costs the same for one event as for many, and its work is in the way of what people wait for. Blocks are not
+ * read before it is time either, so that they come together. */
+static bool is_too_soon(struct partition *partition) {
+	struct loop *loop = partition->persister->loop;
+	if (clock_mono_us() >= partition->next_write_us)
+		return false;
+	if (partition->paced == NULL)
+		partition->paced = loop_timer_start(loop, partition->next_write_us, on_paced, partition);
+	return true;
+}
+
 void follow_step(struct partition *partition) {
-	if (partition->state != PARTITION_FOLLOW || partition->persister->stopping)
+	if (partition->state != PARTITION_FOLLOW || partition->persister->stopping || is_too_soon(partition))
 		return;
 	ask(partition);
 	gather(partition);

@@ -5,10 +5,15 @@
 #include "persister.h"
 #include "shared/base/log.h"
 
-static void add_unreadable(struct changes *changes, int64_t seq, struct slice raw) {
+static void add_unreadable(struct changes *changes, const struct record_entry *entry, int64_t seq, struct slice raw) {
+	struct poison_change poison = { .seq = seq,
+		                            .entry_id = entry->id,
+		                            .place = seq - entry->first_seq,
+		                            .raw = raw,
+		                            .reason = "it is no record, or not the one that belongs here" };
 	log_error("a record of the log cannot be read and is set aside; see the table poison_events", "seq", log_int(seq),
 	          "partition", log_int(changes->partition_id), NULL);
-	changes_add_poison(changes, seq, raw, "it is no record, or not the one that belongs here");
+	changes_add_poison(changes, &poison);
 }
 
 /* An entry's records carry first_seq, first_seq + 1, …; one that does not is set aside under the number it should have. */
@@ -22,8 +27,8 @@ static bool take_entry(struct changes *changes, const struct record_entry *entry
 		if (!record_next(&rest, &record, &valid))
 			break;
 		struct slice raw = { before.bytes, rest.bytes ? (size_t)(rest.bytes - before.bytes) - 1 : before.length };
-		if (!valid || record.seq != seq || !strchr("bprtcfxsjqgh", record.status))
-			add_unreadable(changes, seq, raw);
+		if (!valid || !changes_takes(&record, seq))
+			add_unreadable(changes, entry, seq, raw);
 		else
 			changes_add(changes, &record, entry->id, seq - entry->first_seq);
 		seq++;

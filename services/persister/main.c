@@ -9,6 +9,7 @@ struct settings {
 	int64_t retention_days;
 	int64_t retention_step_rows;
 	int64_t log_keep_blocks;
+	int64_t write_every_ms;
 };
 
 static const struct setting rows[] = {
@@ -18,6 +19,8 @@ static const struct setting rows[] = {
 	  "tasks", "How many tasks one step of the retention deletes." },
 	{ "CORDER_LOG_KEEP_BLOCKS", SETTING_INT, offsetof(struct settings, log_keep_blocks), "10000", 0, 1000000000,
 	  "blocks", "How much of the log stays in its stream after it was written down." },
+	{ "CORDER_WRITE_EVERY_MS", SETTING_INT, offsetof(struct settings, write_every_ms), "20", 0, 1000, "ms",
+	  "From one transaction to the next at least; the first after a pause is made at once." },
 };
 
 static enum status start(struct service *service, struct error *err) {
@@ -28,6 +31,7 @@ static enum status start(struct service *service, struct error *err) {
 		.retention_days = settings->retention_days,
 		.retention_step_rows = settings->retention_step_rows,
 		.log_keep_blocks = settings->log_keep_blocks,
+		.write_every_us = settings->write_every_ms * 1000,
 	};
 	struct persister *persister = NULL;
 	enum status status =

@@ -77,6 +77,7 @@ static void on_loaded(void *context, enum status status, unsigned error_number, 
 		return;
 	}
 	set_position(&partition->position, result);
+	partition->db_generation = db_generation(partition->persister->db);
 	partition->searched = false;
 	partition->missing = true; /* the message remembered may be another one by now: the place is looked for */
 	enter(partition, PARTITION_FOLLOW);

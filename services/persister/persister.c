@@ -1,7 +1,6 @@
 /* All partitions of a persister: opened, woken by marks and by time, told of other instances, closed. */
 #include "persister.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +16,13 @@ static struct partition *partition_of(struct persister *persister, const char *s
 }
 
 /* "<epoch> <last seq> <stream sequence>" and more lines. A mark may be old: the head only rises here. */
-static void on_mark(void *context, const struct bus_message *message) {
-	struct partition *partition = partition_of(context, message->subject);
-	struct slice rest = message->body;
-	if (!partition || !rest.bytes)
+static void on_logged(void *context, int64_t id, struct slice mark, const struct log_answer *answer) {
+	struct persister *persister = context;
+	(void)answer;
+	if (id >= persister->options.partitions || mark.bytes == NULL)
 		return;
-	struct slice line = slice_cut(&rest, '\n');
+	struct partition *partition = &persister->partitions[id];
+	struct slice line = slice_cut(&mark, '\n');
 	(void)slice_cut(&line, ' ');
 	int64_t seq = line.bytes ? slice_int(slice_cut(&line, ' '), 0) : 0;
 	int64_t stream_seq = line.bytes ? slice_int(line, 0) : 0;
@@ -45,6 +45,16 @@ static void on_persisted(void *context, const struct bus_message *message) {
 		partition_passive(partition);
 }
 
+/* Somebody waits for the database. The mark of what he waits for may be one of those that come together, later. */
+static void on_hurry(void *context, const struct bus_message *message) {
+	struct partition *partition = partition_of(context, message->subject);
+	if (!partition || partition->state != PARTITION_FOLLOW)
+		return;
+	partition->next_write_us = 0;
+	follow_look(partition);
+	follow_step(partition);
+}
+
 /* A server that comes back may have lost the log's tail, and have got as long again as it was. */
 static void on_bus_change(void *context, bool connected) {
 	struct persister *persister = context;
@@ -62,13 +72,12 @@ bool persister_take(struct partition *partition) {
 
 /* A database that comes back may have lost its tail: who has nothing to write would never notice. */
 static void look_for_new_connection(struct persister *persister) {
-	uint64_t generation = db_generation(persister->db);
-	if (!db_connected(persister->db) || generation == persister->db_generation)
+	if (!db_connected(persister->db))
 		return;
-	persister->db_generation = generation;
 	for (int64_t i = 0; i < persister->options.partitions; i++) {
 		struct partition *partition = &persister->partitions[i];
-		if (partition->state == PARTITION_FOLLOW && !partition->commit.busy)
+		bool is_old = partition->db_generation != db_generation(persister->db);
+		if (is_old && partition->state == PARTITION_FOLLOW && !partition->commit.busy)
 			partition_load(partition);
 	}
 }
@@ -88,19 +97,18 @@ static void tick(void *context) {
 		partition_tick(&persister->partitions[i], now);
 }
 
-static void name_stream(struct persister *persister, struct partition *partition) {
-	char prefix[64];
-	size_t length = 0;
-	for (const char *at = persister->options.prefix; *at && length < sizeof(prefix) - 1; at++)
-		prefix[length++] = (char)toupper((unsigned char)*at);
-	prefix[length] = 0;
-	snprintf(partition->stream, sizeof(partition->stream), "%s_" STREAM_LOG "%lld", prefix, (long long)partition->id);
-}
-
 static enum status subscribe(struct persister *persister, const char *what, bus_handler *handler, struct error *err) {
 	char subject[160];
 	snprintf(subject, sizeof(subject), "%s." SUBJECT_VERSION ".%s", persister->options.prefix, what);
 	return bus_subscribe(persister->bus, subject, NULL, handler, persister, err);
+}
+
+static enum status listen(struct persister *persister, struct error *err) {
+	persister->ear = (struct log_ear){ persister->options.prefix, on_logged, persister, true };
+	enum status status = log_ear_open(&persister->ear, persister->bus, err);
+	if (status == STATUS_OK)
+		status = subscribe(persister, SUBJECT_INTERNAL_PERSISTED, on_persisted, err);
+	return status == STATUS_OK ? subscribe(persister, SUBJECT_INTERNAL_HURRY, on_hurry, err) : status;
 }
 
 enum status persister_open(struct loop *loop, struct bus *bus, struct db *db, const struct persister_options *options,
@@ -117,14 +125,13 @@ enum status persister_open(struct loop *loop, struct bus *bus, struct db *db, co
 		partition->id = i;
 		partition->batch_events = BATCH_EVENTS;
 		partition->purged_at_us = clock_mono_us();
-		name_stream(opened, partition);
+		stream_name(partition->stream, options->prefix, STREAM_LOG, i);
 	}
 	db_create_missing(db);
 	bus_on_change(bus, on_bus_change, opened);
 	*persister = opened;
 	opened->tick = loop_timer_start(loop, clock_mono_us(), tick, opened);
-	enum status status = subscribe(opened, SUBJECT_INTERNAL_MARK, on_mark, err);
-	return status == STATUS_OK ? subscribe(opened, SUBJECT_INTERNAL_PERSISTED, on_persisted, err) : status;
+	return listen(opened, err);
 }
 
 void persister_stop(struct persister *persister) {
@@ -150,6 +157,7 @@ void persister_close(struct persister **persister) {
 	if (db_waiting(closed->db) > 0)
 		return;
 	for (int64_t i = 0; i < closed->options.partitions; i++) {
+		loop_timer_stop(closed->loop, &closed->partitions[i].paced);
 		follow_release(&closed->partitions[i], UINT64_MAX);
 		commit_release(&closed->partitions[i].commit);
 	}

@@ -14,6 +14,7 @@
 #include "shared/bus/bus.h"
 #include "shared/bus/stream.h"
 #include "shared/db/db.h"
+#include "shared/service/log_ear.h"
 
 enum {
 	WINDOW_BLOCKS = 64, /* read ahead of what is being written */
@@ -76,7 +77,7 @@ struct commit {
 struct partition {
 	struct persister *persister;
 	int64_t id;
-	char stream[96];
+	char stream[STREAM_NAME_BYTES];
 	enum partition_state state;
 	bool loading;
 	int64_t state_since_us;
@@ -84,6 +85,7 @@ struct partition {
 	const char *stream_trouble; /* why nothing is read, or NULL */
 
 	struct position position; /* what the database has, as far as we know */
+	uint64_t db_generation;   /* of the connection by which it was read */
 	struct position cursor;   /* what was gathered beyond it */
 	uint64_t head;            /* the stream's last message that we know of */
 	uint64_t next_ask, next_take;
@@ -98,6 +100,8 @@ struct partition {
 	bool missing; /* a message that was asked for is not there, or may be another one: the place is to be found */
 	bool asking_info;
 	struct commit commit;
+	int64_t next_write_us;    /* no transaction begins before this: single events gather meanwhile */
+	struct loop_timer *paced; /* until then */
 
 	int64_t log_seq;    /* the last event in the log, as marks have it */
 	int64_t told_at_us; /* of the last persisted message */
@@ -114,6 +118,7 @@ struct persister_options {
 	int64_t retention_days; /* 0: keep for ever */
 	int64_t retention_step_rows;
 	int64_t log_keep_blocks;
+	int64_t write_every_us; /* from the beginning of a transaction to that of the next, at least */
 };
 
 struct persister_counters {
@@ -125,13 +130,13 @@ struct persister {
 	struct bus *bus;
 	struct db *db;
 	struct persister_options options;
+	struct log_ear ear;
 	struct partition *partitions;
 	struct partition *holder; /* whose transaction is on the connection: it may take several packets */
 	struct loop_timer *tick;
 	bool migrated, migrating, stopping;
-	uint64_t db_generation; /* of the connection by which the positions were read */
-	size_t migration;       /* the one being run */
-	char trouble[320];      /* of the migrations, or "" */
+	size_t migration;  /* the one being run */
+	char trouble[320]; /* of the migrations, or "" */
 	struct persister_counters counters;
 };
 

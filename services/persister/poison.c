@@ -31,14 +31,19 @@ static void add_poisons(struct commit *commit) {
 	found = 0;
 	for (size_t i = 0; i < commit->changes.event_count; i++)
 		if (commit->excluded[i]) {
-			struct slice raw = { commit->raw.bytes + starts[found], starts[found + 1] - starts[found] };
-			changes_add_poison(&commit->part, commit->changes.events[i].record.seq, raw, commit->excluded[i]);
+			const struct event_change *event = &commit->changes.events[i];
+			struct poison_change poison = {
+				.seq = event->record.seq,
+				.entry_id = event->entry_id,
+				.place = event->place,
+				.raw = { commit->raw.bytes + starts[found], starts[found + 1] - starts[found] },
+				.reason = commit->excluded[i],
+			};
+			changes_add_poison(&commit->part, &poison);
 			found++;
 		}
-	for (size_t i = 0; i < commit->changes.poison_count; i++) {
-		const struct poison_change *poison = &commit->changes.poisons[i];
-		changes_add_poison(&commit->part, poison->seq, poison->raw, poison->reason);
-	}
+	for (size_t i = 0; i < commit->changes.poison_count; i++)
+		changes_add_poison(&commit->part, &commit->changes.poisons[i]);
 }
 
 static void write_without_culprits(struct partition *partition) {

@@ -139,6 +139,10 @@ static void fold(struct task_change *task, const struct record *record) {
 	task->cancel_requested = 0;
 }
 
+bool changes_takes(const struct record *record, int64_t seq) {
+	return record->seq == seq && record->status && strchr("bprtcfxsjqgh", record->status);
+}
+
 static bool is_about_a_task(const struct record *record) {
 	return record->number > 0;
 }
@@ -160,9 +164,9 @@ void changes_add(struct changes *changes, const struct record *record, struct sl
 	add_attempt(changes, task, record);
 }
 
-void changes_add_poison(struct changes *changes, int64_t seq, struct slice raw, const char *reason) {
+void changes_add_poison(struct changes *changes, const struct poison_change *poison) {
 	GROW(changes->poisons, changes->poison_count, changes->poison_capacity);
-	changes->poisons[changes->poison_count++] = (struct poison_change){ seq, raw, reason };
+	changes->poisons[changes->poison_count++] = *poison;
 }
 
 static int by_number(const void *left, const void *right) {

@@ -4,6 +4,7 @@
 
 #include "changes.h"
 #include "rows.h"
+#include "write_changed.h"
 
 static const struct slice nothing = { NULL, 0 };
 
@@ -13,18 +14,20 @@ static const struct slice nothing = { NULL, 0 };
 	"updated_at,ready_at,due_at,started_at,finished_at,worker,lease,lease_until,cancel_requested,error_code,"          \
 	"error_message,because,result"
 
-/* Of a known task a NULL stands for "not told here" where an event may leave it out: the row keeps what it has. */
+/* Of a known task a NULL stands for "not told here" where an event may leave it out: the row keeps what it has. What is
+ * known already goes as arrays by another way: see write_changed.c. */
 static const struct {
 	const char *head, *tail;
+	const char *array_head; /* NULL: the same */
 } sheets[SHEET_COUNT] = {
 	[SHEET_EVENTS] = { "INSERT INTO task_events(partition_id,seq,event_id,number,project,task_id,version,batch_id,"
 	                   "task_type,status,previous,attempt,at,worker,reason,error_code,error_message,because,detail)"
 	                   "VALUES",
-	                   "" },
+	                   "", NULL },
 	[SHEET_NEW_TASKS] = { "INSERT INTO tasks(" STATE_COLUMNS ",batch_id,created_at,service_name,max_retries,timeout,"
 	                      "not_before,estimated_duration,flags,backoff,concurrency_key,concurrency_limit,spec_hash,"
 	                      "traceparent,dependencies,execution_context,reserve)VALUES",
-	                      "" },
+	                      "", NULL },
 	[SHEET_KNOWN_TASKS] = { "INSERT INTO tasks(" STATE_COLUMNS ")VALUES",
 	                        "ON DUPLICATE KEY UPDATE status=VALUES(status),version=VALUES(version),"
 	                        "last_seq=VALUES(last_seq),attempt=VALUES(attempt),retry_count=VALUES(retry_count),"
@@ -38,14 +41,43 @@ static const struct {
 	                        "error_message=IF(VALUES(status)='completed',NULL,IF(VALUES(error_code)IS NULL,"
 	                        "error_message,VALUES(error_message))),"
 	                        "error_code=IF(VALUES(status)='completed',NULL,COALESCE(VALUES(error_code),error_code)),"
-	                        "because=VALUES(because),result=VALUES(result),reserve=NULL" },
+	                        "because=VALUES(because),result=VALUES(result),reserve=NULL",
+	                        write_changed_head },
 	[SHEET_DEPENDENCIES] = { "INSERT INTO task_dependencies(partition_id,number,position,project,task_id,"
 	                         "dependency_id,`condition`,future)VALUES",
-	                         "" },
+	                         "", NULL },
 	[SHEET_ATTEMPTS] = { "INSERT INTO task_attempts(partition_id,number,attempt,worker,started_at,finished_at,outcome,"
 	                     "error_code,error_message,reserve)VALUES",
 	                     "ON DUPLICATE KEY UPDATE finished_at=VALUES(finished_at),outcome=VALUES(outcome),"
-	                     "error_code=VALUES(error_code),error_message=VALUES(error_message),reserve=NULL" },
+	                     "error_code=VALUES(error_code),error_message=VALUES(error_message),reserve=NULL",
+	                     NULL },
+};
+
+/* What an event tells that comes late and no later one has told; the row keeps its state. See changes.h. */
+#define LATE_TASK                                                                                                      \
+	"started_at=COALESCE(VALUES(started_at),started_at),worker=COALESCE(VALUES(worker),worker),"                       \
+	"lease_until=IF(lease IS NULL,NULL,COALESCE(lease_until,VALUES(lease_until))),"                                    \
+	"cancel_requested=COALESCE(VALUES(cancel_requested),cancel_requested),"                                            \
+	"error_message=IF(status='completed',NULL,IF(VALUES(error_code)IS NULL,error_message,VALUES(error_message))),"     \
+	"error_code=IF(status='completed',NULL,COALESCE(VALUES(error_code),error_code))"
+
+static const char *const late_tails[SHEET_COUNT] = {
+	[SHEET_EVENTS] = "",
+	[SHEET_NEW_TASKS] =
+		"ON DUPLICATE KEY UPDATE batch_id=VALUES(batch_id),created_at=VALUES(created_at),"
+		"service_name=VALUES(service_name),max_retries=VALUES(max_retries),timeout=VALUES(timeout),"
+		"not_before=VALUES(not_before),estimated_duration=VALUES(estimated_duration),flags=VALUES(flags),"
+		"backoff=VALUES(backoff),concurrency_key=VALUES(concurrency_key),concurrency_limit=VALUES(concurrency_limit),"
+		"spec_hash=VALUES(spec_hash),traceparent=VALUES(traceparent),dependencies=VALUES(dependencies),"
+		"execution_context=VALUES(execution_context)," LATE_TASK,
+	[SHEET_KNOWN_TASKS] = "ON DUPLICATE KEY UPDATE " LATE_TASK,
+	[SHEET_DEPENDENCIES] = "",
+	[SHEET_ATTEMPTS] =
+		"ON DUPLICATE KEY UPDATE worker=COALESCE(VALUES(worker),worker),"
+		"started_at=COALESCE(VALUES(started_at),started_at),"
+		"finished_at=COALESCE(VALUES(finished_at),finished_at),outcome=COALESCE(VALUES(outcome),outcome),"
+		"error_code=COALESCE(VALUES(error_code),error_code),"
+		"error_message=COALESCE(VALUES(error_message),error_message),reserve=NULL",
 };
 
 /* ENUM columns take the place of the word as a number, which is shorter to send and cheaper to read. */
@@ -149,13 +181,8 @@ static void add_progress(struct rows *rows, const struct task_change *task, cons
 	cell_text_or_null(rows, completed ? last->extra : nothing);
 }
 
-static void add_state(struct rows *rows, const struct changes *changes, const struct task_change *task) {
-	const struct record *last = &changes->events[task->last].record;
-	cell_int(rows, changes->partition_id);
-	cell_int(rows, task->number);
-	cell_id(rows, last->project);
-	cell_id(rows, last->task_id);
-	cell_id(rows, last->task_type);
+/* From status to result, in the order of STATE_COLUMNS. */
+void write_state(struct rows *rows, const struct task_change *task, const struct record *last) {
 	add_status(rows, last->status);
 	cell_int(rows, last->version);
 	cell_int(rows, last->seq);
@@ -164,6 +191,16 @@ static void add_state(struct rows *rows, const struct changes *changes, const st
 	cell_int(rows, last->priority);
 	add_waits(rows, last->waits);
 	add_progress(rows, task, last);
+}
+
+static void add_state(struct rows *rows, const struct changes *changes, const struct task_change *task) {
+	const struct record *last = &changes->events[task->last].record;
+	cell_int(rows, changes->partition_id);
+	cell_int(rows, task->number);
+	cell_id(rows, last->project);
+	cell_id(rows, last->task_id);
+	cell_id(rows, last->task_type);
+	write_state(rows, task, last);
 }
 
 /* The columns that only the first event knows. */
@@ -209,6 +246,10 @@ static void write_new_tasks(struct rows *rows, const struct changes *changes) {
 }
 
 static void write_known_tasks(struct rows *rows, const struct changes *changes) {
+	if (rows->bulk) {
+		write_changed(rows, changes);
+		return;
+	}
 	for (size_t i = 0; i < changes->task_count; i++) {
 		if (changes->tasks[i].first != NO_EVENT)
 			continue;
@@ -249,6 +290,8 @@ static void write_dependencies(struct rows *rows, const struct changes *changes)
 static void write_attempts(struct rows *rows, const struct changes *changes) {
 	for (size_t i = 0; i < changes->attempt_count; i++) {
 		const struct attempt_change *attempt = &changes->attempts[i];
+		if (rows->bulk && attempt->started_at_us == 0)
+			continue; /* stands with its task, see write_changed.c */
 		cell_int(rows, changes->partition_id);
 		cell_int(rows, attempt->number);
 		cell_int(rows, attempt->attempt);
@@ -265,25 +308,39 @@ static void write_attempts(struct rows *rows, const struct changes *changes) {
 
 /* ---- sheets ---- */
 
+static void (*const writers[SHEET_COUNT])(struct rows *, const struct changes *) = {
+	[SHEET_EVENTS] = write_events,           [SHEET_NEW_TASKS] = write_new_tasks,
+	[SHEET_KNOWN_TASKS] = write_known_tasks, [SHEET_DEPENDENCIES] = write_dependencies,
+	[SHEET_ATTEMPTS] = write_attempts,
+};
+
 void write_sheet(struct rows *rows, enum sheet sheet, const struct changes *changes) {
-	static void (*const writers[SHEET_COUNT])(struct rows *, const struct changes *) = {
-		[SHEET_EVENTS] = write_events,           [SHEET_NEW_TASKS] = write_new_tasks,
-		[SHEET_KNOWN_TASKS] = write_known_tasks, [SHEET_DEPENDENCIES] = write_dependencies,
-		[SHEET_ATTEMPTS] = write_attempts,
-	};
 	rows->head = sheets[sheet].head;
 	writers[sheet](rows, changes);
 	rows_end(rows, sheets[sheet].tail);
 }
 
+void write_late(struct text *sql, const struct changes *changes) {
+	struct changes late = *changes; /* only the late event has no row yet */
+	late.event_count = 1;
+	for (int sheet = 0; sheet < SHEET_COUNT; sheet++) {
+		struct rows rows = { .sql = sql, .head = sheets[sheet].head };
+		writers[sheet](&rows, sheet == SHEET_EVENTS ? &late : changes);
+		rows_end(&rows, late_tails[sheet]);
+	}
+	write_others(sql, changes);
+}
+
 void write_bulk_statement(struct text *sql, enum sheet sheet) {
-	text_add(sql, sheets[sheet].head);
+	bool same = sheets[sheet].array_head == NULL;
+	const char *head = same ? sheets[sheet].head : sheets[sheet].array_head;
+	text_add(sql, head);
 	text_add(sql, "(?");
-	for (const char *at = sheets[sheet].head; *at; at++)
+	for (const char *at = head; *at; at++)
 		if (*at == ',')
 			text_add(sql, ",?");
 	text_add_char(sql, ')');
-	text_add(sql, sheets[sheet].tail);
+	text_add(sql, same ? sheets[sheet].tail : "");
 }
 
 void write_rows(struct text *sql, const struct changes *changes) {

@@ -78,12 +78,17 @@ static void row(struct text *sql, size_t *rows, const char *head) {
 }
 
 static void write_poisons(struct text *sql, const struct changes *changes) {
+	struct text event_id = { 0 };
 	size_t rows = 0;
 	for (size_t i = 0; i < changes->poison_count; i++) {
 		const struct poison_change *poison = &changes->poisons[i];
-		row(sql, &rows, "INSERT INTO poison_events(partition_id,seq,reason,raw,at)VALUES");
+		row(sql, &rows, "INSERT INTO poison_events(partition_id,seq,event_id,reason,raw,at)VALUES");
 		number(sql, changes->partition_id);
 		number(sql, poison->seq);
+		text_clear(&event_id);
+		text_add_slice(&event_id, poison->entry_id);
+		text_printf(&event_id, "-%lld", (long long)poison->place);
+		sql_id(sql, (struct slice){ event_id.bytes, event_id.length }), comma(sql);
 		sql_text(sql, slice_of(poison->reason));
 		text_add(sql, ",_binary");
 		sql_text(sql, poison->raw);
@@ -91,6 +96,7 @@ static void write_poisons(struct text *sql, const struct changes *changes) {
 	}
 	if (rows)
 		text_add(sql, "ON DUPLICATE KEY UPDATE reason=VALUES(reason);\n");
+	text_release(&event_id);
 }
 
 void write_others(struct text *sql, const struct changes *changes) {
