@@ -21,18 +21,23 @@
 #define SUBJECT_INTERNAL_PART "internal.part.*.*"   /* internal.part.<id>.<part>: one part of a client's large batch */
 #define SUBJECT_INTERNAL_SLICE "internal.slice.*.*" /* internal.slice.<token>.<i>: one slice of a large ordered batch */
 #define SUBJECT_INTERNAL_ADMIT "internal.admit.*"   /* internal.admit.<partition>: request; admit, check or sliced */
+#define SUBJECT_INTERNAL_PROVE "internal.prove.*"   /* internal.prove.<partition>: request; where the log ends now */
 #define SUBJECT_INTERNAL_REJECT "internal.reject.*" /* internal.reject.<partition>: request; log an enqueue's refusal */
 
 /* 3. The change is in Redis, its events in the outbox. The relay appends them to the partition's log; from then on they
  *    exist. A mark says which entries are safe: whoever waits to answer a client may now do so. */
 #define SUBJECT_INTERNAL_LOG "internal.log.*"   /* internal.log.<partition>: a block of entries, in STREAM_LOG */
 #define SUBJECT_INTERNAL_MARK "internal.mark.*" /* internal.mark.<partition>: entries that are in the log now */
+/*    Of a small block JetStream's own answer is the mark: its subject says what the block holds.
+ *    internal.logged.<partition>.<epoch>.<last seq>.<entry id>….<block> */
+#define SUBJECT_INTERNAL_LOGGED "internal.logged.>"
 
 /* 4. relay -> everybody, one message an event, after it is safe. Kept by STREAM_EVENTS for those who replay. */
 #define SUBJECT_EVENT "event.*.*.*" /* event.<project>.<type>.<status> */
 
 /* 5. persister: the log became rows; whoever promised "archived" may now answer. */
 #define SUBJECT_INTERNAL_PERSISTED "internal.persisted.*" /* internal.persisted.<partition> */
+#define SUBJECT_INTERNAL_HURRY "internal.hurry.*"         /* internal.hurry.<partition>: somebody waits for that */
 
 /* 6. The task is ready and waits in Redis. A hint wakes the dispatchers; a worker's request finds the task. */
 #define SUBJECT_INTERNAL_READY "internal.ready.*" /* internal.ready.<type>: its ready queue is no longer empty */

@@ -105,7 +105,7 @@ static size_t read_verdicts(struct call *call, const struct kv_reply *reply, siz
 		struct request *request = call->parts[i]->request;
 		size_t count = renewals ? request->lease_count : request->done_count;
 		for (size_t k = 0; k < count; k++) {
-			if (request->verdicts[k].partition != call->partition->index)
+			if (!verdict_is_open(&request->verdicts[k], call->partition))
 				continue;
 			(renewals ? read_renewal : read_settle)(dispatcher, kv_text(kv_at(reply, at++)), &request->verdicts[k]);
 		}
@@ -120,27 +120,34 @@ void release_later(struct partition *partition, struct slice project, struct sli
 	if (out->length > 0)
 		text_add_char(out, RECORD_RS);
 	text_add_slice(out, project);
-	text_add_char(out, '/');
+	text_add_char(out, RECORD_US);
 	text_add_slice(out, task_id);
 	text_add_char(out, RECORD_US);
 	text_add_slice(out, lease);
 	++*partition->dispatcher->released;
 }
 
+/* The results of dependencies, of all tasks of a call's reply. */
+struct results {
+	struct delivery_result *items;
+	size_t count;
+};
+
 /* Returns how many there were. What does not fit into the reply goes back to its queue at once. */
-static size_t read_tasks(struct partition *partition, struct request *request, const struct kv_reply *list) {
+static size_t read_tasks(struct partition *partition, struct request *request, const struct kv_reply *list,
+                         const struct results *results) {
 	struct slice fields[DELIVER_FIELDS];
 	size_t count = kv_count(list) / DELIVER_FIELDS, fitted = 0, room = request->room_bytes;
 	for (size_t i = 0; i < count; i++) {
-		struct delivery delivery;
+		struct delivery delivery = { .results = results->items, .result_count = results->count };
 		for (size_t f = 0; f < DELIVER_FIELDS; f++)
 			fields[f] = kv_text(kv_at(list, 1 + i * DELIVER_FIELDS + f));
-		delivery_read(fields, &delivery);
+		must(delivery_read(fields, &delivery));
 		size_t before = request->tasks.length;
 		bool fits =
 			fitted == i && delivery_add(&request->tasks, &delivery, request->room_bytes, request->task_count == 0);
 		if (!fits) {
-			release_later(partition, delivery.project, delivery.task_id, delivery.lease);
+			release_later(partition, delivery.task.project, delivery.task.task_id, delivery.task.lease);
 			continue;
 		}
 		size_t used = request->tasks.length - before;
@@ -176,11 +183,12 @@ static void pin_until_logged(struct call *call, struct request *request) {
 }
 
 /* served: its wish for tasks is decided. Those that go back do so after the loop, so that a line keeps its order. */
-static bool read_wish(struct call *call, struct match_waiter *waiter, const struct kv_reply *list) {
+static bool read_wish(struct call *call, struct match_waiter *waiter, const struct kv_reply *list,
+                      const struct results *results) {
 	struct partition *partition = call->partition;
 	struct dispatcher *dispatcher = partition->dispatcher;
 	struct request *request = request_of(waiter);
-	size_t got = read_tasks(partition, request, list);
+	size_t got = read_tasks(partition, request, list, results);
 	waiter->max -= (int64_t)got;
 	if (got > 0 && !teeth_without("lease-after-log"))
 		pin_until_logged(call, request);
@@ -193,13 +201,16 @@ static bool read_wish(struct call *call, struct match_waiter *waiter, const stru
 static void read_wishes(struct call *call, const struct kv_reply *reply, size_t at) {
 	struct match_waiter *back[CALL_ITEMS];
 	size_t back_count = 0;
+	struct results results;
+	results.items = delivery_results(kv_at(reply, at + call->waiter_count), &results.count);
 	for (size_t i = 0; i < call->waiter_count; i++) {
 		struct match_waiter *waiter = call->waiters[i];
-		if (!read_wish(call, waiter, kv_at(reply, at + i)))
+		if (!read_wish(call, waiter, kv_at(reply, at + i), &results))
 			back[back_count++] = waiter;
 		else
 			request_has_tasks(request_of(waiter), STATUS_OK, NULL);
 	}
+	free(results.items);
 	while (back_count > 0) {
 		struct request *request = request_of(back[--back_count]);
 		if (request->task_count > 0)
@@ -235,6 +246,8 @@ static void wake_types(struct partition *partition, struct slice woken) {
 static void call_succeeded(struct call *call, const struct state_head *head, const struct kv_reply *reply) {
 	size_t at = read_verdicts(call, reply, 1 + call->release_count, false);
 	at = read_verdicts(call, reply, at, true);
+	for (size_t i = 0; i < call->part_count; i++)
+		prove_part(call->partition, call->parts[i]);
 	for (size_t i = 0; i < call->part_count; i++)
 		if (teeth_without("settle-after-log"))
 			request_unpin(call->parts[i]->request, STATUS_OK, NULL);

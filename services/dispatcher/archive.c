@@ -15,6 +15,9 @@ void archive_wait(struct partition *partition, struct request *request, int64_t 
 	struct archived *waiting = memory_new(sizeof(*waiting));
 	*waiting = (struct archived){ partition->archived, request, seq, loop_now(partition->dispatcher->loop) };
 	partition->archived = waiting;
+	struct service *service = partition->dispatcher->service;
+	bus_publish(service_bus(service), service_full_subject(service, "internal.hurry.%lld", (long long)partition->index),
+	            SLICE(""));
 }
 
 /* Answers those of up to this number, and those that came before `too_old_us`. */

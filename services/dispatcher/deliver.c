@@ -1,34 +1,41 @@
 /* See deliver.h. Ids and tokens hold nothing that JSON would escape: they were checked when they came in. */
 #include "deliver.h"
 
+#include <stdlib.h>
+
+#include "shared/base/memory.h"
 #include "shared/task/record.h"
 
-static void cut(struct slice bytes, struct slice *fields, size_t count) {
-	for (size_t i = 0; i < count; i++)
-		fields[i] = bytes.bytes != NULL ? slice_cut(&bytes, RECORD_US) : SLICE("");
+bool delivery_read(const struct slice *fields, struct delivery *delivery) {
+	delivery->specification = fields[1];
+	delivery->edges = fields[2];
+	return packed_read(fields[0], &delivery->task);
 }
 
-void delivery_read(const struct slice *fields, struct delivery *delivery) {
-	struct slice identity[5], numbers[8];
-	cut(fields[0], identity, 5);
-	cut(fields[2], numbers, 8);
-	*delivery = (struct delivery){
-		.project = identity[0],
-		.task_type = identity[1],
-		.task_id = identity[2],
-		.batch_id = identity[3], /* traceparent: the specification has it too */
-		.lease = fields[1],
-		.priority = numbers[0],
-		.attempt = numbers[1],
-		.retry_count = numbers[2],
-		.lease_until_us = slice_int(numbers[3], 0),
-		.created_us = slice_int(numbers[4], 0),
-		.ready_us = slice_int(numbers[5], 0),
-		.started_us = slice_int(numbers[6], 0),
-		.version = numbers[7],
-		.specification = fields[3],
-		.inputs = fields[4],
-	};
+static int compare(const void *a, const void *b) {
+	const struct delivery_result *x = a, *y = b;
+	return (x->number > y->number) - (x->number < y->number);
+}
+
+struct delivery_result *delivery_results(const struct kv_reply *list, size_t *count) {
+	*count = kv_count(list) / DELIVER_RESULT_FIELDS;
+	struct delivery_result *results = memory_array(*count + 1, sizeof(*results));
+	for (size_t i = 0; i < *count; i++) {
+		struct slice member = kv_text(kv_at(list, i * DELIVER_RESULT_FIELDS));
+		results[i] = (struct delivery_result){
+			.number = member.length == PACKED_MEMBER_BYTES ? packed_member(member.bytes) : 0,
+			.task_id = kv_text(kv_at(list, i * DELIVER_RESULT_FIELDS + 1)),
+			.result = kv_text(kv_at(list, i * DELIVER_RESULT_FIELDS + 2)),
+		};
+	}
+	qsort(results, *count, sizeof(*results), compare);
+	return results;
+}
+
+/* The result behind an edge; NULL when that dependency has none. */
+static const struct delivery_result *result_at(const struct delivery *d, size_t edge) {
+	struct delivery_result wanted = { .number = packed_member(d->edges.bytes + edge * PACKED_EDGE_BYTES) };
+	return bsearch(&wanted, d->results, d->result_count, sizeof(wanted), compare);
 }
 
 static void add_text(struct text *out, const char *before, struct slice value) {
@@ -41,49 +48,66 @@ static void add_time(struct text *out, const char *before, int64_t at_us) {
 	text_add_json_time(out, at_us);
 }
 
-static struct slice result_of(struct slice input) {
-	return input.bytes != NULL && input.length > 0 ? input : SLICE("null");
+static size_t edge_count(const struct delivery *d) {
+	return d->edges.length / PACKED_EDGE_BYTES;
 }
 
 /* Inputs up to most_bytes in all; the names of the others go into `omitted`. */
-static void add_inputs(struct text *out, struct slice inputs, size_t most_bytes, struct text *omitted) {
-	struct slice rest = inputs;
+static void add_inputs(struct text *out, const struct delivery *d, size_t most_bytes, struct text *omitted) {
 	size_t start = out->length;
 	text_add(out, ",\"inputs\":{");
 	bool first = true;
-	while (rest.bytes != NULL && rest.length > 0) {
-		struct slice result = slice_cut(&rest, RECORD_RS);
-		struct slice task_id = slice_cut(&result, RECORD_US);
-		result = result_of(result);
-		if (out->length - start + task_id.length + result.length + 4 > most_bytes) {
+	for (size_t i = 0; i < edge_count(d); i++) {
+		const struct delivery_result *input = result_at(d, i);
+		if (input == NULL)
+			continue;
+		struct slice result = input->result.length > 0 ? input->result : SLICE("null");
+		if (out->length - start + input->task_id.length + result.length + 4 > most_bytes) {
 			text_add(omitted, omitted->length > 0 ? ",\"" : "\"");
-			text_add_slice(omitted, task_id);
+			text_add_slice(omitted, input->task_id);
 			text_add_char(omitted, '"');
 			continue;
 		}
-		add_text(out, first ? "\"" : ",\"", task_id);
+		add_text(out, first ? "\"" : ",\"", input->task_id);
 		add_text(out, "\":", result);
 		first = false;
 	}
 	text_add_char(out, '}');
 }
 
+/* How many bytes the inputs take at most, and the names of those that are left out. */
+static void measure_inputs(const struct delivery *d, size_t *bytes, size_t *names) {
+	*bytes = *names = 0;
+	for (size_t i = 0; i < edge_count(d); i++) {
+		const struct delivery_result *input = result_at(d, i);
+		if (input == NULL)
+			continue;
+		*bytes += input->task_id.length + input->result.length + 8;
+		*names += input->task_id.length + 3;
+	}
+}
+
+static void add_number(struct text *out, const char *before, int64_t value) {
+	text_add(out, before);
+	text_add_int(out, value);
+}
+
 static void add_fixed(struct text *out, const struct delivery *d) {
+	const struct packed *t = &d->task;
 	struct specification specification;
-	add_text(out, "{\"project\":\"", d->project);
-	add_text(out, "\",\"task_id\":\"", d->task_id);
-	add_text(out, "\",\"task_type\":\"", d->task_type);
-	add_text(out, "\",\"batch_id\":\"", d->batch_id);
-	add_text(out, "\",\"priority\":", d->priority);
-	add_text(out, ",\"status\":\"running\",\"attempt\":", d->attempt);
-	add_text(out, ",\"retry_count\":", d->retry_count);
-	if (d->version.length > 0)
-		add_text(out, ",\"version\":", d->version);
-	add_text(out, ",\"lease\":\"", d->lease);
-	add_time(out, "\",\"lease_until\":", d->lease_until_us);
-	add_time(out, ",\"created_at\":", d->created_us);
-	add_time(out, ",\"ready_at\":", d->ready_us);
-	add_time(out, ",\"started_at\":", d->started_us);
+	add_text(out, "{\"project\":\"", t->project);
+	add_text(out, "\",\"task_id\":\"", t->task_id);
+	add_text(out, "\",\"task_type\":\"", t->task_type);
+	add_text(out, "\",\"batch_id\":\"", t->batch_id);
+	add_number(out, "\",\"priority\":", t->priority);
+	add_number(out, ",\"status\":\"running\",\"attempt\":", t->attempt);
+	add_number(out, ",\"retry_count\":", t->retry_count);
+	add_number(out, ",\"version\":", t->version);
+	add_text(out, ",\"lease\":\"", t->lease);
+	add_time(out, "\",\"lease_until\":", t->due_us);
+	add_time(out, ",\"created_at\":", t->created_us);
+	add_time(out, ",\"ready_at\":", t->ready_us);
+	add_time(out, ",\"started_at\":", t->started_us);
 	if (record_parse_specification(d->specification, &specification)) {
 		text_add_char(out, ',');
 		record_add_specification_json(out, &specification);
@@ -98,12 +122,12 @@ bool delivery_add(struct text *out, const struct delivery *delivery, size_t most
 	add_fixed(out, delivery);
 	size_t used = out->length - start, room = most_bytes > used ? most_bytes - used : 0;
 	if (must_fit) {
-		size_t reserve = 32; /* each name that is left out takes less than it would have taken */
-		for (size_t i = 0; delivery->inputs.length > room && i < delivery->inputs.length; i++)
-			reserve += delivery->inputs.bytes[i] == RECORD_RS ? 136 : 0;
-		add_inputs(out, delivery->inputs, room > reserve ? room - reserve : 0, &omitted);
+		size_t bytes, names; /* each name that is left out takes less than it would have taken */
+		measure_inputs(delivery, &bytes, &names);
+		size_t reserve = 32 + (bytes > room ? names : 0);
+		add_inputs(out, delivery, room > reserve ? room - reserve : 0, &omitted);
 	} else {
-		add_inputs(out, delivery->inputs, SIZE_MAX, &omitted);
+		add_inputs(out, delivery, SIZE_MAX, &omitted);
 	}
 	if (omitted.length > 0)
 		add_text(out, ",\"inputs_omitted\":[", (struct slice){ omitted.bytes, omitted.length });

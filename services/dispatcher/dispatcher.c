@@ -14,7 +14,6 @@ static const struct service_route routes[] = {
 	  "Leases tasks of the subject's type, highest score first; may settle earlier ones." },
 	{ SUBJECT_SETTLE, QUEUE_DISPATCHER, on_settle, "Ends tries: completed, failed or released." },
 	{ SUBJECT_RENEW, QUEUE_DISPATCHER, on_renew, "Keeps leases, carries progress, tells of a cancel." },
-	{ SUBJECT_INTERNAL_MARK, NULL, on_mark, "Entries that are in the log." },
 	{ SUBJECT_INTERNAL_PERSISTED, NULL, on_persisted, "How far the database has come." },
 	{ SUBJECT_INTERNAL_READY, NULL, on_ready, "A type's ready queue is no longer empty." },
 };
@@ -56,7 +55,9 @@ enum status dispatcher_start(struct service *service, struct error *err) {
 	open_counters(dispatcher);
 	dispatcher->match = match_open(dispatcher->partition_count);
 	loop_each_turn(dispatcher->loop, turn_end, dispatcher);
-	return service_serve(service, routes, sizeof(routes) / sizeof(*routes), err);
+	dispatcher->ear = (struct log_ear){ dispatcher->settings->common.prefix, on_mark, dispatcher, false };
+	enum status status = log_ear_open(&dispatcher->ear, service_bus(service), err);
+	return status == STATUS_OK ? service_serve(service, routes, sizeof(routes) / sizeof(*routes), err) : status;
 }
 
 /* Who waits for tasks is answered now; settles and leases under way are finished. */
@@ -108,8 +109,7 @@ void dispatcher_close(struct service *service) {
 		close_partition(&dispatcher->partitions[p]);
 	close_requests(dispatcher);
 	match_close(&dispatcher->match);
-	text_release(&dispatcher->words.bytes);
-	free(dispatcher->words.ends);
+	words_release(&dispatcher->words);
 	free(dispatcher->partitions);
 	free(dispatcher);
 }

@@ -9,6 +9,8 @@
 #define CORDER_DISPATCHER_DISPATCHER_H
 
 #include "match.h"
+#include "shared/base/words.h"
+#include "shared/service/log_ear.h"
 #include "shared/service/service.h"
 #include "shared/state/marks.h"
 #include "shared/state/state.h"
@@ -43,6 +45,8 @@ struct request;
 struct part {
 	struct part *next;
 	struct request *request;
+	bool proved; /* what is refused now is refused: proof is newer than the request (prove.c) */
+	char proof[STATE_PROOF_BYTES];
 };
 
 struct request {
@@ -83,22 +87,16 @@ struct archived {
 
 struct call;
 
-/* The words of a call, written one after the other into one text (which moves as it grows). */
-struct words {
-	struct text bytes;
-	size_t *ends;
-	size_t count, room;
-};
-
 struct partition {
 	struct dispatcher *dispatcher;
 	int64_t index;
 	struct state *state;
 	struct marks *marks;
-	struct part *first, *last; /* settles and renewals that wait for the next call */
-	struct text releases;      /* leases that did not fit into a reply: settles, parted by RS */
-	struct call *call;         /* under way */
-	bool down;                 /* the last call failed: try again at retry_us */
+	struct part *first, *last;       /* settles and renewals that wait for the next call */
+	struct part *unproved, *proving; /* refused, and not yet sure of it: to be asked about, asked about */
+	struct text releases;            /* leases that did not fit into a reply: settles, parted by RS */
+	struct call *call;               /* under way */
+	bool down;                       /* the last call failed: try again at retry_us */
 	int64_t retry_us;
 	char reason[160];
 	struct archived *archived; /* waits for the database */
@@ -114,6 +112,7 @@ struct dispatcher {
 	char request_ttl[24];
 	struct partition *partitions;
 	int64_t partition_count, first_partition;
+	struct log_ear ear;
 	struct match *match;
 	struct request *requests;
 	size_t request_count;
@@ -138,7 +137,7 @@ enum status dispatcher_health(struct service *service, struct text *members, str
 void on_work(struct service *service, struct service_request *message);
 void on_settle(struct service *service, struct service_request *message);
 void on_renew(struct service *service, struct service_request *message);
-void on_mark(struct service *service, struct service_request *message);
+void on_mark(void *dispatcher, int64_t partition, struct slice mark, const struct log_answer *answer);
 void on_persisted(struct service *service, struct service_request *message);
 void on_ready(struct service *service, struct service_request *message);
 
@@ -155,6 +154,15 @@ void request_unpin(struct request *request, enum status status, const char *reas
 /* Its wish for tasks is decided: with what it has. */
 void request_has_tasks(struct request *request, enum status status, const char *reason);
 struct request *request_of(struct match_waiter *waiter);
+
+/* Puts it into the line of the partition's next call. */
+void request_line_up(struct partition *partition, struct part *part);
+/* Still to be said, or said and not answered. */
+bool verdict_is_open(const struct verdict *verdict, const struct partition *partition);
+
+/* prove.c */
+/* If something in it was refused that may not be sure: lines it up once more when it is. */
+void prove_part(struct partition *partition, struct part *part);
 
 /* reply.c */
 void reply_work(struct request *request);

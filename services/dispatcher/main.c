@@ -20,7 +20,8 @@ static const struct setting settings[] = {
 	{ "CORDER_AGE_WEIGHT", SETTING_INT, FIELD(age_weight), "1", 1, 1000, "points",
 	  "What an hour of waiting is worth in the score; the same for all services." },
 	{ "CORDER_WAITING_MAX", SETTING_INT, FIELD(waiting_most), "100000", 1, 10000000, "requests",
-	  "So many work requests may wait in one dispatcher; more get limit_exceeded." },
+	  "So many work requests may wait in one dispatcher; for one more, the oldest of a type with more of them is "
+	  "answered early, else it gets limit_exceeded." },
 };
 
 static const struct service_definition definition = {

@@ -39,6 +39,9 @@ void match_close(struct match **match); /* the waiters are the caller's */
 void match_add(struct match *match, struct match_waiter *waiter, struct slice type);
 void match_remove(struct match *match, struct match_waiter *waiter); /* wherever it is */
 size_t match_waiting(const struct match *match);                     /* in lines and in calls */
+/* Has the oldest waiter of the type with the most of them expire now. False when that would be no fairer: no type has more
+ * waiters than this one. */
+bool match_make_room(struct match *match, struct slice type, int64_t now_us);
 /* Appends {"type": how many wait for it, …}, at most so many types. */
 void match_add_types(const struct match *match, struct text *out, size_t most);
 

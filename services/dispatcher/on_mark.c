@@ -1,4 +1,4 @@
-/* internal.mark.<partition>: entries that are in the log now; internal.persisted.<partition>: and in the database. */
+/* Entries that are in the log now; internal.persisted.<partition>: and in the database. */
 #include "dispatcher.h"
 
 static struct partition *partition_of(struct dispatcher *dispatcher, const struct service_request *message) {
@@ -6,11 +6,11 @@ static struct partition *partition_of(struct dispatcher *dispatcher, const struc
 	return index >= 0 && index < dispatcher->partition_count ? &dispatcher->partitions[index] : NULL;
 }
 
-void on_mark(struct service *service, struct service_request *message) {
-	struct partition *partition = partition_of(service_own(service), message);
-	if (partition != NULL)
-		marks_note(partition->marks, service_body(message));
-	service_drop(message);
+void on_mark(void *context, int64_t index, struct slice mark, const struct log_answer *answer) {
+	struct dispatcher *dispatcher = context;
+	(void)answer;
+	if (index < dispatcher->partition_count && mark.bytes != NULL)
+		marks_note(dispatcher->partitions[index].marks, mark);
 }
 
 void on_persisted(struct service *service, struct service_request *message) {

@@ -43,7 +43,8 @@ static enum status read_work(struct request *request, struct work_request *work,
 		work_request_parse(request->json, service_body(request->origin), &dispatcher->limits, work, err);
 	if (status != STATUS_OK)
 		return status;
-	if (match_waiting(dispatcher->match) >= (size_t)dispatcher->settings->waiting_most)
+	if (match_waiting(dispatcher->match) >= (size_t)dispatcher->settings->waiting_most &&
+	    !match_make_room(dispatcher->match, type, loop_now(dispatcher->loop)))
 		return reject(err, CODE_LIMIT_EXCEEDED, "",
 		              "%lld work requests wait already: the most that CORDER_WAITING_MAX allows",
 		              (long long)dispatcher->settings->waiting_most);

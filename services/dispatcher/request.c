@@ -89,14 +89,23 @@ void request_has_tasks(struct request *request, enum status status, const char *
 	request_unpin(request, status, reason);
 }
 
+void request_line_up(struct partition *partition, struct part *part) {
+	part->next = NULL;
+	*(partition->last != NULL ? &partition->last->next : &partition->first) = part;
+	partition->last = part;
+}
+
+bool verdict_is_open(const struct verdict *verdict, const struct partition *partition) {
+	return verdict->partition == partition->index && verdict->code == NULL;
+}
+
 static void give(struct request *request, struct partition *partition) {
 	struct part *part = &request->parts[partition->index];
 	if (part->request != NULL)
 		return;
 	part->request = request;
 	request_pin(request);
-	*(partition->last != NULL ? &partition->last->next : &partition->first) = part;
-	partition->last = part;
+	request_line_up(partition, part);
 }
 
 static void judge_by(struct request *request, size_t i, struct slice project) {

@@ -5,17 +5,10 @@
 
 #include "call.h"
 #include "shared/base/memory.h"
+#include "shared/state/packed.h"
 #include "shared/task/record.h"
 
-enum { SETTLE_WORDS = 4 }; /* of each settle in the script's arguments */
-
-static void end_word(struct words *words) {
-	if (words->count == words->room) {
-		words->room = words->room > 0 ? 2 * words->room : 64;
-		words->ends = memory_resize(words->ends, words->room, sizeof(*words->ends));
-	}
-	words->ends[words->count++] = words->bytes.length;
-}
+enum { SETTLE_WORDS = 6 }; /* of each settle in the script's arguments */
 
 static void add_name(struct text *out, struct slice project, struct slice task_id) {
 	text_add_slice(out, project);
@@ -23,45 +16,56 @@ static void add_name(struct text *out, struct slice project, struct slice task_i
 	text_add_slice(out, task_id);
 }
 
-static const char *outcome_word(const struct settle_item *item) {
-	if (item->outcome == 'f')
-		return item->retryable ? "failed" : "final";
-	return item->outcome == 'c' ? "completed" : "released";
+/* The lease says which task it is of; the script looks whether it is the one that is named. */
+static void add_settle_head(struct words *words, struct slice project, struct slice task_id, struct slice lease) {
+	int64_t number = packed_lease_number(lease);
+	if (number > 0)
+		packed_add_member(&words->bytes, number);
+	words_end(words);
+	text_add_slice(&words->bytes, project);
+	text_add_char(&words->bytes, RECORD_US);
+	words_end(words);
+	text_add_char(&words->bytes, RECORD_US);
+	text_add_slice(&words->bytes, task_id);
+	text_add_char(&words->bytes, RECORD_US);
+	words_end(words);
+	words_add(words, lease);
 }
 
-static void add_word(struct words *words, struct slice word) {
-	text_add_slice(&words->bytes, word);
-	end_word(words);
-}
-
-/* Four words. */
 static void add_settle(struct words *words, const struct settle_item *item) {
-	add_name(&words->bytes, item->project, item->task_id);
-	end_word(words);
-	add_word(words, item->lease);
-	add_word(words, slice_of(outcome_word(item)));
-	add_word(words, item->outcome == 'c' ? item->result : (item->outcome == 'f' ? item->error_message : SLICE("")));
+	add_settle_head(words, item->project, item->task_id, item->lease);
+	if (item->outcome == 'c') {
+		words_add(words, SLICE("c"));
+		text_add_char(&words->bytes, '=');
+		words_add(words, item->result);
+	} else if (item->outcome == 'f') {
+		words_add(words, item->retryable ? SLICE("f") : SLICE("n"));
+		words_add(words, item->error_message);
+	} else {
+		words_add(words, SLICE("r"));
+		words_add(words, SLICE(""));
+	}
 }
 
-static void add_settles(struct words *words, const struct request *request, int64_t partition) {
+static void add_settles(struct words *words, const struct request *request, const struct partition *partition) {
 	for (size_t i = 0; i < request->done_count; i++) {
-		if (request->verdicts[i].partition != partition)
+		if (!verdict_is_open(&request->verdicts[i], partition))
 			continue;
 		add_settle(words, &request->done[i]);
 	}
 }
 
-static void add_renewals(struct words *words, const struct request *request, int64_t partition) {
+static void add_renewals(struct words *words, const struct request *request, const struct partition *partition) {
 	for (size_t i = 0; i < request->lease_count; i++) {
 		const struct renew_item *item = &request->leases[i];
-		if (request->verdicts[i].partition != partition)
+		if (!verdict_is_open(&request->verdicts[i], partition))
 			continue;
 		add_name(&words->bytes, item->project, item->task_id);
 		text_add_char(&words->bytes, RECORD_US);
 		text_add_slice(&words->bytes, item->lease);
 		text_add_char(&words->bytes, RECORD_US);
 		text_add_int(&words->bytes, request->lease_us);
-		end_word(words);
+		words_end(words);
 	}
 }
 
@@ -76,21 +80,21 @@ static void add_wish(struct words *words, struct match_waiter *waiter) {
 	text_add_int(&words->bytes, request->lease_us);
 	text_add_char(&words->bytes, RECORD_US);
 	text_add_slice(&words->bytes, request->request_id);
-	end_word(words);
+	words_end(words);
 }
 
 /* Gathering ---------------------------------------------------------------------------------------------------------- */
 
-static size_t weigh(const struct request *request, int64_t partition, size_t *bytes) {
+static size_t weigh(const struct request *request, const struct partition *partition, size_t *bytes) {
 	size_t items = 0;
 	for (size_t i = 0; i < request->done_count; i++) {
-		if (request->verdicts[i].partition == partition) {
+		if (verdict_is_open(&request->verdicts[i], partition)) {
 			items++;
 			*bytes += 320 + request->done[i].result.length + request->done[i].error_message.length;
 		}
 	}
 	for (size_t i = 0; i < request->lease_count; i++)
-		items += request->verdicts[i].partition == partition;
+		items += verdict_is_open(&request->verdicts[i], partition);
 	return items;
 }
 
@@ -98,7 +102,7 @@ static void take_parts(struct partition *partition, struct call *call) {
 	size_t items = 0, bytes = 0;
 	while (partition->first != NULL && call->part_count < CALL_ITEMS) {
 		struct part *part = partition->first;
-		items += weigh(part->request, partition->index, &bytes);
+		items += weigh(part->request, partition, &bytes);
 		if (call->part_count > 0 && (items > CALL_ITEMS || bytes > CALL_BYTES))
 			break;
 		call->parts[call->part_count++] = part;
@@ -121,15 +125,15 @@ static void take_waiters(struct partition *partition, struct call *call) {
 	match_end(match, partition->index);
 }
 
-/* Each is "project/task_id US lease" (release_later). */
+/* Each is "project US task_id US lease" (release_later). */
 static void add_releases(struct words *words, struct call *call) {
 	struct slice rest = { call->releases.length > 0 ? call->releases.bytes : NULL, call->releases.length };
 	while (rest.bytes != NULL) {
 		struct slice lease = slice_cut(&rest, RECORD_RS);
-		add_word(words, slice_cut(&lease, RECORD_US));
-		add_word(words, lease);
-		add_word(words, SLICE("released"));
-		add_word(words, SLICE(""));
+		struct slice project = slice_cut(&lease, RECORD_US), task_id = slice_cut(&lease, RECORD_US);
+		add_settle_head(words, project, task_id, lease);
+		words_add(words, SLICE("r"));
+		words_add(words, SLICE(""));
 		call->release_count++;
 	}
 }
@@ -137,14 +141,13 @@ static void add_releases(struct words *words, struct call *call) {
 static void send_call(struct call *call, struct words *words) {
 	struct partition *partition = call->partition;
 	char counts[3][24];
-	words->count = 0;
-	text_clear(&words->bytes);
+	words_clear(words);
 	add_releases(words, call);
 	for (size_t i = 0; i < call->part_count; i++)
-		add_settles(words, call->parts[i]->request, partition->index);
+		add_settles(words, call->parts[i]->request, partition);
 	size_t settles = words->count / SETTLE_WORDS;
 	for (size_t i = 0; i < call->part_count; i++)
-		add_renewals(words, call->parts[i]->request, partition->index);
+		add_renewals(words, call->parts[i]->request, partition);
 	size_t renewals = words->count - SETTLE_WORDS * settles;
 	for (size_t i = 0; i < call->waiter_count; i++)
 		add_wish(words, call->waiters[i]);
@@ -155,10 +158,12 @@ static void send_call(struct call *call, struct words *words) {
 	for (size_t i = 0; i < 3; i++)
 		arguments[i] = slice_of(counts[i]);
 	arguments[3] = slice_of(partition->dispatcher->request_ttl);
-	for (size_t i = 0, start = 0; i < words->count; start = words->ends[i++])
-		arguments[4 + i] = (struct slice){ words->bytes.bytes + start, words->ends[i] - start };
+	words_slices(words, arguments + 4);
 	++*partition->dispatcher->scripts;
-	state_call(partition->state, &state_script_work, arguments, words->count + 4, call_answered, call);
+	const char *proof = "";
+	for (size_t i = 0; i < call->part_count; i++)
+		proof = state_newer_proof(proof, call->parts[i]->proof);
+	state_call_proved(partition->state, proof, &state_script_work, arguments, words->count + 4, call_answered, call);
 	free(arguments);
 }
 

@@ -23,10 +23,17 @@ static void try_again(struct submission *s) {
 	pause_ms += (int64_t)(id_random() % (uint64_t)(pause_ms / 2 + 1));
 	s->tries++;
 	if (left_ms(s) <= pause_ms) {
-		submission_unavailable(s, "the scheduler could not answer in time");
+		submission_unavailable(s, s->why[0] != '\0' ? s->why : "the scheduler could not answer in time");
 		return;
 	}
 	s->timer = loop_timer_start(s->ingest->loop, clock_mono_us() + pause_ms * 1000, send_now, s);
+}
+
+/* "unavailable", the reason: told when it is the last word. */
+static void note_why(struct submission *s, struct slice reply) {
+	slice_cut(&reply, RECORD_US);
+	struct slice why = reply.bytes != NULL ? slice_cut(&reply, RECORD_US) : SLICE("");
+	snprintf(s->why, sizeof(s->why), "%.*s", (int)why.length, why.bytes);
 }
 
 static void on_reply(void *context, enum status status, const struct bus_message *message) {
@@ -35,6 +42,8 @@ static void on_reply(void *context, enum status status, const struct bus_message
 	const size_t length = sizeof(unavailable) - 1;
 	struct slice reply = message != NULL ? message->body : SLICE("");
 	bool says_so = reply.length >= length && memcmp(reply.bytes, unavailable, length) == 0;
+	if (says_so)
+		note_why(s, reply);
 	if (status != STATUS_OK || (says_so && !s->one_answer))
 		try_again(s);
 	else

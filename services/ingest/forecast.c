@@ -4,16 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "estimate.h"
 #include "shared/base/memory.h"
 #include "shared/base/table.h"
 #include "shared/task/task.h"
 
-enum { UNKNOWN_US = 1000000 }; /* a task without an estimate among none that has one */
-
 struct job {
 	int64_t takes_us; /* -1: not estimated */
 	int64_t path_us;  /* of the longest path that ends with it */
-	int64_t score;    /* higher is sooner, as the scheduler has it */
+	int64_t score;    /* hundredths; higher is sooner, as the scheduler has it */
 	uint32_t before;  /* on that path; IDS_NONE */
 	uint32_t waits_for, limit;
 	struct slice task_type, key;
@@ -81,15 +80,6 @@ static struct entry heap_take(struct heap *heap) {
 
 /* jobs ----------------------------------------------------------------------------------------------------------- */
 
-static int64_t estimate_us(struct slice estimate) {
-	char number[40];
-	if (estimate.length == 0 || estimate.length >= sizeof(number))
-		return -1;
-	memcpy(number, estimate.bytes, estimate.length);
-	number[estimate.length] = '\0';
-	return (int64_t)(strtod(number, NULL) * 1e6);
-}
-
 static bool has_ended(const struct plan *plan, struct slice items, uint32_t task) {
 	size_t at = (size_t)plan->place[task] * 2;
 	return items.length == (size_t)plan->count * 2 && items.bytes[at] == 'd' && record_is_final(items.bytes[at + 1]);
@@ -111,47 +101,24 @@ static void read_jobs(struct forecast *forecast, struct slice items) {
 		struct record_dependency edge;
 		for (; record_next_dependency(&rest, &edge); dependencies++)
 			job->waits_for += ids_find(&plan->ids, edge.task_id) != IDS_NONE;
-		job->score = record.priority * 100 + (dependencies < 10 ? 10 - (int64_t)dependencies : 0);
+		int64_t term = dependencies < 10 ? 100 * (10 - (int64_t)dependencies) : 0;
+		job->score = record.priority * 10000 + (plan->points != NULL ? plan->points[i] : term);
 		job->before = IDS_NONE;
 	}
 }
 
-struct mean {
-	int64_t sum_us, count;
-};
-
-static void add_to_mean(struct table *means, struct slice type, int64_t takes_us) {
-	struct mean *mean = table_get(means, type);
-	if (mean == NULL) {
-		mean = memory_new(sizeof(*mean));
-		table_put(means, type, mean);
-	}
-	mean->sum_us += takes_us;
-	mean->count++;
-}
-
-/* What has no estimate takes what its type takes on the average, else what all tasks do. */
 static void fill_estimates(struct forecast *forecast) {
-	struct table *means = table_open();
-	struct slice type;
-	size_t at = 0;
-	void *value;
+	struct estimates *estimates = estimates_open();
 	for (uint32_t i = 0; i < forecast->plan->count; i++)
-		if (forecast->jobs[i].takes_us >= 0) {
-			add_to_mean(means, forecast->jobs[i].task_type, forecast->jobs[i].takes_us);
-			add_to_mean(means, SLICE(""), forecast->jobs[i].takes_us);
-		}
+		if (forecast->jobs[i].takes_us >= 0)
+			estimates_add(estimates, forecast->jobs[i].task_type, forecast->jobs[i].takes_us);
 	for (uint32_t i = 0; i < forecast->plan->count; i++) {
 		struct job *job = &forecast->jobs[i];
-		const struct mean *mean = table_get(means, job->task_type);
-		mean = mean != NULL ? mean : table_get(means, SLICE(""));
 		if (job->takes_us < 0)
-			job->takes_us = mean != NULL ? mean->sum_us / mean->count : UNKNOWN_US;
+			job->takes_us = estimates_missing(estimates, job->task_type);
 		forecast->work_us += job->takes_us;
 	}
-	while (table_next(means, &at, &type, &value))
-		free(value);
-	table_close(&means);
+	estimates_close(&estimates);
 }
 
 /* In the plan's order, so that all it depends on is known by then. */

@@ -17,8 +17,10 @@
 
 struct ingest_settings {
 	struct service_settings common;
-	int64_t admit_timeout_ms, part_ttl_s, slice_ttl_s;
+	int64_t admit_timeout_ms, part_ttl_s, slice_tasks, slice_ttl_s;
 	int64_t max_tasks, max_dependencies, max_context_bytes, max_depth, max_graph_tasks, max_graph_bytes;
+	int64_t critical_path_weight;
+	const char *order;
 	int64_t enqueue_window, enqueue_max_bytes, staging_max_bytes, max_under_way_bytes, stream_replicas;
 };
 
@@ -28,7 +30,8 @@ struct ingest {
 	struct loop *loop;
 	struct bus *bus;
 	struct task_limits limits;
-	struct json *json; /* for one message at a time */
+	enum submit_order order; /* of a batch that does not say */
+	struct json *json;       /* for one message at a time */
 	struct consumer *consumer;
 	struct loop_timer *timer; /* for streams that are not there yet */
 	char streams[80];         /* "CORDER_" */
@@ -59,11 +62,13 @@ struct submission {
 	char task_type[72], task_id[136]; /* of a single task, once it is known */
 	bool dry_run, archived;
 	int64_t workers; /* of a dry run's forecast */
+	enum submit_order order;
 	struct plan plan;
 	struct text items; /* two letters a task in the plan's order: verdict and status; empty: not known */
 	/* the way to the scheduler */
 	const char *verb;
 	int64_t deadline_us, try_timeout_ms, tries;
+	char why[160]; /* the scheduler was unavailable, by its last word */
 	void (*answered)(struct submission *submission, struct slice reply);
 	bool one_answer; /* an unavailable is an answer too: asking again would not help */
 	struct loop_timer *timer;

@@ -24,6 +24,8 @@ static const struct setting settings[] = {
 	  "Nested lists and objects in one message." },
 	{ "CORDER_PART_TTL_S", SETTING_INT, AT(part_ttl_s), "3600", 60, 604800, "s",
 	  "How long parts wait for their seal before they are forgotten." },
+	{ "CORDER_SLICE_TASKS", SETTING_INT, AT(slice_tasks), "256", 1, 1000, "tasks",
+	  "A larger batch is admitted in slices of so many tasks, one script call each." },
 	{ "CORDER_SLICE_TTL_S", SETTING_INT, AT(slice_ttl_s), "604800", 3600, 31536000, "s",
 	  "How long slices of a large graph are kept that nobody took away." },
 	{ "CORDER_STAGING_MAX_BYTES", SETTING_INT, AT(staging_max_bytes), "4294967296", 10000000, 1099511627776, "bytes",
@@ -34,6 +36,10 @@ static const struct setting settings[] = {
 	  "Enqueued submissions that one instance works on at a time." },
 	{ "CORDER_MAX_UNDER_WAY_BYTES", SETTING_INT, AT(max_under_way_bytes), "2147483648", 10000000, 68719476736, "bytes",
 	  "Submissions that one instance holds at a time; beyond it they are refused as unavailable." },
+	{ "CORDER_ORDER", SETTING_TEXT, AT(order), "score", 0, 0, "",
+	  "The order of batches that do not say: score, fifo or critical_path." },
+	{ "CORDER_CRITICAL_PATH_WEIGHT", SETTING_INT, AT(critical_path_weight), "10", 1, 95, "points",
+	  "What the start of the longest path of a batch gets in the order critical_path; all else gets its share of it." },
 	{ "CORDER_STREAM_REPLICAS", SETTING_INT, AT(stream_replicas), "1", 1, 5, "", "Copies of each stream." },
 };
 
@@ -64,6 +70,10 @@ static enum status start(struct service *service, struct error *err) {
 	ingest->parts = service_counter(service, "parts");
 	ingest->graphs = service_counter(service, "graphs");
 	take_limits(ingest);
+	ingest->order = submit_order_of(slice_of(ingest->settings->order));
+	if (ingest->order == SUBMIT_ORDER_UNSAID)
+		return fail(err, STATUS_REJECT, "CORDER_ORDER is \"%s\": it takes score, fifo or critical_path",
+		            ingest->settings->order);
 	streams_open(ingest);
 	return service_serve(service, routes, sizeof(routes) / sizeof(*routes), err);
 }

@@ -18,6 +18,7 @@ void plan_close(struct plan *plan) {
 	free(plan->tasks);
 	free(plan->order);
 	free(plan->place);
+	free(plan->points);
 	ids_close(&plan->ids);
 	*plan = (struct plan){ 0 };
 }
@@ -121,10 +122,31 @@ enum status plan_sort(struct plan *plan, struct error *err, struct text *tasks) 
 	return put_in_order(plan, err, tasks);
 }
 
+/* Takes a record's flags apart from the rest, so that the points can come behind them. */
+static void add_record_of(const struct plan *plan, uint32_t task, struct text *out) {
+	struct slice record = plan->tasks[task].record;
+	if (plan->points == NULL) {
+		text_add_slice(out, record);
+		return;
+	}
+	struct task_record parsed;
+	must(task_record_parse(record, &parsed));
+	struct slice flags = parsed.specification.flags;
+	const char *end = flags.bytes + flags.length;
+	text_append(out, record.bytes, (size_t)(end - record.bytes));
+	text_add_char(out, 'o');
+	text_add_int(out, plan->points[task]);
+	text_append(out, end, (size_t)(record.bytes + record.length - end));
+}
+
 /* slices --------------------------------------------------------------------------------------------------------- */
 
+static uint32_t slice_tasks(const struct plan *plan) {
+	return plan->slice_tasks > 0 ? plan->slice_tasks : LIMIT_SLICE_TASKS;
+}
+
 bool plan_is_small(const struct plan *plan) {
-	return plan->count <= LIMIT_SLICE_TASKS && plan->record_bytes <= LIMIT_SLICE_BYTES &&
+	return plan->count <= slice_tasks(plan) && plan->record_bytes <= LIMIT_SLICE_BYTES &&
 	       plan->edge_count <= PLAN_SLICE_EDGES;
 }
 
@@ -132,9 +154,9 @@ bool plan_is_small(const struct plan *plan) {
 static uint32_t slice_end(const struct plan *plan, uint32_t at) {
 	size_t bytes = 0, edges = 0;
 	uint32_t end = at;
-	while (end < plan->count && end - at < LIMIT_SLICE_TASKS) {
+	while (end < plan->count && end - at < slice_tasks(plan)) {
 		const struct plan_task *task = &plan->tasks[plan->order[end]];
-		bytes += task->record.length + 1;
+		bytes += task->record.length + 1 + (plan->points != NULL ? PLAN_POINTS_BYTES : 0);
 		edges += count_dependencies(task->dependencies);
 		if (end > at && (bytes > LIMIT_SLICE_BYTES || edges > PLAN_SLICE_EDGES))
 			break;
@@ -148,7 +170,7 @@ uint32_t plan_slice(const struct plan *plan, uint32_t *at, struct text *out) {
 	for (uint32_t i = first; i < end; i++) {
 		if (i > first)
 			text_add_char(out, RECORD_RS);
-		text_add_slice(out, plan->tasks[plan->order[i]].record);
+		add_record_of(plan, plan->order[i], out);
 	}
 	*at = end;
 	return end - first;

@@ -38,17 +38,24 @@ void take_records(struct submission *s, const struct submit_request *request, st
 void take_plan(struct submission *s) {
 	struct error err = { 0 };
 	struct text tasks = { 0 }, extra = { 0 };
+	s->plan.slice_tasks = (uint32_t)s->ingest->settings->slice_tasks;
 	if (plan_sort(&s->plan, &err, &tasks) != STATUS_OK) {
 		if (tasks.length > 0)
 			text_printf(&extra, "\"tasks\":%s", tasks.bytes);
 		submission_fail(s, &err, extra.length > 0 ? extra.bytes : "");
-	} else if (s->dry_run || plan_is_small(&s->plan)) {
+		text_release(&tasks);
+		text_release(&extra);
+		return;
+	}
+	if (s->order == SUBMIT_ORDER_UNSAID)
+		s->order = s->ingest->order;
+	if (s->order != SUBMIT_ORDER_SCORE)
+		plan_rank(&s->plan, s->order == SUBMIT_ORDER_FIFO ? 0 : s->ingest->settings->critical_path_weight);
+	if (s->dry_run || plan_is_small(&s->plan)) {
 		admit(s);
 	} else {
 		graph_submit(s);
 	}
-	text_release(&tasks);
-	text_release(&extra);
 }
 
 static void take_tasks(struct submission *s, const struct submit_request *request) {
@@ -59,6 +66,7 @@ static void take_tasks(struct submission *s, const struct submit_request *reques
 	s->dry_run = request->dry_run;
 	s->workers = request->workers;
 	s->archived = request->archived;
+	s->order = request->order;
 	*s->ingest->submitted += request->task_count;
 	must(plan_take(&s->plan, &records));
 	take_plan(s);
@@ -86,6 +94,7 @@ void take(struct submission *s, struct slice body, struct slice project) {
 		s->dry_run = request.dry_run;
 		s->workers = request.workers;
 		s->archived = request.archived;
+		s->order = request.order;
 		on_seal(s, request.seal);
 		break;
 	}

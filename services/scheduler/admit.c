@@ -8,6 +8,7 @@
 #include "scheduler.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "shared/base/teeth.h"
 #include "shared/state/admit_record.h"
 #include "shared/task/record.h"
 
@@ -18,6 +19,7 @@ struct admissions {
 	struct submission *first, **end; /* waiting */
 	struct submission *under_way;    /* in the call, in order */
 	bool calling;
+	bool closed; /* whatever still comes ends at once */
 };
 
 static void call_next(struct admissions *admissions);
@@ -29,40 +31,65 @@ void admit_open(struct partition *partition) {
 	partition->admissions = admissions;
 }
 
-void admit_close(struct partition *partition) {
-	free(partition->admissions);
-	partition->admissions = NULL;
-}
-
-static void end_submission(struct submission *submission, enum status status, const struct state_head *head,
-                           struct slice verdict, const struct error *err) {
+void admit_end(struct submission *submission, enum status status, const struct state_head *head, struct slice verdict,
+               const struct error *err) {
 	text_release(&submission->ghosts);
-	text_release(&submission->packed);
-	free(submission->words);
-	submission->words = NULL;
+	words_release(&submission->words);
 	submission->ghost_count = 0;
 	submission->done(submission, status, head, verdict, err);
 }
 
+/* These say that something is not there, or not over. */
+static bool needs_proof(const struct submission *submission, struct slice verdict) {
+	struct slice code = slice_cut(&verdict, RECORD_US);
+	return !submission->proved && !teeth_without("refusal-proof") &&
+	       (slice_is(code, CODE_UNKNOWN_DEPENDENCY) || slice_is(code, CODE_CYCLE) ||
+	        slice_is(code, CODE_LIMIT_EXCEEDED));
+}
+
+struct refused {
+	struct partition *partition;
+	struct submission *submission;
+};
+
+static void on_proof(void *context, enum status status) {
+	struct refused refused = *(struct refused *)context;
+	struct error err = { 0 };
+	free(context);
+	refused.submission->proved = true;
+	if (status == STATUS_OK) {
+		admit_submit(refused.partition, refused.submission);
+		return;
+	}
+	fail(&err, STATUS_RETRY, "the log is away, and without it nothing can be refused: repeat later");
+	snprintf(err.code, sizeof(err.code), "%s", CODE_UNAVAILABLE);
+	admit_end(refused.submission, STATUS_RETRY, NULL, (struct slice){ 0 }, &err);
+}
+
+static void make_sure(struct partition *partition, struct submission *submission) {
+	struct refused *refused = memory_new(sizeof(*refused));
+	*refused = (struct refused){ partition, submission };
+	proof_ask(partition, submission->proof, on_proof, refused);
+}
+
 static void judge(struct admissions *admissions, struct submission *submission, const struct state_head *head,
                   struct slice verdict) {
-	struct slice rest = verdict, word = slice_cut(&rest, RECORD_US);
-	if (!slice_is(word, "lookup")) {
-		end_submission(submission, STATUS_OK, head, verdict, NULL);
+	struct slice ids = verdict, by = slice_cut(&ids, RECORD_GS);
+	if (!slice_is(slice_cut(&by, RECORD_US), "lookup")) {
+		if (needs_proof(submission, verdict))
+			make_sure(admissions->partition, submission);
+		else
+			admit_end(submission, STATUS_OK, head, verdict, NULL);
 		return;
 	}
 	struct error err = { 0 };
 	if (++submission->tries > MOST_TRIES) {
 		fail(&err, STATUS_RETRY, "what left memory could not be looked up: repeat later");
 		snprintf(err.code, sizeof(err.code), "unavailable");
-		end_submission(submission, STATUS_RETRY, NULL, (struct slice){ 0 }, &err);
+		admit_end(submission, STATUS_RETRY, NULL, (struct slice){ 0 }, &err);
 		return;
 	}
-	char looked[24];
-	struct slice evicted = slice_cut(&rest, RECORD_US);
-	snprintf(looked, sizeof(looked), "%.*s", (int)evicted.length, evicted.bytes);
-	slice_cut(&rest, RECORD_GS);
-	lookup_ended(admissions->partition, submission, rest, looked);
+	lookup_ended(admissions->partition, submission, ids, by);
 }
 
 static void on_admitted(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
@@ -83,7 +110,7 @@ static void on_admitted(void *context, enum status status, const struct state_he
 		if (status == STATUS_OK)
 			judge(admissions, submission, head, kv_text(kv_at(reply, i)));
 		else
-			end_submission(submission, status, NULL, (struct slice){ 0 }, err);
+			admit_end(submission, status, NULL, (struct slice){ 0 }, err);
 		submission = next;
 	}
 	call_next(admissions);
@@ -105,8 +132,8 @@ static size_t add_submission(struct slice *words, size_t at, const struct submis
 	words[at++] = slice_of(s->looked);
 	words[at++] = slice_of(counts[0]);
 	words[at++] = slice_of(counts[1]);
-	memcpy(words + at, s->words, 2 * s->record_count * sizeof(*words));
-	at += 2 * s->record_count;
+	words_slices(&s->words, words + at);
+	at += s->words.count;
 	return add_list(words, at, (struct slice){ s->ghosts.bytes, s->ghosts.length }, s->ghost_count);
 }
 
@@ -121,7 +148,7 @@ static size_t take(struct admissions *admissions, size_t *submissions) {
 			break;
 		records += s->record_count + s->ghost_count;
 		bytes += s->records.length + s->ghosts.length;
-		words += FIXED_WORDS + 2 * s->record_count + s->ghost_count;
+		words += FIXED_WORDS + s->words.count + s->ghost_count;
 		(*submissions)++;
 		at = &s->next;
 	}
@@ -140,11 +167,15 @@ static void call_next(struct admissions *admissions) {
 	size_t word_count = take(admissions, &submissions);
 	struct slice *words = memory_array(word_count, sizeof(*words));
 	char(*counts)[2][16] = memory_array(submissions, sizeof(*counts));
-	for (struct submission *s = admissions->under_way; s != NULL; s = s->next)
+	const char *proof = "";
+	for (struct submission *s = admissions->under_way; s != NULL; s = s->next) {
 		at = add_submission(words, at, s, counts[i++]);
+		proof = state_newer_proof(proof, s->proof);
+	}
 	must(at == word_count);
 	admissions->calling = true;
-	state_call(admissions->partition->state, &state_script_admit, words, word_count, on_admitted, admissions);
+	state_call_proved(admissions->partition->state, proof, &state_script_admit, words, word_count, on_admitted,
+	                  admissions);
 	free(counts);
 	free(words);
 }
@@ -152,29 +183,46 @@ static void call_next(struct admissions *admissions) {
 /* False when a record is none. */
 static bool pack(struct submission *s) {
 	struct slice rest = s->records;
-	size_t *ends = memory_array(s->record_count + 1, sizeof(*ends));
-	bool valid = true;
-	s->words = memory_array(2 * s->record_count + 1, sizeof(*s->words));
-	for (size_t i = 0; valid && i < s->record_count; i++) {
-		valid =
-			admit_record_add(&s->packed, s->project, s->batch_id, slice_cut(&rest, RECORD_RS), &s->words[2 * i + 1]);
-		ends[i] = s->packed.length;
+	for (size_t i = 0; i < s->record_count; i++)
+		if (!admit_record_add(&s->words, s->project, s->batch_id, slice_cut(&rest, RECORD_RS)))
+			return false;
+	return true;
+}
+
+static void end_unknown(struct submission *submission) {
+	struct error err = { 0 };
+	while (submission != NULL) {
+		struct submission *next = submission->next;
+		fail(&err, STATUS_RETRY, "this scheduler was stopped meanwhile: repeat");
+		snprintf(err.code, sizeof(err.code), "%s", CODE_UNAVAILABLE);
+		submission->next = NULL;
+		admit_end(submission, STATUS_RETRY, NULL, (struct slice){ 0 }, &err);
+		submission = next;
 	}
-	for (size_t i = 0, start = 0; valid && i < s->record_count; start = ends[i++])
-		s->words[2 * i] = (struct slice){ s->packed.bytes + start, ends[i] - start };
-	free(ends);
-	return valid;
+}
+
+void admit_close(struct partition *partition) {
+	struct admissions *admissions = partition->admissions;
+	admissions->closed = true;
+	end_unknown(admissions->under_way);
+	end_unknown(admissions->first);
+	free(admissions);
+	partition->admissions = NULL;
 }
 
 void admit_submit(struct partition *partition, struct submission *submission) {
 	struct admissions *admissions = partition->admissions;
 	struct error err = { 0 };
-	if (submission->words == NULL && !pack(submission)) {
+	if (submission->words.count == 0 && !pack(submission)) {
 		reject(&err, CODE_INTERNAL, "", "a malformed task record: ingest and scheduler of different versions?");
-		end_submission(submission, STATUS_REJECT, NULL, (struct slice){ 0 }, &err);
+		admit_end(submission, STATUS_REJECT, NULL, (struct slice){ 0 }, &err);
 		return;
 	}
 	submission->next = NULL;
+	if (admissions->closed) {
+		end_unknown(submission);
+		return;
+	}
 	*admissions->end = submission;
 	admissions->end = &submission->next;
 	call_next(admissions);

@@ -48,6 +48,10 @@ static void in_log(void *context, enum status status) {
 		struct archived_waiter *archived = memory_new(sizeof(*archived));
 		*archived = (struct archived_waiter){ partition->archived, waiter->seq, waiter->done, waiter->context };
 		partition->archived = archived;
+		bus_publish(partition->scheduler->bus,
+		            service_full_subject(partition->scheduler->service, "internal.hurry.%lld",
+		                                 (long long)partition->index),
+		            SLICE(""));
 	}
 	free(waiter);
 }
@@ -63,12 +67,22 @@ void heads_wait(struct partition *partition, const struct state_head *head, bool
 	marks_wait(partition->marks, head, in_log, waiter);
 }
 
+void heads_close(struct partition *partition) {
+	while (partition->archived != NULL) {
+		struct archived_waiter *waiter = partition->archived;
+		partition->archived = waiter->next;
+		waiter->done(waiter->context, STATUS_RETRY);
+		free(waiter);
+	}
+}
+
 /* "<seq> <entry id> <stream sequence>" */
 void heads_persisted(struct partition *partition, struct slice body) {
 	struct slice rest = body;
 	int64_t seq = slice_int(slice_cut(&rest, ' '), 0);
 	if (seq < partition->persisted_seq || rest.bytes == NULL)
 		return;
+	partition->persisted_known = true;
 	struct slice id = slice_cut(&rest, ' ');
 	partition->persisted_seq = seq;
 	snprintf(partition->persisted_entry, sizeof(partition->persisted_entry), "%.*s", (int)id.length, id.bytes);

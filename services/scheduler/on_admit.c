@@ -86,12 +86,16 @@ static void on_verdict(struct submission *submission, enum status status, const 
 /* Above the limits new work is refused; history is never dropped. */
 static bool is_full(struct partition *partition, struct error *err) {
 	const struct scheduler_settings *settings = partition->scheduler->settings;
-	if (partition->persisted_seq > 0 && partition->head_seq - partition->persisted_seq > settings->max_lag_events) {
-		fail(err, STATUS_RETRY, "the database is too far behind: repeat later");
-		snprintf(err->code, sizeof(err->code), "%s", CODE_UNAVAILABLE);
-		return true;
-	}
-	return false;
+	int64_t log_most = settings->log_max_bytes;
+	/* What was accepted goes on, so one block's room is kept for it. */
+	if (log_most > 0 && partition->log_bytes + RELAY_BLOCK_BYTES > (uint64_t)log_most)
+		fail(err, STATUS_RETRY, "the log is full, as CORDER_LOG_MAX_BYTES has it");
+	else if (partition->persisted_known && partition->head_seq - partition->persisted_seq > settings->max_lag_events)
+		fail(err, STATUS_RETRY, "the database is too far behind, as CORDER_MAX_LOG_LAG_EVENTS has it");
+	else
+		return false;
+	snprintf(err->code, sizeof(err->code), "%s", CODE_UNAVAILABLE);
+	return true;
 }
 
 void on_admit(struct service *service, struct service_request *request) {

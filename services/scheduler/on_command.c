@@ -23,19 +23,26 @@ struct command_run {
 	char **owned_ids; /* of a batch, from the database */
 	struct slice *ids;
 	size_t id_count, at;
-	struct text items;
-	struct state_head head; /* of the last call: waiting for it covers those before */
+	char **verdicts; /* of each id; NULL: none yet, or a refusal that is not sure yet */
+	size_t called[CALL_TASKS], called_count;
+	char proof[STATE_PROOF_BYTES];
+	bool proved, looked; /* looked: what Redis does not know was asked of the database */
+	bool over, unsure;   /* unsure: the log did not confirm what some call did */
+	size_t waits;        /* calls that the log has not confirmed yet */
 };
 
 static void run_next(struct command_run *run);
+static void run_over(struct command_run *run);
 
 static void end_run(struct command_run *run) {
 	run->partition->scheduler->busy--;
 	for (size_t i = 0; run->owned_ids != NULL && i < run->id_count; i++)
 		free(run->owned_ids[i]);
+	for (size_t i = 0; run->verdicts != NULL && i < run->id_count; i++)
+		free(run->verdicts[i]);
+	free(run->verdicts);
 	free(run->owned_ids);
 	free(run->ids);
-	text_release(&run->items);
 	json_close(&run->json);
 	free(run);
 }
@@ -47,37 +54,51 @@ static void fail_run(struct command_run *run, const char *code, const char *why)
 	end_run(run);
 }
 
-static void on_safe(void *context, enum status status) {
-	struct command_run *run = context;
-	if (status != STATUS_OK) {
+/* verdict: a status letter, or code US message. */
+static void add_item(struct text *out, bool first, struct slice id, struct slice verdict) {
+	text_add(out, first ? "{\"task_id\":" : ",{\"task_id\":");
+	text_add_json(out, id);
+	if (verdict.length == 1) {
+		text_printf(out, ",\"ok\":true,\"status\":\"%s\"}", record_status_word(verdict.bytes[0]));
+		return;
+	}
+	struct slice code = slice_cut(&verdict, RECORD_US);
+	text_add(out, ",\"ok\":false,\"error\":{\"code\":");
+	text_add_json(out, code);
+	text_add(out, ",\"message\":");
+	text_add_json(out, verdict);
+	text_add(out, "}}");
+}
+
+static void answer_run(struct command_run *run) {
+	struct text reply = { 0 };
+	if (run->unsure) {
 		fail_run(run, CODE_UNAVAILABLE, "the log did not confirm it in time: repeat the request");
 		return;
 	}
-	struct text reply = { 0 };
 	text_add(&reply, "{\"ok\":true,\"tasks\":[");
-	if (run->items.length > 0)
-		text_append(&reply, run->items.bytes, run->items.length);
+	for (size_t i = 0; i < run->id_count; i++)
+		add_item(&reply, i == 0, run->ids[i], slice_of(run->verdicts[i]));
 	text_add(&reply, "]}");
 	service_reply(run->request, (struct slice){ reply.bytes, reply.length });
 	text_release(&reply);
 	end_run(run);
 }
 
-/* verdict: a status letter, or code US message. */
-static void add_item(struct command_run *run, struct slice id, struct slice verdict) {
-	text_add(&run->items, run->items.length > 0 ? ",{\"task_id\":" : "{\"task_id\":");
-	text_add_json(&run->items, id);
-	if (verdict.length == 1) {
-		text_printf(&run->items, ",\"ok\":true,\"status\":\"%s\"}", record_status_word(verdict.bytes[0]));
+static void on_safe(void *context, enum status status) {
+	struct command_run *run = context;
+	run->unsure = run->unsure || status != STATUS_OK;
+	if (--run->waits == 0 && run->over)
+		answer_run(run);
+}
+
+/* After a call that failed; those before it may still wait for the log. */
+static void give_up(struct command_run *run, const char *code, const char *why) {
+	if (run->waits == 0) {
+		fail_run(run, code, why);
 		return;
 	}
-	struct slice rest = verdict;
-	struct slice code = slice_cut(&rest, RECORD_US);
-	text_add(&run->items, ",\"ok\":false,\"error\":{\"code\":");
-	text_add_json(&run->items, code);
-	text_add(&run->items, ",\"message\":");
-	text_add_json(&run->items, rest);
-	text_add(&run->items, "}}");
+	run->over = run->unsure = true;
 }
 
 static void on_commanded(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
@@ -85,14 +106,114 @@ static void on_commanded(void *context, enum status status, const struct state_h
 	struct command_run *run = context;
 	if (status != STATUS_OK) {
 		heads_problem(run->partition, err);
-		fail_run(run, status == STATUS_RETRY ? CODE_UNAVAILABLE : CODE_INTERNAL, err->message);
+		give_up(run, status == STATUS_RETRY ? CODE_UNAVAILABLE : CODE_INTERNAL, err->message);
 		return;
 	}
 	heads_note(run->partition, head);
-	run->head = *head;
-	for (size_t i = 1; i < kv_count(reply); i++, run->at++)
-		add_item(run, run->ids[run->at], kv_text(kv_at(reply, i)));
+	for (size_t i = 0; i < run->called_count; i++) {
+		struct slice verdict = kv_text(kv_at(reply, i + 1));
+		if (verdict.length == 1 || run->proved)
+			run->verdicts[run->called[i]] = slice_copy(verdict);
+	}
+	run->waits++;
+	heads_wait(run->partition, head, false, on_safe, run);
 	run_next(run);
+}
+
+static void on_proof(void *context, enum status status) {
+	struct command_run *run = context;
+	if (status != STATUS_OK) {
+		give_up(run, CODE_UNAVAILABLE, "the log is away, and without it nothing can be refused: repeat later");
+		return;
+	}
+	run->proved = true;
+	run_next(run);
+}
+
+static bool is_unknown(const struct command_run *run, size_t i) {
+	struct slice verdict = slice_of(run->verdicts[i]);
+	return slice_is(slice_cut(&verdict, RECORD_US), CODE_NOT_FOUND);
+}
+
+static void decide(struct command_run *run, size_t i, const char *code, const char *status, const char *why) {
+	struct text verdict = { 0 };
+	text_printf(&verdict, "%s%c", code, RECORD_US);
+	if (status != NULL)
+		text_printf(&verdict, "it is %s%s", status, why);
+	else
+		text_add(&verdict, why);
+	free(run->verdicts[i]);
+	run->verdicts[i] = text_take(&verdict);
+}
+
+/* The task is in the database and no longer in Redis. */
+static void decide_ended(struct command_run *run, size_t i, const char *status) {
+	if (!record_is_final(record_status_letter(slice_of(status))))
+		decide(run, i, CODE_UNAVAILABLE, status, ", and not in Redis yet: repeat later");
+	else if (run->command == COMMAND_RETRY && strcmp(status, "completed") != 0)
+		decide(
+			run, i, CODE_WRONG_STATUS, status,
+			", and no longer in Redis, which forgets ended tasks after CORDER_KEEP_ENDED_S: submit it under a new id");
+	else
+		decide(run, i, CODE_WRONG_STATUS, status, " already");
+}
+
+static void on_looked(void *context, enum status status, unsigned number, const struct error *err,
+                      const struct db_result *result) {
+	struct command_run *run = context;
+	(void)number;
+	(void)err;
+	for (size_t i = 0; i < run->id_count; i++) {
+		if (!is_unknown(run, i))
+			continue;
+		if (status != STATUS_OK)
+			decide(run, i, CODE_UNAVAILABLE, NULL,
+			       "the database, which knows what ended long ago, is away: repeat later");
+		for (size_t row = 0; status == STATUS_OK && row < db_rows(result); row++)
+			if (slice_equal(db_value(result, row, 0), run->ids[i]))
+				decide_ended(run, i, db_value(result, row, 1).bytes);
+	}
+	run_over(run);
+}
+
+/* Ended tasks leave Redis: those it does not know are looked up. False: it knows all. */
+static bool look_up(struct command_run *run) {
+	struct text sql = { 0 };
+	size_t unknown = 0;
+	for (size_t i = 0; !run->looked && i < run->id_count; i++) {
+		if (!is_unknown(run, i))
+			continue;
+		text_add(&sql, unknown++ == 0 ? "SELECT task_id,status FROM tasks WHERE project=" : ",");
+		if (unknown == 1) {
+			db_quote(&sql, run->asked.project);
+			text_add(&sql, " AND task_id IN (");
+		}
+		db_quote(&sql, run->ids[i]);
+	}
+	run->looked = true;
+	if (unknown > 0) {
+		text_add(&sql, ")");
+		db_query(run->partition->scheduler->db, (struct slice){ sql.bytes, sql.length }, on_looked, run);
+	}
+	text_release(&sql);
+	return unknown > 0;
+}
+
+/* All were said once. What was refused is said again, to a Redis that is surely not behind the log. */
+static void run_over(struct command_run *run) {
+	size_t i = 0;
+	while (i < run->id_count && run->verdicts[i] != NULL)
+		i++;
+	if (i < run->id_count) {
+		run->at = i;
+		proof_ask(run->partition, run->proof, on_proof, run);
+		return;
+	}
+	if (look_up(run))
+		return;
+	run->over = true;
+	if (run->waits == 0)
+		answer_run(run);
 }
 
 static void add_argument(struct command_run *run, struct text *out, struct slice id) {
@@ -107,18 +228,24 @@ static void add_argument(struct command_run *run, struct text *out, struct slice
 }
 
 static void run_next(struct command_run *run) {
-	if (run->at >= run->id_count) {
-		heads_wait(run->partition, &run->head, false, on_safe, run);
-		return;
-	}
-	size_t count = run->id_count - run->at < CALL_TASKS ? run->id_count - run->at : CALL_TASKS;
 	struct text texts[CALL_TASKS] = { { 0 } };
 	struct slice arguments[CALL_TASKS];
-	for (size_t i = 0; i < count; i++) {
-		add_argument(run, &texts[i], run->ids[run->at + i]);
-		arguments[i] = (struct slice){ texts[i].bytes, texts[i].length };
+	size_t count = 0;
+	if (run->verdicts == NULL)
+		run->verdicts = memory_array(run->id_count, sizeof(*run->verdicts));
+	for (; run->at < run->id_count && count < CALL_TASKS; run->at++) {
+		if (run->verdicts[run->at] != NULL)
+			continue;
+		add_argument(run, &texts[count], run->ids[run->at]);
+		arguments[count] = (struct slice){ texts[count].bytes, texts[count].length };
+		run->called[count++] = run->at;
 	}
-	state_call(run->partition->state, &state_script_command, arguments, count, on_commanded, run);
+	run->called_count = count;
+	if (count == 0)
+		run_over(run);
+	else
+		state_call_proved(run->partition->state, run->proof, &state_script_command, arguments, count, on_commanded,
+		                  run);
 	for (size_t i = 0; i < count; i++)
 		text_release(&texts[i]);
 }
@@ -134,7 +261,7 @@ static void on_existence(void *context, enum status status, unsigned number, con
 	else if (db_rows(result) == 0)
 		fail_run(run, CODE_NOT_FOUND, "no such batch in the project");
 	else
-		on_safe(run, STATUS_OK);
+		answer_run(run);
 }
 
 static void add_batch(const struct command_run *run, struct text *sql) {

@@ -19,7 +19,15 @@ struct queue_run {
 struct queue_part {
 	struct queue_run *run;
 	struct partition *partition;
+	char *argument; /* of the script; owned */
 };
+
+static void ask(struct queue_part *part);
+
+static void part_free(struct queue_part *part) {
+	free(part->argument);
+	free(part);
+}
 
 static void part_done(struct queue_run *run) {
 	if (--run->left > 0)
@@ -52,21 +60,31 @@ static void on_done(void *context, enum status status, const struct state_head *
 	struct queue_run *run = part->run;
 	struct partition *partition = part->partition;
 	(void)reply;
-	free(part);
 	if (status != STATUS_OK) {
+		part_free(part);
 		heads_problem(partition, err);
 		set_unavailable(run, err->message);
 		part_done(run);
 		return;
 	}
 	heads_note(partition, head);
+	if (head->more) {
+		ask(part); /* what was parked comes back in slices; the same again goes on where the last one stopped */
+		return;
+	}
+	part_free(part);
 	heads_wait(partition, head, false, on_safe, run);
+}
+
+static void ask(struct queue_part *part) {
+	struct slice argument = slice_of(part->argument);
+	state_call(part->partition->state, &state_script_command, &argument, 1, on_done, part);
 }
 
 static void start(struct queue_run *run, struct partition *partition, struct slice argument) {
 	struct queue_part *part = memory_new(sizeof(*part));
-	*part = (struct queue_part){ run, partition };
-	state_call(partition->state, &state_script_command, &argument, 1, on_done, part);
+	*part = (struct queue_part){ run, partition, slice_copy(argument) };
+	ask(part);
 }
 
 static void change(struct service *service, struct service_request *request, const char *verb) {

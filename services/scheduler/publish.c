@@ -19,6 +19,15 @@ const char *publish_subject(struct scheduler *scheduler, const struct record *re
 	                            record->project.bytes, (int)type.length, type.bytes, word);
 }
 
+/* As snprintf() would, three times an event. */
+static void join(char *out, size_t size, const char *before, struct slice after) {
+	size_t length = strlen(before), more = after.length < size - length ? after.length : size - length - 1;
+	memcpy(out, before, length);
+	if (more > 0)
+		memcpy(out + length, after.bytes, more);
+	out[length + more] = '\0';
+}
+
 static void publish_one(struct partition *partition, const struct record_entry *entry, const struct record *record,
                         struct text *body) {
 	struct scheduler *scheduler = partition->scheduler;
@@ -29,9 +38,9 @@ static void publish_one(struct partition *partition, const struct record_entry *
 	text_clear(body);
 	record_add_event_json(body, record, entry, partition->index);
 	snprintf(id, sizeof(id), "%.*s-%" PRId64, (int)entry->id.length, entry->id.bytes, record->seq - entry->first_seq);
-	snprintf(type, sizeof(type), "corder.task.%s", word);
-	snprintf(source, sizeof(source), "/corder/%.*s", (int)record->project.length, record->project.bytes);
-	snprintf(trace, sizeof(trace), "%.*s", (int)record->traceparent.length, record->traceparent.bytes);
+	join(type, sizeof(type), "corder.task.", slice_of(word));
+	join(source, sizeof(source), "/corder/", record->project);
+	join(trace, sizeof(trace), "", record->traceparent);
 	clock_format(record->at_us, at);
 	struct bus_header headers[] = {
 		{ HEADER_MESSAGE_ID, id },
@@ -72,17 +81,33 @@ static void try_again(void *context) {
 	publish_streams(scheduler);
 }
 
-/* Once it is there late, the relays fill in what it has missed. */
+static void for_each_relay(struct scheduler *scheduler, void (*call)(struct relay *relay)) {
+	for (int64_t i = 0; i < scheduler->partition_count; i++)
+		if (scheduler->partitions[i] != NULL && scheduler->partitions[i]->relay != NULL)
+			call(scheduler->partitions[i]->relay);
+}
+
+static void settle(struct scheduler *scheduler) {
+	if (scheduler->streams_settled)
+		return;
+	scheduler->streams_settled = true;
+	for_each_relay(scheduler, publish_held);
+}
+
+/* Before it is there no event is published: one that came first would look as if nothing before it were missing. Only after
+ * a refusal, or long without an answer, events go on without it, and it is filled as far as can be once it is there. */
 static void on_ensured(void *context, enum status status, const struct error *err) {
-	enum { AGAIN_US = 2000000 };
+	enum { AGAIN_US = 2000000, TRIES_MOST = 10 };
 	struct scheduler *scheduler = context;
 	if (status == STATUS_OK) {
-		for (int64_t i = 0; scheduler->streams_late && i < scheduler->partition_count; i++)
-			if (scheduler->partitions[i] != NULL && scheduler->partitions[i]->relay != NULL)
-				relay_look_again(scheduler->partitions[i]->relay);
+		if (scheduler->streams_settled && scheduler->streams_late)
+			for_each_relay(scheduler, relay_look_again);
 		scheduler->streams_late = false;
+		settle(scheduler);
 		return;
 	}
+	if (status == STATUS_REJECT || ++scheduler->streams_tries >= TRIES_MOST)
+		settle(scheduler);
 	if (!scheduler->streams_late)
 		log_warn("cannot make the stream of events yet: trying again", "why", err->message, NULL);
 	scheduler->streams_late = true;
@@ -91,10 +116,12 @@ static void on_ensured(void *context, enum status status, const struct error *er
 }
 
 void publish_streams(struct scheduler *scheduler) {
-	if (scheduler->settings->events_max_age_s == 0)
+	if (scheduler->settings->events_max_age_s == 0) {
+		scheduler->streams_settled = true;
 		return;
-	char name[96];
-	snprintf(name, sizeof(name), "%s%s", scheduler->stream_prefix, STREAM_EVENTS);
+	}
+	char name[STREAM_NAME_BYTES];
+	stream_name(name, scheduler->settings->common.prefix, STREAM_EVENTS, -1);
 	struct stream_config config = {
 		.name = name,
 		.subjects = { service_full_subject(scheduler->service, "event.>") },

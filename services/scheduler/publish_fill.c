@@ -16,8 +16,10 @@ enum { FILL_BLOCKS = 1000, FILL_TRIES = 20, FRESH_BLOCKS = 64 /* with more of th
 struct fill {
 	struct partition *partition;
 	int generation; /* of the relay: after another look this fill is over */
-	char log_stream[96], events_stream[96];
+	char log_stream[STREAM_NAME_BYTES], events_stream[STREAM_NAME_BYTES];
 	uint64_t at;           /* the block looked at */
+	uint64_t first;        /* the oldest one to look at */
+	bool absent;           /* there is no stream: who listens live gets what was held back */
 	int64_t event_seq;     /* its last event */
 	int64_t published_seq; /* all events up to this one are there */
 	struct text *blocks;   /* newest first */
@@ -49,7 +51,7 @@ static void fill_end(struct fill *fill) {
 		              fill->published_seq);
 	if (fill->block_count > 0)
 		log_info("filled a gap in the event stream", "blocks", log_int((long long)fill->block_count), NULL);
-	relay->filling = false;
+	relay->filling = relay->holding = false;
 	relay_publish(relay);
 	fill_free(fill);
 }
@@ -72,7 +74,7 @@ static bool tries_again(struct fill *fill, enum status status) {
 }
 
 static void step_back(struct fill *fill) {
-	if (fill->at <= 1 || fill->block_count >= FILL_BLOCKS) {
+	if (fill->at <= fill->first || fill->block_count >= FILL_BLOCKS) {
 		fill_end(fill);
 		return;
 	}
@@ -146,7 +148,7 @@ static void on_log_block(void *context, enum status status, uint64_t sequence, s
 	fill->blocks = memory_resize(fill->blocks, fill->block_count + 1, sizeof(*fill->blocks));
 	fill->blocks[fill->block_count] = (struct text){ 0 };
 	text_add_slice(&fill->blocks[fill->block_count++], body);
-	if (!any) {
+	if (!any || fill->absent) {
 		step_back(fill);
 		return;
 	}
@@ -163,27 +165,54 @@ static void on_events_info(void *context, enum status status, const struct strea
 	struct fill *fill = context;
 	if (is_stale(fill))
 		return;
-	bool fresh = status == STATUS_OK && state->last_sequence == 0 && fill->at > FRESH_BLOCKS;
-	if (status == STATUS_REJECT || fresh)
+	const struct relay *relay = fill->partition->relay;
+	/* What was published, or came before us. */
+	uint64_t before = relay->holding && relay->held_behind < fill->at ? relay->held_behind : fill->at;
+	bool fresh = status == STATUS_OK && state->last_sequence == 0 && before > FRESH_BLOCKS;
+	fill->absent = status == STATUS_REJECT;
+	fill->first = fill->absent || fresh ? before + 1 : 1;
+	if (fill->at < fill->first)
 		fill_end(fill);
 	else
 		look_at_block(fill);
 }
 
+static void hold(struct relay *relay) {
+	if (!relay->holding)
+		relay->held_behind = relay->acked_sequence;
+	relay->holding = relay->filling = true;
+	relay_drop_untold(relay);
+}
+
+void publish_held(struct relay *relay) {
+	if (relay->phase == RELAY_SENDING)
+		publish_fill(relay);
+}
+
 void publish_fill(struct relay *relay) {
 	struct scheduler *scheduler = relay->partition->scheduler;
-	relay->filling = false;
-	if (scheduler->settings->events_max_age_s == 0 || relay->acked_sequence == 0 || teeth_without("fill-events")) {
+	bool fills = scheduler->settings->events_max_age_s > 0 && !teeth_without("fill-events");
+	if (fills && !scheduler->streams_settled) {
+		hold(relay);
+		return;
+	}
+	if (!fills) {
+		relay->filling = relay->holding = false;
 		relay_publish(relay);
 		return;
 	}
-	relay_drop_untold(relay); /* they are in the log, and come from there */
+	/* They are in the log, and come from there; or the log has lost them, and they come when it has them again. */
+	relay_drop_untold(relay);
+	if (relay->acked_sequence == 0) {
+		relay->filling = relay->holding = false;
+		return;
+	}
 	relay->filling = true;
 	struct fill *fill = memory_new(sizeof(*fill));
 	fill->partition = relay->partition;
 	fill->generation = relay->generation;
 	fill->at = relay->acked_sequence;
 	snprintf(fill->log_stream, sizeof(fill->log_stream), "%s", relay->stream);
-	snprintf(fill->events_stream, sizeof(fill->events_stream), "%s%s", scheduler->stream_prefix, STREAM_EVENTS);
+	stream_name(fill->events_stream, scheduler->settings->common.prefix, STREAM_EVENTS, -1);
 	stream_info(scheduler->bus, fill->events_stream, on_events_info, fill);
 }

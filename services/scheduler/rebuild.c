@@ -4,6 +4,9 @@
  *   -> take the token -> wipe -> all tasks that have not ended, and the ended ones they depend on -> their edges
  *   -> pauses, unfinished graphs -> make it live with a new epoch
  *
+ * What was read must be of one database and what was written in one Redis. The database may come back without its tail, by
+ * another connection; Redis may fall back to an older state, in which a step is missing that was answered: then all begins anew.
+ *
  * Running tasks come back with the same lease and a fresh deadline, so that no running try is repeated. */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -11,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rebuild_rows.h"
 #include "scheduler.h"
 #include "shared/base/clock.h"
 #include "shared/base/id.h"
@@ -42,34 +46,16 @@ struct rebuild {
 	char entry_id[64];
 	int64_t after; /* number of the last task of the page before */
 	int64_t tasks, started_us;
-	int polls; /* of the database's position */
+	int steps;           /* of load.lua, asked so far: each has its number */
+	uint64_t generation; /* of the database's connection by which the position was read */
+	int polls;           /* of the database's position */
 	struct loop_timer *timer;
 	bool said;
 };
 
 static void step(struct rebuild *rebuild);
 
-#define US_OF(column) "IFNULL(CAST(UNIX_TIMESTAMP(" column ")*1000000 AS SIGNED),0)"
 #define LIVE "('blocked','pending','running','retry')"
-#define COLUMNS                                                                                                        \
-	"t.number, t.project, t.task_id, t.task_type, t.batch_id, t.status, t.priority, IFNULL(t.cancel_requested,0), "    \
-	"t.waits_for, t.retry_count, t.version, t.attempt, " US_OF("t.created_at") ", " US_OF("t.ready_at") ", " US_OF(    \
-		"t.due_at") ", " US_OF("IFNULL(t.finished_at,t.started_at)") ", t.last_seq, IFNULL(t.worker,''), "             \
-																	 "IFNULL(t.lease,''), IFNULL(t.because,''), "      \
-																	 "t.spec_hash, t.flags, t.max_retries, "           \
-																	 "IFNULL(CAST(t.timeout*1000000 AS "               \
-																	 "SIGNED),0), " US_OF(                             \
-																		 "t.not_before") ", t.backoff, "               \
-																						 "IFNULL(t.concurrency_key,''" \
-																						 "), "                         \
-																						 "t.concurrency_limit, "       \
-																						 "t.service_name, "            \
-																						 "IFNULL(t.estimated_"         \
-																						 "duration,''), "              \
-																						 "IFNULL(t.traceparent,''), "  \
-																						 "IFNULL(t.dependencies,''), " \
-																						 "IFNULL(t.execution_context," \
-																						 "'{}'), IFNULL(t.result,'')"
 
 static void end(struct rebuild *rebuild) {
 	struct partition *partition = rebuild->partition;
@@ -87,11 +73,18 @@ static void on_left(void *context, enum status status, const struct state_head *
 	(void)err;
 }
 
+/* "token number", as load.lua wants it; the steps of a rebuild follow each other. */
+static struct slice name_step(struct rebuild *rebuild, char *buffer, size_t size) {
+	snprintf(buffer, size, "%s %d", rebuild->token, ++rebuild->steps);
+	return slice_of(buffer);
+}
+
 static void give_up(struct rebuild *rebuild, const char *why) {
 	struct partition *partition = rebuild->partition;
 	log_warn("the rebuild begins anew", "why", why, "partition", log_int(partition->index), NULL);
 	if (rebuild->phase > PHASE_BEGIN) {
-		struct slice arguments[] = { slice_of(rebuild->token), SLICE("leave") };
+		char name[ID_BYTES + 16];
+		struct slice arguments[] = { name_step(rebuild, name, sizeof(name)), SLICE("leave") };
 		state_call(partition->state, &state_script_load, arguments, 2, on_left, NULL);
 	}
 	end(rebuild);
@@ -123,6 +116,8 @@ static void on_loaded(void *context, enum status status, const struct state_head
 	struct slice verdict = status == STATUS_OK ? kv_text(kv_at(reply, 1)) : (struct slice){ 0 };
 	if (status != STATUS_OK) {
 		give_up(rebuild, err->message);
+	} else if (slice_is(verdict, "stale") && rebuild->phase > PHASE_BEGIN) {
+		give_up(rebuild, "Redis knows another rebuild, or has lost a step of this one");
 	} else if (slice_is(verdict, "stale")) {
 		log_debug("another scheduler rebuilds, or has rebuilt", "partition", log_int(partition->index), NULL);
 		end(rebuild);
@@ -143,8 +138,9 @@ static void on_loaded(void *context, enum status status, const struct state_head
 }
 
 static void load(struct rebuild *rebuild, const char *verb, const struct slice *more, size_t count) {
+	char name[ID_BYTES + 16];
 	struct slice *arguments = memory_array(count + 2, sizeof(*arguments));
-	arguments[0] = slice_of(rebuild->token);
+	arguments[0] = name_step(rebuild, name, sizeof(name));
 	arguments[1] = slice_of(verb);
 	if (count > 0)
 		memcpy(arguments + 2, more, count * sizeof(*more));
@@ -163,54 +159,6 @@ static void load_texts(struct rebuild *rebuild, const char *verb, struct text *t
 }
 
 /* ------------------------------------------------------------------------------------------------------------ rows */
-
-static char wait_letter(struct slice word) {
-	return slice_is(word, "dependency") ? 'd' : slice_is(word, "time") ? 't' : slice_is(word, "approval") ? 'a' : 'k';
-}
-
-static void add_waits(struct text *out, struct slice words) {
-	while (words.bytes != NULL && words.length > 0)
-		text_add_char(out, wait_letter(slice_cut(&words, ',')));
-}
-
-/* A task as load.lua takes it: 21 fields, then its specification, or "=hash US result" of a completed one. */
-static void add_task(struct rebuild *rebuild, struct text *out, const struct db_result *rows, size_t row) {
-	char status = record_status_letter(db_value(rows, row, 5));
-	for (size_t column = 0; column < 20; column++) {
-		if (column == 5)
-			text_add_char(out, status);
-		else if (column == 8)
-			add_waits(out, db_value(rows, row, column));
-		else
-			text_add_slice(out, db_value(rows, row, column));
-		text_add_char(out, RECORD_US);
-	}
-	text_add_int(out, rebuild->partition->scheduler->settings->lease_ms * 1000);
-	text_add_char(out, RECORD_US);
-	if (status == RECORD_COMPLETED) {
-		text_add_char(out, '=');
-		text_add_slice(out, db_value(rows, row, 20));
-		text_add_char(out, RECORD_US);
-		text_add_slice(out, db_value(rows, row, 33));
-		return;
-	}
-	struct specification s = {
-		.flags = db_value(rows, row, 21),
-		.max_retries = db_int(rows, row, 22),
-		.timeout_us = db_int(rows, row, 23),
-		.not_before_us = db_int(rows, row, 24),
-		.backoff = db_value(rows, row, 25),
-		.concurrency_key = db_value(rows, row, 26),
-		.concurrency_limit = db_int(rows, row, 27),
-		.hash = db_value(rows, row, 20),
-		.service_name = db_value(rows, row, 28),
-		.estimated_duration = db_value(rows, row, 29),
-		.traceparent = db_value(rows, row, 30),
-		.dependencies = db_value(rows, row, 31),
-		.execution_context = db_value(rows, row, 32),
-	};
-	record_add_specification(out, &s);
-}
 
 /* How many rows there are to load; 0 when there is nothing more to do here: it has gone on, or begun anew. */
 static size_t count_rows(struct rebuild *rebuild, enum status status, const struct error *err,
@@ -231,9 +179,10 @@ static void on_tasks(void *context, enum status status, unsigned number, const s
 	(void)number;
 	if (count == 0)
 		return;
+	int64_t lease_us = rebuild->partition->scheduler->settings->lease_ms * 1000;
 	struct text *texts = memory_array(count, sizeof(*texts));
 	for (size_t i = 0; i < count; i++)
-		add_task(rebuild, &texts[i], rows, i);
+		rebuild_add_task(&texts[i], rows, i, lease_us);
 	rebuild->after = db_int(rows, count - 1, 0);
 	rebuild->tasks += (int64_t)count;
 	load_texts(rebuild, "tasks", texts, count);
@@ -286,6 +235,7 @@ static void on_position(void *context, enum status status, unsigned number, cons
 		step_later(rebuild, 500);
 		return;
 	}
+	rebuild->generation = db_generation(rebuild->partition->scheduler->db);
 	struct slice id = db_rows(rows) > 0 ? db_value(rows, 0, 1) : (struct slice){ 0 };
 	rebuild->seq = db_rows(rows) > 0 ? db_int(rows, 0, 0) : 0;
 	snprintf(rebuild->entry_id, sizeof(rebuild->entry_id), "%.*s", (int)id.length, id.bytes != NULL ? id.bytes : "");
@@ -331,6 +281,10 @@ static void begin(struct rebuild *rebuild) {
 
 static void step(struct rebuild *rebuild) {
 	long long p = rebuild->partition->index, after = rebuild->after;
+	if (rebuild->phase > PHASE_POSITION && db_generation(rebuild->partition->scheduler->db) != rebuild->generation) {
+		give_up(rebuild, "the database is connected anew and may have lost its end");
+		return;
+	}
 	switch (rebuild->phase) {
 	case PHASE_POSITION:
 		ask(rebuild, on_position,
@@ -340,13 +294,14 @@ static void step(struct rebuild *rebuild) {
 	case PHASE_WIPE: load(rebuild, "wipe", NULL, 0); break;
 	case PHASE_LIVE:
 		ask(rebuild, on_tasks,
-		    "SELECT " COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status IN " LIVE
+		    "SELECT " REBUILD_COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status IN " LIVE
 		    " ORDER BY t.number LIMIT %d",
 		    p, after, PAGE_TASKS);
 		break;
 	case PHASE_ENDED:
 		ask(rebuild, on_tasks,
-		    "SELECT " COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status NOT IN " LIVE
+		    "SELECT " REBUILD_COLUMNS
+		    " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status NOT IN " LIVE
 		    " AND EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks c ON c.partition_id=d.partition_id AND "
 		    "c.number=d.number"
 		    " WHERE d.project=t.project AND d.dependency_id=t.task_id AND c.status IN " LIVE
@@ -391,6 +346,6 @@ void rebuild_start(struct partition *partition, const char *epoch, int64_t log_s
 }
 
 void rebuild_close(struct partition *partition) {
-	if (partition->rebuild != NULL)
-		loop_timer_stop(partition->scheduler->loop, &partition->rebuild->timer);
+	if (partition->rebuild != NULL && partition->rebuild->timer != NULL)
+		end(partition->rebuild); /* else its question is under way, and has it */
 }

@@ -8,7 +8,7 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 
-enum { LEAD_MS = 1500, LEAD_EVERY_MS = 300 };
+enum { LEAD_MS = 1500, LEAD_EVERY_MS = 300, IDLE_TICKS = 10 };
 
 static void lead_tick(void *context);
 
@@ -54,6 +54,36 @@ static void on_epoch(void *context, enum status status, const struct kv_reply *r
 		relay_look(relay);
 }
 
+/* What a glance at the log's end is compared with; the relay may be gone, or looking, when the answer comes. */
+struct glance {
+	struct partition *partition;
+	int generation;
+};
+
+static void on_glance(void *context, enum status status, const struct stream_state *state) {
+	struct glance *glance = context;
+	struct relay *relay = glance->partition->relay;
+	if (status == STATUS_OK)
+		glance->partition->log_bytes = state->bytes;
+	bool same = relay != NULL && relay->generation == glance->generation && relay->under_way == 0;
+	if (status == STATUS_OK && same && state->last_sequence != relay->log_sequence)
+		relay_look(relay);
+	free(glance);
+}
+
+/* A leader with nothing to append never hears that another one, on another Redis, has appended: and then nobody can append to
+ * this one, because it is behind the log. So it looks at the log's end now and then. */
+static void glance_when_idle(struct relay *relay) {
+	if (relay->under_way > 0)
+		relay->idle_ticks = 0;
+	if (relay->under_way > 0 || ++relay->idle_ticks < IDLE_TICKS)
+		return;
+	relay->idle_ticks = 0;
+	struct glance *glance = memory_new(sizeof(*glance));
+	*glance = (struct glance){ relay->partition, relay->generation };
+	stream_info(relay->partition->scheduler->bus, relay->stream, on_glance, glance);
+}
+
 static void lead_key(const struct relay *relay, char key[32]) {
 	snprintf(key, 32, "%srl", state_prefix(relay->partition->state));
 }
@@ -90,6 +120,7 @@ static void lead_tick(void *context) {
 		kv_command(kv, ask, 3, 0, on_epoch, relay);
 		relay_mark(relay);
 		relay_send(relay);
+		glance_when_idle(relay);
 	}
 }
 
@@ -109,8 +140,9 @@ void relay_look_later(struct relay *relay, int64_t delay_ms) {
 		relay->look_timer = loop_timer_start(loop, clock_mono_us() + delay_ms * 1000, look_timer, relay);
 }
 
+/* A look that is under way is begun anew too: what it has read of the log may be gone. */
 void relay_look_again(struct relay *relay) {
-	if (relay->phase == RELAY_SENDING)
+	if (relay->phase == RELAY_SENDING || relay->phase == RELAY_LOOKING)
 		relay_look_later(relay, 10);
 }
 
@@ -132,8 +164,7 @@ struct relay *relay_open(struct partition *partition, const char *redis_url) {
 	struct relay *relay = memory_new(sizeof(*relay));
 	struct error err = { 0 };
 	relay->partition = partition;
-	snprintf(relay->stream, sizeof(relay->stream), "%s%s%lld", scheduler->stream_prefix, STREAM_LOG,
-	         (long long)partition->index);
+	stream_name(relay->stream, scheduler->settings->common.prefix, STREAM_LOG, partition->index);
 	snprintf(relay->subject, sizeof(relay->subject), "%s",
 	         service_full_subject(scheduler->service, "internal.log.%lld", (long long)partition->index));
 	snprintf(relay->service_id, sizeof(relay->service_id), "%s", service_id(scheduler->service));
@@ -156,7 +187,9 @@ void relay_close(struct relay **relay) {
 	r->partition->relay = NULL;
 	loop_timer_stop(loop, &r->lead_timer);
 	loop_timer_stop(loop, &r->look_timer);
+	loop_timer_stop(loop, &r->mark_timer);
 	kv_close(&r->kv);
+	text_release(&r->unsaid);
 	free(r);
 	*relay = NULL;
 }

@@ -15,14 +15,26 @@ enum relay_phase {
 	RELAY_REBUILD, /* Redis is being filled from the database */
 };
 
-enum { RELAY_WINDOW = 8, RELAY_BLOCK_BYTES = 262144, RELAY_READ_ENTRIES = 256, RELAY_READ_MS = 500 };
+enum {
+	RELAY_WINDOW = 8,
+	RELAY_READ_ENTRIES = 256,
+	RELAY_READ_MS = 500,
+	RELAY_APPEND_MS = 2000,
+	MARK_EVERY_US = 10000,
+	TELL_EVERY_US = 2000
+};
 
 /* One block on its way to the log. */
 struct relay_block {
 	struct relay *relay;
 	struct relay_block *next;
 	struct text body;
-	uint64_t expected; /* the stream's last sequence before it */
+	struct text ids; /* of its entries, a line each */
+	size_t entries;
+	char name[ID_BYTES + 24]; /* "<run>-<number>" */
+	bool heard;               /* everybody hears JetStream's answer */
+	struct loop_timer *timer; /* of a heard one: how long the answer is waited for */
+	uint64_t expected;        /* the stream's last sequence before it */
 	int64_t last_seq;
 	char last_id[64];
 	int generation;
@@ -37,8 +49,13 @@ struct relay {
 	int generation; /* rises with each look: answers of an older one are dropped */
 	bool reading;   /* an XREAD is under way */
 	bool leads;
-	bool marking; /* a mark call is under way */
-	char stream[96], subject[160], epoch[STATE_EPOCH_BYTES];
+	bool marking;                  /* a mark call is under way */
+	int64_t next_mark_us;          /* not before this */
+	struct loop_timer *mark_timer; /* until then */
+	struct text unsaid;            /* ids of entries in the log that no mark has said yet, a line each */
+	int64_t next_tell_us;          /* no events before this */
+	int idle_ticks;                /* of the lead, since something was appended or the log was looked at */
+	char stream[STREAM_NAME_BYTES], subject[160], epoch[STATE_EPOCH_BYTES];
 	char service_id[64];
 	uint64_t log_sequence; /* of the stream's last message, as we know it, with what is under way */
 	int64_t sent_seq;      /* last event handed to the stream */
@@ -53,6 +70,8 @@ struct relay {
 	uint64_t run_blocks;
 	struct relay_block *untold, *untold_last; /* in the log, their events not yet published */
 	bool filling;                             /* older events come first: those of `untold` wait */
+	bool holding;                             /* until the stream of events is there, they wait in the log … */
+	uint64_t held_behind;                     /* … behind this block */
 	struct loop_timer *tell_timer;
 	struct loop_timer *lead_timer, *look_timer;
 };
@@ -67,8 +86,7 @@ void relay_send(struct relay *relay);        /* reads more when there is room */
 void relay_drop_blocks(struct relay *relay); /* forgets what is under way */
 void relay_drop_untold(struct relay *relay); /* forgets whose events are to be published */
 void relay_mark(struct relay *relay);        /* tells Redis how far the log is, and the database */
-void relay_tell(struct relay *relay, struct slice block, uint64_t sequence); /* the mark of a block */
-void relay_publish(struct relay *relay); /* the events of all blocks that were marked */
+void relay_publish(struct relay *relay);     /* the events of all blocks that were marked */
 /* publish.c */
 void publish_events(struct partition *partition, struct slice block);
 void publish_after(struct partition *partition, struct slice block, int64_t seq); /* those above seq */
@@ -76,5 +94,6 @@ const char *publish_subject(struct scheduler *scheduler, const struct record *re
 /* publish_fill.c */
 /* Publishes what a failure has left out of CORDER_EVENTS, then what waits in `untold`. Called with each look. */
 void publish_fill(struct relay *relay);
+void publish_held(struct relay *relay); /* the same for what waited for the stream of events to be there */
 
 #endif

@@ -25,7 +25,9 @@ struct look {
 	char epoch[STATE_EPOCH_BYTES];
 	int64_t seq, trim;
 	char trim_id[64];
-	bool readable; /* Redis holds our format */
+	bool missed;         /* the outbox did not have the log's last entry … */
+	int64_t missed_trim; /* … when it had been trimmed to this */
+	bool readable;       /* Redis holds our format */
 };
 
 static bool is_stale(struct look *look) {
@@ -105,6 +107,8 @@ static void say_continue(struct look *look) {
 	text_release(&block);
 }
 
+static void ask_redis(struct look *look);
+
 static void on_outbox_entry(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
 	struct look *look = context;
 	(void)err;
@@ -112,6 +116,13 @@ static void on_outbox_entry(void *context, enum status status, const struct kv_r
 		return;
 	if (status != STATUS_OK) {
 		give_up(look, "Redis is away");
+		return;
+	}
+	/* It may have been trimmed since we asked how far: that is no divergence. */
+	if (kv_count(reply) == 0 && !(look->missed && look->missed_trim == look->trim)) {
+		look->missed = true;
+		look->missed_trim = look->trim;
+		ask_redis(look);
 		return;
 	}
 	struct slice header = kv_text(kv_at(kv_at(kv_at(reply, 0), 1), 1));
@@ -201,6 +212,7 @@ static void on_info(void *context, enum status status, const struct stream_state
 		return;
 	}
 	look->sequence = state->last_sequence;
+	look->relay->partition->log_bytes = state->bytes;
 	if (state->last_sequence == 0)
 		ask_redis(look);
 	else

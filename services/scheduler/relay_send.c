@@ -10,10 +10,13 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/base/teeth.h"
+#include "shared/state/packed.h"
 #include "shared/task/record.h"
 
 static void free_block(struct relay_block *block) {
+	loop_timer_stop(block->relay->partition->scheduler->loop, &block->timer);
 	text_release(&block->body);
+	text_release(&block->ids);
 	free(block);
 }
 
@@ -21,7 +24,7 @@ void relay_drop_blocks(struct relay *relay) {
 	struct relay_block *block = relay->first;
 	while (block != NULL) {
 		struct relay_block *next = block->next;
-		if (block->acked)
+		if (block->acked || block->heard)
 			free_block(block); /* the others are freed when their answers come, with an older generation */
 		block = next;
 	}
@@ -37,6 +40,19 @@ void relay_drop_untold(struct relay *relay) {
 		free_block(block);
 	}
 	relay->untold_last = NULL;
+}
+
+static void publish_mark(struct relay *relay) {
+	struct partition *partition = relay->partition;
+	struct scheduler *scheduler = partition->scheduler;
+	struct log_block last = { partition->index, relay->epoch, relay->acked_seq, "" };
+	struct text mark = { 0 };
+	log_ear_add_mark(&mark, &last, relay->acked_sequence, (struct slice){ relay->unsaid.bytes, relay->unsaid.length });
+	bus_publish(scheduler->bus,
+	            service_full_subject(scheduler->service, "internal.mark.%lld", (long long)partition->index),
+	            (struct slice){ mark.bytes, mark.length });
+	text_release(&mark);
+	text_clear(&relay->unsaid);
 }
 
 static void on_marked(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
@@ -58,6 +74,23 @@ static void on_marked(void *context, enum status status, const struct state_head
 		relay_mark(relay);
 }
 
+static void on_mark_timer(void *context) {
+	struct relay *relay = context;
+	relay->mark_timer = NULL;
+	if (relay->phase == RELAY_SENDING)
+		relay_mark(relay);
+}
+
+/* Nobody waits for Redis to know how far the log is: several blocks are said in one call. */
+static bool is_too_soon(struct relay *relay) {
+	struct loop *loop = relay->partition->scheduler->loop;
+	if (loop_now(loop) >= relay->next_mark_us)
+		return false;
+	if (relay->mark_timer == NULL)
+		relay->mark_timer = loop_timer_start(loop, relay->next_mark_us, on_mark_timer, relay);
+	return true;
+}
+
 void relay_mark(struct relay *relay) {
 	struct partition *partition = relay->partition;
 	if (teeth_without("trim-after-database") && relay->acked_seq > 0) {
@@ -65,45 +98,50 @@ void relay_mark(struct relay *relay) {
 		memcpy(partition->persisted_entry, relay->acked_id, sizeof(partition->persisted_entry));
 	}
 	bool trims = partition->persisted_seq > relay->trimmed_seq && partition->persisted_seq <= relay->acked_seq;
-	if (relay->marking || (relay->marked_seq >= relay->acked_seq && !trims))
+	if (relay->marking || (relay->marked_seq >= relay->acked_seq && !trims) || is_too_soon(relay))
 		return;
 	char mark[24], trim[24];
 	snprintf(mark, sizeof(mark), "%" PRId64, relay->acked_seq);
 	snprintf(trim, sizeof(trim), "%" PRId64, partition->persisted_seq);
 	struct slice arguments[] = { slice_of(mark), slice_of(relay->acked_id), trims ? slice_of(trim) : SLICE(""),
 		                         slice_of(partition->persisted_entry) };
+	if (relay->unsaid.length > 0)
+		publish_mark(relay);
 	relay->marking = true;
+	relay->next_mark_us = loop_now(partition->scheduler->loop) + MARK_EVERY_US;
 	relay->marked_seq = relay->acked_seq;
 	if (trims)
 		relay->trimmed_seq = partition->persisted_seq;
 	state_call(partition->state, &state_script_mark, arguments, 4, on_marked, relay);
 }
 
-void relay_tell(struct relay *relay, struct slice block, uint64_t sequence) {
+/* The ids of a block are said at once when nobody has heard them, and else together with those of others, for those who are
+ * not in a hurry. Here they are known already. */
+static void tell(struct relay *relay, const struct relay_block *block) {
 	struct partition *partition = relay->partition;
-	struct scheduler *scheduler = partition->scheduler;
+	struct log_block named = { partition->index, relay->epoch, block->last_seq, block->name };
+	struct slice ids = { block->ids.bytes, block->ids.length };
 	struct text mark = { 0 };
-	struct slice rest = block;
-	struct record_entry entry;
-	bool valid = true;
-	text_printf(&mark, "%s %" PRId64 " %" PRIu64, relay->epoch, relay->acked_seq, sequence);
-	while (record_next_entry(&rest, &entry, &valid) && valid) {
-		text_add_char(&mark, '\n');
-		text_add_slice(&mark, entry.id);
-	}
-	struct slice body = { mark.bytes, mark.length };
-	bus_publish(scheduler->bus,
-	            service_full_subject(scheduler->service, "internal.mark.%lld", (long long)partition->index), body);
-	marks_note(partition->marks, body);
+	log_ear_add_mark(&mark, &named, block->sequence, ids);
+	marks_note(partition->marks, (struct slice){ mark.bytes, mark.length });
 	text_release(&mark);
+	if (relay->unsaid.length > 0)
+		text_add_char(&relay->unsaid, '\n');
+	text_add_slice(&relay->unsaid, ids);
+	if (!block->heard)
+		publish_mark(relay);
 }
 
 void relay_publish(struct relay *relay) {
 	struct relay_block *block = relay->untold;
 	loop_timer_stop(relay->partition->scheduler->loop, &relay->tell_timer);
-	if (relay->filling)
+	if (relay->filling) {
+		if (!relay->partition->scheduler->streams_settled)
+			relay_drop_untold(relay); /* maybe for long: they come from the log */
 		return;
+	}
 	relay->untold = relay->untold_last = NULL;
+	relay->next_tell_us = loop_now(relay->partition->scheduler->loop) + TELL_EVERY_US;
 	while (block != NULL) {
 		struct relay_block *next = block->next;
 		publish_events(relay->partition, (struct slice){ block->body.bytes, block->body.length });
@@ -118,7 +156,8 @@ static void publish_now(void *context) {
 	relay_publish(relay);
 }
 
-/* In the next turn: those who wait for the mark do not wait for the events to be written out too. */
+/* In the next turn: those who wait for the log do not wait for the events to be written out too. And not too often, since each
+ * time wakes the server and all who listen. */
 static void publish_soon(struct relay *relay, struct relay_block *block) {
 	struct loop *loop = relay->partition->scheduler->loop;
 	block->next = NULL;
@@ -128,7 +167,7 @@ static void publish_soon(struct relay *relay, struct relay_block *block) {
 		relay->untold = block;
 	relay->untold_last = block;
 	if (relay->tell_timer == NULL)
-		relay->tell_timer = loop_timer_start(loop, loop_now(loop), publish_now, relay);
+		relay->tell_timer = loop_timer_start(loop, relay->next_tell_us, publish_now, relay);
 }
 
 /* Blocks are told in order, as far as all before them are in the log too. */
@@ -142,34 +181,68 @@ static void advance(struct relay *relay) {
 		relay->acked_seq = block->last_seq;
 		relay->acked_sequence = block->sequence;
 		snprintf(relay->acked_id, sizeof(relay->acked_id), "%s", block->last_id);
-		relay_tell(relay, (struct slice){ block->body.bytes, block->body.length }, block->sequence);
+		tell(relay, block);
 		publish_soon(relay, block);
 	}
 	relay_mark(relay);
 	relay_send(relay);
 }
 
-static void on_appended(void *context, enum status status, uint64_t sequence) {
-	struct relay_block *block = context;
+static void answered(struct relay_block *block, enum status status, uint64_t sequence) {
 	struct relay *relay = block->relay;
-	if (block->generation != relay->generation) {
-		free_block(block);
-		return;
-	}
 	bool in_place = sequence == block->expected + 1 || teeth_without("append-by-position");
+	block->acked = true;
 	if (status != STATUS_OK || !in_place) {
 		log_debug("a block was not appended: looking where the log ends", "status", log_int(status), NULL);
-		block->acked = true; /* answered: dropped with the rest */
-		relay_look_later(relay, status == STATUS_STALE ? 0 : 50);
+		relay_look_later(relay, status == STATUS_STALE ? 0 : 50); /* drops it with the rest */
 		return;
 	}
-	block->acked = true;
 	block->sequence = sequence;
 	advance(relay);
 }
 
+static void on_appended(void *context, enum status status, uint64_t sequence) {
+	struct relay_block *block = context;
+	if (block->generation != block->relay->generation)
+		free_block(block);
+	else
+		answered(block, status, sequence);
+}
+
+static void on_silence(void *context) {
+	struct relay_block *block = context;
+	block->timer = NULL;
+	answered(block, STATUS_RETRY, 0);
+}
+
+bool relay_hears(struct relay *relay, const struct log_answer *answer) {
+	struct relay_block *block = relay != NULL ? relay->first : NULL;
+	while (block != NULL && !slice_is(answer->block, block->name))
+		block = block->next;
+	if (block == NULL || !block->heard || block->acked)
+		return false;
+	loop_timer_stop(relay->partition->scheduler->loop, &block->timer);
+	answered(block, answer->status, answer->sequence);
+	return true;
+}
+
+/* The answer of a small one is heard by all who wait for an entry of it. */
+static void send_heard(struct relay *relay, struct relay_block *block, const char *after) {
+	struct scheduler *scheduler = relay->partition->scheduler;
+	struct log_block named = { relay->partition->index, relay->epoch, block->last_seq, block->name };
+	struct text subject = { 0 };
+	block->heard = true;
+	log_ear_add_answer(&subject, scheduler->settings->common.prefix, &named,
+	                   (struct slice){ block->ids.bytes, block->ids.length });
+	enum status status = stream_append_heard(scheduler->bus, relay->subject, block->expected, block->name, after,
+	                                         subject.bytes, (struct slice){ block->body.bytes, block->body.length });
+	int64_t wait_us = status == STATUS_OK ? RELAY_APPEND_MS * 1000 : 0;
+	block->timer = loop_timer_start(scheduler->loop, loop_now(scheduler->loop) + wait_us, on_silence, block);
+	text_release(&subject);
+}
+
 static void append(struct relay *relay, struct relay_block *block) {
-	block->relay = relay;
+	char after[sizeof(block->name)] = "";
 	block->generation = relay->generation;
 	block->expected = relay->log_sequence;
 	block->last_seq = relay->sent_seq;
@@ -182,42 +255,34 @@ static void append(struct relay *relay, struct relay_block *block) {
 	relay->last = block;
 	relay->under_way++;
 	(*relay->partition->scheduler->appended)++;
-	char id[ID_BYTES + 24], after[ID_BYTES + 24] = "";
 	if (relay->run_blocks > 0)
 		snprintf(after, sizeof(after), "%s-%" PRIu64, relay->run, relay->run_blocks);
-	snprintf(id, sizeof(id), "%s-%" PRIu64, relay->run, ++relay->run_blocks);
-	stream_append_after(relay->partition->scheduler->bus, relay->subject, block->expected, id, after,
-	                    (struct slice){ block->body.bytes, block->body.length }, 2000, on_appended, block);
-}
-
-/* The entry's events: fields[2..] are texts that belong together by twos (write_outbox() in prelude_moves.lua). */
-static void add_records(struct text *out, const struct kv_reply *fields) {
-	for (size_t i = 2; i + 1 < kv_count(fields); i += 2) {
-		if (i > 2)
-			text_add_char(out, RECORD_RS);
-		text_add_slice(out, kv_text(kv_at(fields, i)));
-		text_add_slice(out, kv_text(kv_at(fields, i + 1)));
-	}
+	snprintf(block->name, sizeof(block->name), "%s-%" PRIu64, relay->run, ++relay->run_blocks);
+	if (block->entries <= LOG_EAR_ENTRIES)
+		send_heard(relay, block, after);
+	else
+		stream_append_after(relay->partition->scheduler->bus, relay->subject, block->expected, block->name, after,
+		                    (struct slice){ block->body.bytes, block->body.length }, RELAY_APPEND_MS, on_appended,
+		                    block);
 }
 
 /* Adds one entry of the outbox to the block; false when it does not follow the one before it. */
 static bool add_entry(struct relay *relay, struct relay_block *block, const struct kv_reply *fields) {
-	struct slice header = kv_text(kv_at(fields, 1));
-	struct slice rest = header;
-	struct slice id = slice_cut(&rest, RECORD_US);
-	struct slice previous = rest.bytes != NULL ? slice_cut(&rest, RECORD_US) : (struct slice){ 0 };
-	int64_t first_seq = rest.bytes != NULL ? slice_int(slice_cut(&rest, RECORD_US), -1) : -1;
-	int64_t last_seq = rest.bytes != NULL ? slice_int(slice_cut(&rest, RECORD_US), -1) : -1;
-	bool follows = slice_is(previous, relay->sent_id) || teeth_without("predecessor");
-	if (!follows || first_seq != relay->sent_seq + 1 || last_seq < first_seq)
+	struct outbox_header header;
+	if (!outbox_read_header(fields, &header))
+		return false;
+	bool follows = slice_is(header.previous, relay->sent_id) || teeth_without("predecessor");
+	if (!follows || header.first_seq != relay->sent_seq + 1)
 		return false;
 	if (block->body.length > 0)
 		text_add_char(&block->body, RECORD_FS);
-	text_add_slice(&block->body, header);
-	text_add_char(&block->body, RECORD_GS);
-	add_records(&block->body, fields);
-	relay->sent_seq = last_seq;
-	snprintf(relay->sent_id, sizeof(relay->sent_id), "%.*s", (int)id.length, id.bytes);
+	if (!outbox_add_entry(&block->body, &header, fields))
+		return false;
+	if (block->entries++ > 0)
+		text_add_char(&block->ids, '\n');
+	text_add_slice(&block->ids, header.id);
+	relay->sent_seq = header.last_seq;
+	snprintf(relay->sent_id, sizeof(relay->sent_id), "%.*s", (int)header.id.length, header.id.bytes);
 	return true;
 }
 
@@ -236,8 +301,10 @@ static bool send_entries(struct relay *relay, const struct kv_reply *entries) {
 			append(relay, block);
 			block = NULL;
 		}
-		if (block == NULL)
+		if (block == NULL) {
 			block = memory_new(sizeof(*block));
+			block->relay = relay;
+		}
 		if (!add_entry(relay, block, fields)) {
 			free_block(block);
 			return false;

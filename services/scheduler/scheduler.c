@@ -1,5 +1,4 @@
 /* Opens and closes a scheduler: its partitions, its subscriptions, its health. */
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,8 @@ const struct setting scheduler_setting_rows[] = {
 	  "How long an ended task stays in Redis; MySQL keeps it." },
 	{ "CORDER_LEASE_MS", SETTING_INT, FIELD(lease_ms), "30000", 100, 86400000, "ms",
 	  "How long a lease lasts without renewal." },
+	{ "CORDER_MAX_LOST", SETTING_INT, FIELD(max_lost), "3", 0, 15, "workers",
+	  "How many workers a task may lose (leases that ran out); with the next it fails, whatever its max_retries." },
 	{ "CORDER_AUDIT_MS", SETTING_INT, FIELD(audit_ms), "1000", 10, 3600000, "ms",
 	  "How often a slice of the tasks is audited." },
 	{ "CORDER_MAX_LOG_LAG_EVENTS", SETTING_INT, FIELD(max_lag_events), "2000000", 1000, 1000000000, "events",
@@ -36,6 +37,7 @@ const size_t scheduler_setting_count = sizeof(scheduler_setting_rows) / sizeof(*
 
 static const struct service_route routes[] = {
 	{ "internal.admit.*", QUEUE_SCHEDULER, on_admit, "Admits a submission of ingest." },
+	{ "internal.prove.*", QUEUE_SCHEDULER, on_prove, "Says where the log ends: what a refusal is made sure with." },
 	{ "internal.reject.*", QUEUE_SCHEDULER, on_refused, "Writes down that an enqueued submission was refused." },
 	{ SUBJECT_TASK_CANCEL, QUEUE_SCHEDULER, on_cancel, "Cancels tasks." },
 	{ SUBJECT_TASK_RETRY, QUEUE_SCHEDULER, on_retry, "Gives ended tasks a new chance." },
@@ -60,10 +62,14 @@ static struct partition *of_message(struct scheduler *scheduler, const struct bu
 	return dot != NULL ? scheduler_partition_named(scheduler, slice_of(dot + 1)) : NULL;
 }
 
-static void on_mark(void *context, const struct bus_message *message) {
-	struct partition *partition = of_message(context, message);
-	if (partition != NULL && !relay_leads(partition->relay)) /* the leader has noted its own */
-		marks_note(partition->marks, message->body);
+static void on_logged(void *context, int64_t index, struct slice mark, const struct log_answer *answer) {
+	struct scheduler *scheduler = context;
+	if (index >= scheduler->partition_count || scheduler->partitions[index] == NULL)
+		return;
+	struct partition *partition = scheduler->partitions[index];
+	bool told = answer != NULL && relay_hears(partition->relay, answer);
+	if (!told && mark.bytes != NULL && !(answer == NULL && relay_leads(partition->relay)))
+		marks_note(partition->marks, mark); /* the leader has noted its own */
 }
 
 static void on_persisted(void *context, const struct bus_message *message) {
@@ -76,6 +82,8 @@ static void on_bus_change(void *context, bool connected) {
 	struct scheduler *scheduler = context;
 	if (!connected)
 		return;
+	scheduler->streams_settled = false; /* NATS may have lost it */
+	scheduler->streams_tries = 0;
 	publish_streams(scheduler);
 	/* What was on its way when the connection broke may be missing, and the log may have lost its tail. */
 	for (int64_t i = 0; i < scheduler->partition_count; i++)
@@ -127,8 +135,8 @@ static void open_counters(struct scheduler *scheduler) {
 
 static enum status subscribe(struct scheduler *scheduler, struct error *err) {
 	struct service *service = scheduler->service;
-	enum status status =
-		bus_subscribe(scheduler->bus, service_full_subject(service, "internal.mark.*"), NULL, on_mark, scheduler, err);
+	scheduler->ear = (struct log_ear){ scheduler->settings->common.prefix, on_logged, scheduler, false };
+	enum status status = log_ear_open(&scheduler->ear, scheduler->bus, err);
 	if (status == STATUS_OK)
 		status = bus_subscribe(scheduler->bus, service_full_subject(service, "internal.persisted.*"), NULL,
 		                       on_persisted, scheduler, err);
@@ -148,9 +156,6 @@ enum status scheduler_start(struct service *service, struct error *err) {
 	scheduler->db = service_db(service);
 	scheduler->partition_count = settings->common.partitions;
 	scheduler->partitions = memory_array((size_t)scheduler->partition_count, sizeof(*scheduler->partitions));
-	snprintf(scheduler->stream_prefix, sizeof(scheduler->stream_prefix), "%s_", settings->common.prefix);
-	for (char *c = scheduler->stream_prefix; *c != '\0'; c++)
-		*c = (char)toupper((unsigned char)*c);
 	service_context(service, scheduler);
 	open_counters(scheduler);
 	bus_on_change(scheduler->bus, on_bus_change, scheduler);
@@ -181,8 +186,9 @@ void scheduler_close(struct service *service) {
 		rebuild_close(partition);
 		relay_close(&partition->relay);
 		marks_close(&partition->marks);
-		graph_close(partition);
+		heads_close(partition);
 		admit_close(partition);
+		graph_close(partition);
 		state_close(&partition->state);
 		free(partition);
 	}

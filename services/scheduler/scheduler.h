@@ -3,6 +3,8 @@
 #ifndef CORDER_SCHEDULER_SCHEDULER_H
 #define CORDER_SCHEDULER_SCHEDULER_H
 
+#include "shared/base/words.h"
+#include "shared/service/log_ear.h"
 #include "shared/service/service.h"
 #include "shared/state/marks.h"
 #include "shared/state/state.h"
@@ -15,6 +17,7 @@ struct scheduler_settings {
 	int64_t patience_ms;      /* how long a request may wait for the log */
 	int64_t sweep_ms;         /* at least so often time is asked */
 	int64_t keep_ended_s;     /* how long an ended task stays in Redis */
+	int64_t max_lost;         /* workers that a task may lose, whatever its retries allow */
 	int64_t lease_ms;         /* the fresh deadline of a running task after a rebuild */
 	int64_t audit_ms;         /* a slice of the audit each */
 	int64_t max_lag_events;   /* in the log and not yet in the database: more and submissions are refused */
@@ -32,10 +35,12 @@ struct scheduler {
 	struct loop *loop;
 	struct bus *bus;
 	struct db *db;
+	struct log_ear ear;
 	struct partition **partitions;
 	int64_t partition_count;
-	char stream_prefix[80]; /* "CORDER_" */
-	bool streams_late;      /* the stream of events could not be made at once */
+	bool streams_late;    /* the stream of events could not be made at once */
+	bool streams_settled; /* it is there, or is waited for no longer; until then relays hold events back */
+	int streams_tries;
 	struct loop_timer *streams_timer;
 	size_t busy; /* requests under way */
 	uint64_t *admitted, *refused, *swept, *violations, *evicted_count, *appended, *rebuilds, *commands;
@@ -45,6 +50,8 @@ struct relay;
 struct admissions;
 struct graphs;
 struct rebuild;
+
+enum { RELAY_BLOCK_BYTES = 262144 }; /* of one message of the log, at most */
 
 struct partition {
 	struct scheduler *scheduler;
@@ -58,7 +65,9 @@ struct partition {
 	/* what the database has, as the persister says it */
 	int64_t persisted_seq;
 	char persisted_entry[64];
-	int64_t head_seq; /* the newest seq seen in any head */
+	bool persisted_known;
+	int64_t head_seq;   /* the newest seq seen in any head */
+	uint64_t log_bytes; /* of the log's stream, when last looked at */
 	/* time */
 	struct loop_timer *sweep_timer, *evict_timer, *audit_timer;
 	bool sweeping;
@@ -79,6 +88,7 @@ typedef void heads_done(void *context, enum status status);
 /* Calls done when the entry is in the log, or (archived) in the database. */
 void heads_wait(struct partition *partition, const struct state_head *head, bool archived, heads_done *done,
                 void *context);
+void heads_close(struct partition *partition); /* who waits for the database hears that it did not come */
 void heads_persisted(struct partition *partition, struct slice body); /* a message of the persister */
 /* A script said that Redis holds no state: somebody must look. */
 void heads_problem(struct partition *partition, const struct error *err);
@@ -90,13 +100,13 @@ struct submission {
 	const char *mode;
 	struct slice records; /* RS-joined, borrowed */
 	size_t record_count;
-	char looked[24];    /* see admit.lua */
+	char looked[72]; /* see admit.lua */
+	bool proved;     /* it may be refused: proof is newer than the submission */
+	char proof[STATE_PROOF_BYTES];
 	struct text ghosts; /* RS-joined */
 	size_t ghost_count;
 	int tries;
-	/* What the script gets for the records, two words each; made on the first admit_submit. */
-	struct text packed;
-	struct slice *words;
+	struct words words; /* what the script gets for the records; made on the first admit_submit */
 	/* verdict: "ok…" or an error as admit.lua has it; head is NULL when status is not OK */
 	void (*done)(struct submission *submission, enum status status, const struct state_head *head, struct slice verdict,
 	             const struct error *err);
@@ -104,16 +114,24 @@ struct submission {
 };
 
 void admit_open(struct partition *partition);
-void admit_close(struct partition *partition);
+void admit_close(struct partition *partition); /* who waits hears that nothing is known */
 void admit_submit(struct partition *partition, struct submission *submission);
+/* Frees what the submission owns, and calls done. */
+void admit_end(struct submission *submission, enum status status, const struct state_head *head, struct slice verdict,
+               const struct error *err);
 void on_admit(struct service *service, struct service_request *request);
 /* The reply of internal.admit for a verdict of admit.lua. */
 void on_admit_answer(struct service_request *request, struct slice verdict);
 void on_admit_fail(struct service_request *request, const struct error *err);
 
 /* lookup.c: ids that are not in Redis are looked up in the database */
-void lookup_ended(struct partition *partition, struct submission *submission, struct slice task_ids,
-                  const char *looked);
+void lookup_ended(struct partition *partition, struct submission *submission, struct slice task_ids, struct slice by);
+
+/* proof.c: no refusal comes from a Redis that is behind the log */
+typedef void proof_done(void *context, enum status status);
+/* Fills in what state_call_proved() takes: the last entry that the log has now. STATUS_RETRY: the log is away. */
+void proof_ask(struct partition *partition, char proof[STATE_PROOF_BYTES], proof_done *done, void *context);
+void on_prove(struct service *service, struct service_request *request); /* internal.prove: a dispatcher asks for one */
 
 /* graph.c: graphs too large for one call */
 void graph_open(struct partition *partition);
@@ -129,6 +147,8 @@ void relay_close(struct relay **relay);
 void relay_look_again(struct relay *relay);
 void relay_look_again_after_rebuild(struct relay *relay); /* it succeeded, or begins anew: look, and decide */
 bool relay_leads(const struct relay *relay);
+/* JetStream's answer for a small block: true when it was one that this relay waits for, and was told. */
+bool relay_hears(struct relay *relay, const struct log_answer *answer);
 
 /* rebuild.c: fills an empty, lagging or diverged Redis from the database */
 /* epoch: the one found ("" none); log_seq: the log's last event: the database must have it first. */

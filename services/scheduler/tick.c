@@ -8,7 +8,7 @@
 #include "shared/base/log.h"
 #include "shared/task/record.h"
 
-enum { SWEEP_TASKS = 200, EVICT_TASKS = 200, AUDIT_TASKS = 200, EVICT_MS = 1000 };
+enum { SWEEP_TASKS = 200, EVICT_TASKS = 200, AUDIT_TASKS = 200, EVICT_MS = 1000, SWEEP_LEAST_US = 10000 };
 
 static void sweep(void *context);
 static void evict(void *context);
@@ -39,6 +39,7 @@ void tick_sweep_soon(struct partition *partition) {
 		again(partition, &partition->sweep_timer, 0, sweep);
 }
 
+/* What is due at about the same time is done together: a call costs as much for one task as for some. */
 static void on_swept(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
                      const struct error *err) {
 	struct partition *partition = context;
@@ -53,19 +54,24 @@ static void on_swept(void *context, enum status status, const struct state_head 
 		if (head->more)
 			delay_us = 0;
 		else if (next_us > 0 && next_us - head->now_us < delay_us)
-			delay_us = next_us > head->now_us ? next_us - head->now_us : 1000;
+			delay_us = next_us - head->now_us > SWEEP_LEAST_US ? next_us - head->now_us : SWEEP_LEAST_US;
 	}
 	again(partition, &partition->sweep_timer, delay_us, sweep);
 }
 
 static void sweep(void *context) {
 	struct partition *partition = context;
-	char most[16];
+	char most[16], lost[24];
 	partition->sweep_timer = NULL;
+	if (!bus_connected(partition->scheduler->bus)) { /* no worker can renew now: see sweep.lua */
+		again(partition, &partition->sweep_timer, partition->scheduler->settings->sweep_ms * 1000, sweep);
+		return;
+	}
 	partition->sweeping = true;
 	snprintf(most, sizeof(most), "%d", SWEEP_TASKS);
-	struct slice arguments[] = { slice_of(most) };
-	state_call(partition->state, &state_script_sweep, arguments, 1, on_swept, partition);
+	snprintf(lost, sizeof(lost), "%" PRId64, partition->scheduler->settings->max_lost);
+	struct slice arguments[] = { slice_of(most), slice_of(lost) };
+	state_call(partition->state, &state_script_sweep, arguments, 2, on_swept, partition);
 }
 
 static void on_evicted(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,

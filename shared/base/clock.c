@@ -2,7 +2,7 @@
  * (https://howardhinnant.github.io/date_algorithms.html), so that neither locale nor time zone files matter. */
 #include "clock.h"
 
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t read_clock(clockid_t id) {
@@ -60,7 +60,7 @@ void clock_format(int64_t at_us, char out[CLOCK_TEXT_BYTES]) {
 	int64_t year;
 	int month, day;
 	civil_from_days(days, &year, &month, &day);
-	snprintf(out, CLOCK_TEXT_BYTES, "%s", form);
+	memcpy(out, form, sizeof(form));
 	put_digits(out, year, 4);
 	put_digits(out + 5, month, 2);
 	put_digits(out + 8, day, 2);

@@ -183,13 +183,19 @@ static void print_url(struct slice url, struct text *out) {
 	text_append(out, at, url.length - (size_t)(at - url.bytes));
 }
 
+/* A list parts at commas before a scheme://; any other may stand in a password. */
 static void print_urls(const char *value, struct text *out) {
-	struct slice rest = slice_of(value);
-	while (rest.bytes) {
-		print_url(slice_cut(&rest, ','), out);
-		if (rest.bytes)
+	const char *start = value;
+	for (const char *comma = strchr(value, ','); comma; comma = strchr(comma + 1, ',')) {
+		const char *scheme = strstr(comma + 1, "://");
+		const char *end = comma + 1 + strcspn(comma + 1, ",:/@?");
+		if (scheme && end == scheme && scheme > comma + 1) {
+			print_url((struct slice){ start, (size_t)(comma - start) }, out);
 			text_add_char(out, ',');
+			start = comma + 1;
+		}
 	}
+	print_url(slice_of(start), out);
 }
 
 void settings_print(const struct setting *rows, size_t count, const void *fields, struct text *out) {

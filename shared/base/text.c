@@ -11,7 +11,7 @@
 #include "error.h"
 #include "memory.h"
 
-static void reserve(struct text *text, size_t more) {
+void text_reserve(struct text *text, size_t more) {
 	must(more < SIZE_MAX / 4 && text->length < SIZE_MAX / 4);
 	size_t wanted = text->length + more + 1;
 	if (wanted <= text->capacity)
@@ -21,26 +21,6 @@ static void reserve(struct text *text, size_t more) {
 		capacity *= 2;
 	text->bytes = memory_resize(text->bytes, capacity, 1);
 	text->capacity = capacity;
-}
-
-void text_append(struct text *text, const char *bytes, size_t length) {
-	reserve(text, length);
-	if (length)
-		memcpy(text->bytes + text->length, bytes, length);
-	text->length += length;
-	text->bytes[text->length] = '\0';
-}
-
-void text_add(struct text *text, const char *string) {
-	text_append(text, string, strlen(string));
-}
-
-void text_add_slice(struct text *text, struct slice slice) {
-	text_append(text, slice.bytes, slice.length);
-}
-
-void text_add_char(struct text *text, char c) {
-	text_append(text, &c, 1);
 }
 
 void text_add_int(struct text *text, int64_t value) {
@@ -59,12 +39,12 @@ void text_add_int(struct text *text, int64_t value) {
 void text_vprintf(struct text *text, const char *format, va_list arguments) {
 	va_list again;
 	va_copy(again, arguments);
-	reserve(text, 64);
+	text_reserve(text, 64);
 	size_t space = text->capacity - text->length;
 	int length = vsnprintf(text->bytes + text->length, space, format, arguments);
 	must(length >= 0);
 	if ((size_t)length >= space) {
-		reserve(text, (size_t)length);
+		text_reserve(text, (size_t)length);
 		vsnprintf(text->bytes + text->length, (size_t)length + 1, format, again);
 	}
 	text->length += (size_t)length;
@@ -90,7 +70,7 @@ static void add_escaped(struct text *text, unsigned char c) {
 }
 
 void text_add_json(struct text *text, struct slice slice) {
-	reserve(text, slice.length + 2);
+	text_reserve(text, slice.length + 2);
 	text_add_char(text, '"');
 	size_t done = 0;
 	for (size_t i = 0; i < slice.length; i++) {
@@ -130,7 +110,7 @@ void text_release(struct text *text) {
 }
 
 char *text_take(struct text *text) {
-	reserve(text, 0);
+	text_reserve(text, 0);
 	char *bytes = text->bytes;
 	bytes[text->length] = '\0';
 	*text = (struct text){ 0 };

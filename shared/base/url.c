@@ -95,11 +95,13 @@ static bool parse_authority(struct url *url, const char *from, const char *to) {
 	return parse_host(url, from, to);
 }
 
+static const char scheme_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-";
+
 enum status url_parse(const char *text, struct url *url, struct error *err) {
 	*url = (struct url){ 0 };
 	const char *mark = strstr(text, "://");
 	const char *end = text + strlen(text);
-	if (!mark || mark == text)
+	if (!mark || mark == text || strspn(text, scheme_characters) != (size_t)(mark - text))
 		return fail(err, STATUS_REJECT, "not a URL: it has no scheme://");
 	const char *authority = mark + 3;
 	const char *authority_end = find(authority, end, "/?");

@@ -10,6 +10,7 @@
 #include "../base/id.h"
 #include "../base/log.h"
 #include "../base/memory.h"
+#include "../base/url.h"
 #include "bus_inside.h"
 
 static void end_turn(void *context) {
@@ -17,6 +18,22 @@ static void end_turn(void *context) {
 	link_adopt_finished(bus);
 	link_flush(bus);
 	link_take_down(bus);
+}
+
+/* Of the first URL. Without a password a user is a secret token. */
+static void name_inbox(struct bus *bus) {
+	struct slice rest = slice_of(bus->url);
+	char *first = slice_copy(slice_cut(&rest, ','));
+	struct url url = { 0 };
+	snprintf(bus->inbox, sizeof(bus->inbox), "_INBOX.");
+	if (url_parse(first, &url, NULL) == STATUS_OK && *url.password != '\0' && id_is_token(slice_of(url.user)))
+		snprintf(bus->inbox, sizeof(bus->inbox), "_INBOX.%s.", url.user);
+	url_release(&url);
+	free(first);
+}
+
+const char *bus_inbox(const struct bus *bus) {
+	return bus->inbox;
 }
 
 enum status bus_open(struct loop *loop, const struct bus_options *options, struct bus **bus, struct error *err) {
@@ -31,7 +48,8 @@ enum status bus_open(struct loop *loop, const struct bus_options *options, struc
 	b->max_payload = DEFAULT_MAX_PAYLOAD_BYTES;
 	char random[ID_BYTES];
 	id_make(random);
-	snprintf(b->alive_subject, sizeof(b->alive_subject), "_INBOX.%s.alive", random);
+	name_inbox(b);
+	snprintf(b->alive_subject, sizeof(b->alive_subject), "%s%s.alive", b->inbox, random);
 	bus_subscribe_inner(b, b->alive_subject, NULL, b);
 	requests_open(b, random);
 	loop_each_turn_last(loop, end_turn, b);
@@ -49,6 +67,13 @@ static void free_subscription(struct bus_subscription *subscription) {
 	free(subscription);
 }
 
+void bus_fail_requests(struct bus *bus) {
+	enum { TRIES_MOST = 20 }; /* whose request failed may ask again, and again */
+	must(!bus->polling);
+	for (int i = 0; i < TRIES_MOST && requests_under_way(bus) > 0; i++)
+		requests_fail_all(bus);
+}
+
 void bus_close(struct bus **bus) {
 	struct bus *b = *bus;
 	if (!b)
@@ -61,6 +86,7 @@ void bus_close(struct bus **bus) {
 		free_subscription(b->subscriptions[i]);
 	free(b->subscriptions);
 	requests_close(b);
+	bus_free_spent();
 	free(b->listeners);
 	free(b->url);
 	free(b->name);
@@ -69,6 +95,10 @@ void bus_close(struct bus **bus) {
 
 bool bus_connected(const struct bus *bus) {
 	return bus->connected;
+}
+
+void bus_read_every(struct bus *bus, int64_t us) {
+	bus->read_every_us = us;
 }
 
 size_t bus_max_payload(const struct bus *bus) {
@@ -185,7 +215,19 @@ struct bus_subscription *bus_subscribe_inner(struct bus *bus, const char *subjec
 	return subscription;
 }
 
-/* Its messages stop at once; the struct stays until the bus closes, since a poll may stand on it. */
+static void sweep(struct bus *bus) {
+	size_t kept = 0;
+	for (size_t i = 0; i < bus->subscription_count; i++) {
+		if (bus->subscriptions[i]->gone)
+			free_subscription(bus->subscriptions[i]);
+		else
+			bus->subscriptions[kept++] = bus->subscriptions[i];
+	}
+	bus->subscription_count = kept;
+	bus->has_gone = false;
+}
+
+/* Its messages stop at once; the struct stays until no poll stands on it. */
 void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription) {
 	struct bus_subscription *s = *subscription;
 	if (!s)
@@ -193,9 +235,13 @@ void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription) {
 	*subscription = NULL;
 	s->stopped = true;
 	s->handler = NULL;
+	s->gone = true;
+	bus->has_gone = true;
 	if (s->native)
 		natsSubscription_Unsubscribe(s->native);
 	link_dirty(bus);
+	if (!bus->polling)
+		sweep(bus);
 }
 
 /* Draining lets nats.c ask the server to stop, and still hands out what is on its way. It takes a short thread of the
@@ -238,7 +284,7 @@ static void deliver(struct bus *bus, struct bus_subscription *subscription, nats
 	if (subscription->handler)
 		subscription->handler(subscription->context, &message);
 	if (!bus->kept)
-		natsMsg_Destroy(native);
+		bus_spend(native);
 	bus->kept = false;
 }
 
@@ -260,6 +306,8 @@ void bus_poll(struct bus *bus) {
 		}
 	}
 	bus->polling = false;
+	if (bus->has_gone)
+		sweep(bus);
 }
 
 /* Publishing */
@@ -306,7 +354,7 @@ static natsStatus publish_message(struct bus *bus, const char *subject, const ch
 		                                : NATS_INVALID_ARG;
 	if (s == NATS_OK)
 		s = natsConnection_PublishMsg(bus->link->connection, message);
-	natsMsg_Destroy(message);
+	bus_spend(message);
 	return s;
 }
 

@@ -39,15 +39,30 @@ typedef void bus_reply_handler(void *context, enum status status, const struct b
 /* Connects (waiting at most a second), and goes on trying in the background for ever, with jitter, when the server is away;
  * STATUS_REJECT for a bad URL. Subscriptions survive reconnects. */
 enum status bus_open(struct loop *loop, const struct bus_options *options, struct bus **bus, struct error *err);
+/* Before a close, while those who asked are still there: all requests so far answer STATUS_RETRY from within, as after a lost
+ * connection. bus_close forgets what is left. */
+void bus_fail_requests(struct bus *bus);
 void bus_close(struct bus **bus); /* flushes what is buffered, for at most a second */
 bool bus_connected(const struct bus *bus);
+/* For who has time: after each read, the next one comes no sooner than this. What arrives meanwhile comes together, and whoever
+ * waits for something is not held up by us. 0, as it is at first: at once. */
+void bus_read_every(struct bus *bus, int64_t us);
 size_t bus_max_payload(const struct bus *bus); /* bytes the server takes in one message; 1 MiB until known */
+/* What the subjects of its inboxes begin with: "_INBOX.", or "_INBOX.<user>." when the URL has a user and a password, so that
+ * a server can let each user read the answers to its own requests alone. At most BUS_INBOX_BYTES with its NUL. */
+enum { BUS_INBOX_BYTES = 80 };
+const char *bus_inbox(const struct bus *bus);
 /* Called on each loss and each return of the connection. */
 void bus_on_change(struct bus *bus, void (*changed)(void *context, bool connected), void *context);
+void bus_off_change(struct bus *bus, void (*changed)(void *context, bool connected), void *context);
 
 /* queue may be NULL. handler runs on the loop. */
 enum status bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler *handler, void *context,
                           struct error *err);
+/* A subscription that can be ended by itself, and that bus_unsubscribe_all leaves alone: for inboxes. */
+struct bus_subscription;
+struct bus_subscription *bus_subscribe_inner(struct bus *bus, const char *subject, bus_handler *handler, void *context);
+void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription);
 /* First step of a graceful stop: takes no new messages; replies still come. */
 void bus_unsubscribe_all(struct bus *bus);
 /* After it: all that was on its way has been handed out. */
@@ -68,6 +83,7 @@ struct bus_kept *bus_keep(const struct bus_message *message);
 void bus_kept_free(struct bus_kept **kept);
 
 const char *bus_header(const struct bus_message *message, const char *name); /* NULL when absent; borrowed */
-size_t bus_dropped(const struct bus *bus); /* messages lost to pending limits since the start */
+int bus_status_code(const struct bus_message *message); /* of a status header, e.g. 404; 0: it is an ordinary message */
+size_t bus_dropped(const struct bus *bus);              /* messages lost to pending limits since the start */
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "bus.h"
+#include "bus_answers.h"
 
 struct attempt;
 struct request;
@@ -27,6 +28,7 @@ struct bus_subscription {
 	bool inner;               /* of this folder: replies and pulls, which outlive bus_unsubscribe_all */
 	bool stopped;             /* drains what has arrived, and is not made again */
 	bool draining;
+	bool gone;                     /* to be freed once no poll stands on it */
 	void (*nobody)(void *context); /* or NULL: nats.c has met, and thrown away, a "no responders" status */
 	const size_t *awaited;         /* or NULL: while it is 0 there is nothing to poll for */
 };
@@ -35,10 +37,10 @@ struct bus_subscription {
  * several inboxes, and a request gets one of its own as long as there are idle ones: then it is clear. */
 struct inbox {
 	struct bus *bus;
-	char prefix[44]; /* "_INBOX.<random>.<number>." */
+	char prefix[BUS_INBOX_BYTES + 32]; /* "<inbox of the bus><random>.<number>." */
 	size_t prefix_length;
 	size_t awaited;
-	struct request *oldest, *newest;
+	struct request *newest;
 };
 
 enum { INBOX_COUNT = 32 };
@@ -71,23 +73,27 @@ struct bus {
 	bool told_failure; /* logged once an outage */
 	bool dirty;        /* there may be bytes to write */
 	bool watches_write;
-	atomic_bool wants_write; /* set by nats.c, perhaps in a thread of its own */
-	size_t unflushed_bytes;  /* an upper bound of what nats.c holds for the socket */
+	int64_t read_every_us;         /* bus_read_every */
+	struct loop_timer *read_timer; /* not NULL: what arrives is left where it is until then */
+	atomic_bool wants_write;       /* set by nats.c, perhaps in a thread of its own */
+	size_t unflushed_bytes;        /* an upper bound of what nats.c holds for the socket */
 	size_t max_payload;
 	size_t dropped; /* by former links */
 	int64_t last_read_us;
 	struct bus_subscription **subscriptions;
 	size_t subscription_count;
-	bool polling;
+	bool polling, has_gone;
 	bool kept; /* the handler that runs has called bus_keep */
 	struct listener *listeners;
 	size_t listener_count;
-	char alive_subject[48];
+	char inbox[BUS_INBOX_BYTES];
+	char alive_subject[BUS_INBOX_BYTES + 40];
 	struct requests requests;
 };
 
 enum {
 	CONNECT_TIMEOUT_MS = 2000,
+	SERVERS_MOST = 64, /* of a NATS_URL; what comes behind them is not tried */
 	FIRST_CONNECT_WAIT_MS = 1000,
 	RECONNECT_LEAST_MS = 100,
 	RECONNECT_MOST_MS = 250,
@@ -101,6 +107,10 @@ enum {
 	PENDING_MOST_BYTES = 512 * 1024 * 1024,
 	DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024,
 };
+
+/* bus_url.c */
+enum status bus_check_urls(const char *urls, struct error *err);
+natsStatus bus_set_servers(natsOptions *o, const char *urls);
 
 /* bus_link.c */
 enum status link_check(const struct bus_options *options, struct error *err);
@@ -118,21 +128,15 @@ void bus_poll(struct bus *bus);              /* hands out the messages that have
 void bus_subscribe_natives(struct bus *bus); /* on a new link */
 void bus_drop_natives(struct bus *bus);      /* of a failed link */
 void bus_tell_listeners(struct bus *bus, bool connected);
-struct bus_subscription *bus_subscribe_inner(struct bus *bus, const char *subject, bus_handler *handler, void *context);
-void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription);
-void bus_off_change(struct bus *bus, void (*changed)(void *context, bool connected), void *context);
 
 /* bus_request.c */
 void requests_open(struct bus *bus, const char *random);
+size_t requests_under_way(const struct bus *bus);
 void requests_fail_all(struct bus *bus); /* those made so far */
 void requests_close(struct bus *bus);    /* without a word to their handlers */
 
 /* bus_message.c */
-int bus_status_code(const struct bus_message *message); /* of a status header, e.g. 404; 0: it is an ordinary message */
-
-/* stream.c */
-/* What an answer of JetStream's API means; error_code is its own number, or 0. */
-enum status bus_api_status(enum status status, const struct bus_message *message, uint64_t *error_code,
-                           struct error *err);
+void bus_spend(natsMsg *message); /* frees it, sooner or later; NULL: nothing */
+void bus_free_spent(void);        /* now */
 
 #endif

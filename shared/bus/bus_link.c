@@ -12,7 +12,6 @@
 #include "../base/id.h"
 #include "../base/log.h"
 #include "../base/memory.h"
-#include "../base/url.h"
 #include "bus_inside.h"
 
 /* Shared between the loop and the connecting thread, under `mutex`; who leaves last frees it. */
@@ -41,6 +40,7 @@ static void link_stop_watching(struct link *link) {
 	struct bus *bus = link->bus;
 	if (bus && link->fd >= 0) {
 		loop_watch(bus->loop, link->fd, 0, NULL, NULL);
+		loop_timer_stop(bus->loop, &bus->read_timer);
 		bus->watches_write = false;
 		bus->connected = false;
 		bus->lost = true;
@@ -81,38 +81,10 @@ static void ignore_error(natsConnection *connection, natsSubscription *subscript
 
 static void link_ready(void *context, int fd, int events);
 
-static enum status check_url(struct slice text, struct error *err) {
-	struct text whole = { 0 };
-	struct url url = { 0 };
-	if (!text.length || !memmem(text.bytes, text.length, "://", 3))
-		text_add(&whole, "nats://"); /* the scheme may be left out */
-	text_add_slice(&whole, text);
-	enum status status = url_parse(whole.bytes, &url, err);
-	if (status == STATUS_OK && strcmp(url.scheme, "nats") != 0 && strcmp(url.scheme, "tls") != 0)
-		status = fail(err, STATUS_REJECT, "NATS_URL must begin with nats:// or tls://");
-	else if (status == STATUS_OK && !*url.host)
-		status = fail(err, STATUS_REJECT, "NATS_URL names no host");
-	url_release(&url);
-	text_release(&whole);
-	return status;
-}
-
-static enum status check_urls(const char *urls, struct error *err) {
-	struct slice rest = slice_of(urls);
-	for (const char *c = urls; *c; c++)
-		if ((unsigned char)*c <= ' ')
-			return fail(err, STATUS_REJECT, "NATS_URL holds a space or a control character");
-	enum status status;
-	do
-		status = check_url(slice_cut(&rest, ','), err);
-	while (status == STATUS_OK && rest.bytes);
-	return status;
-}
-
 static natsOptions *new_options(const char *url, const char *name, struct link *link, natsStatus *status) {
 	natsOptions *o = NULL;
 	must(natsOptions_Create(&o) == NATS_OK);
-	*status = natsOptions_SetURL(o, url);
+	*status = bus_set_servers(o, url);
 	if (*status == NATS_OK)
 		*status = natsOptions_SetName(o, name);
 	if (*status == NATS_OK && strncmp(url, "tls://", 6) == 0)
@@ -129,7 +101,7 @@ static natsOptions *new_options(const char *url, const char *name, struct link *
 }
 
 enum status link_check(const struct bus_options *options, struct error *err) {
-	enum status status = check_urls(options->url, err);
+	enum status status = bus_check_urls(options->url, err);
 	if (status != STATUS_OK)
 		return status;
 	struct link none = { .fd = -1 };
@@ -240,6 +212,11 @@ static void check_alive(void *context) {
 	bus_publish(bus, bus->alive_subject, (struct slice){ "", 0 });
 }
 
+static void watch(struct bus *bus) {
+	int events = (bus->read_timer == NULL ? LOOP_READ : 0) | (bus->watches_write ? LOOP_WRITE : 0);
+	loop_watch(bus->loop, bus->link->fd, events, link_ready, bus);
+}
+
 static void adopt(struct bus *bus, struct link *link) {
 	bus->link = link;
 	link->bus = bus;
@@ -251,7 +228,7 @@ static void adopt(struct bus *bus, struct link *link) {
 	bus->unflushed_bytes = 0;
 	bus->last_read_us = clock_mono_us();
 	bus->max_payload = (size_t)natsConnection_GetMaxPayload(link->connection);
-	loop_watch(bus->loop, link->fd, LOOP_READ, link_ready, bus);
+	watch(bus);
 	bus_subscribe_natives(bus);
 	bus->alive_timer = loop_timer_start(bus->loop, bus->last_read_us + ALIVE_INTERVAL_MS * 1000, check_alive, bus);
 	log_info("connected to NATS", NULL);
@@ -285,6 +262,13 @@ void link_adopt_finished(struct bus *bus) {
 
 /* Reading and writing */
 
+static void on_read_timer(void *context) {
+	struct bus *bus = context;
+	bus->read_timer = NULL;
+	if (bus->connected)
+		watch(bus);
+}
+
 static void link_ready(void *context, int fd, int events) {
 	struct bus *bus = context;
 	(void)fd;
@@ -296,6 +280,11 @@ static void link_ready(void *context, int fd, int events) {
 	natsConnection_ProcessReadEvent(bus->link->connection);
 	bus->dirty = true; /* a PING was perhaps answered */
 	bus_poll(bus);
+	if (bus->read_every_us == 0 || !bus->connected)
+		return;
+	loop_timer_stop(bus->loop, &bus->read_timer); /* an error is told while nothing is read, too */
+	bus->read_timer = loop_timer_start(bus->loop, bus->last_read_us + bus->read_every_us, on_read_timer, bus);
+	watch(bus);
 }
 
 void link_dirty(struct bus *bus) {
@@ -319,8 +308,8 @@ void link_flush(struct bus *bus) {
 	bus->unflushed_bytes = left > 0 ? (size_t)left : 0;
 	bool must_watch = bus->connected && left > 0;
 	if (bus->connected && must_watch != bus->watches_write) {
-		loop_watch(bus->loop, bus->link->fd, must_watch ? LOOP_READ | LOOP_WRITE : LOOP_READ, link_ready, bus);
 		bus->watches_write = must_watch;
+		watch(bus);
 	}
 }
 
@@ -344,6 +333,7 @@ static void drop_link(struct bus *bus) {
 	bus->lost = false;
 	bus->unflushed_bytes = 0;
 	loop_timer_stop(bus->loop, &bus->alive_timer);
+	loop_timer_stop(bus->loop, &bus->read_timer);
 	link_free(link);
 }
 

@@ -3,6 +3,30 @@
 
 #include "bus_inside.h"
 
+/* nats.c frees messages in a thread of its own, and wakes it for each one that comes alone. So they are given back many at
+ * a time. A thread's own: what was kept may be freed after its bus. */
+static _Thread_local struct {
+	natsMsg *messages[64];
+	size_t count, bytes;
+} spent;
+
+enum { SPENT_MOST_BYTES = 262144 };
+
+void bus_free_spent(void) {
+	while (spent.count > 0)
+		natsMsg_Destroy(spent.messages[--spent.count]);
+	spent.bytes = 0;
+}
+
+void bus_spend(natsMsg *message) {
+	if (message == NULL)
+		return;
+	spent.messages[spent.count++] = message;
+	spent.bytes += (size_t)natsMsg_GetDataLength(message);
+	if (spent.count == sizeof(spent.messages) / sizeof(*spent.messages) || spent.bytes > SPENT_MOST_BYTES)
+		bus_free_spent();
+}
+
 const char *bus_header(const struct bus_message *message, const char *name) {
 	const char *value = NULL;
 	if (!message || natsMsgHeader_Get(message->native, name, &value) != NATS_OK)
@@ -22,6 +46,6 @@ struct bus_kept *bus_keep(const struct bus_message *message) {
 }
 
 void bus_kept_free(struct bus_kept **kept) {
-	natsMsg_Destroy((natsMsg *)(void *)*kept);
+	bus_spend((natsMsg *)(void *)*kept);
 	*kept = NULL;
 }

@@ -1,4 +1,4 @@
-/* Requests and their replies. A reply comes to `_INBOX.<random>.<inbox>.<token>`; a token is a slot and its generation,
+/* Requests and their replies. A reply comes to `_INBOX.[<user>.]<random>.<inbox>.<token>`; a token is a slot and its generation,
  * so that a reply finds its request without a search, and a late one finds nobody. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,15 +68,14 @@ static void enter_inbox(struct request *request) {
 	request->newer = NULL;
 	if (inbox->newest)
 		inbox->newest->newer = request;
-	else
-		inbox->oldest = request;
 	inbox->newest = request;
 	inbox->awaited++;
 }
 
 static void leave_inbox(struct request *request) {
 	struct inbox *inbox = request->inbox;
-	*(request->older ? &request->older->newer : &inbox->oldest) = request->newer;
+	if (request->older)
+		request->older->newer = request->newer;
 	*(request->newer ? &request->newer->older : &inbox->newest) = request->older;
 	if (--inbox->awaited == 0)
 		request->bus->requests.idle_inboxes |= 1u << (inbox - request->bus->requests.inboxes);
@@ -112,12 +111,13 @@ static void on_reply(void *context, const struct bus_message *message) {
 		finish(request, STATUS_OK, message);
 }
 
-/* When more than one request waits in an inbox, the oldest is the likeliest: the server answers this status in order, and
- * one that is older still has lost its responder too. A wrong guess is a RETRY too early, which any caller must expect. */
+/* nats.c does not tell which request it is about. When more than one waits in an inbox, the newest is the likeliest: the status
+ * comes within a round trip, while an older one may be in its responder's hands for long; and a responder that goes away has
+ * taken what came before it went. A wrong guess is a RETRY too early, which any caller must expect. */
 static void on_nobody(void *context) {
 	const struct inbox *inbox = context;
-	if (inbox->oldest)
-		finish(inbox->oldest, STATUS_RETRY, NULL);
+	if (inbox->newest)
+		finish(inbox->newest, STATUS_RETRY, NULL);
 }
 
 void bus_request(struct bus *bus, const char *subject, const struct bus_header *headers, size_t header_count,
@@ -142,13 +142,18 @@ void requests_open(struct bus *bus, const char *random) {
 	for (int i = 0; i < INBOX_COUNT; i++) {
 		struct inbox *inbox = &bus->requests.inboxes[i];
 		inbox->bus = bus;
-		inbox->prefix_length = (size_t)snprintf(inbox->prefix, sizeof(inbox->prefix), "_INBOX.%s.%d.", random, i);
+		inbox->prefix_length =
+			(size_t)snprintf(inbox->prefix, sizeof(inbox->prefix), "%s%s.%d.", bus->inbox, random, i);
 		snprintf(subject, sizeof(subject), "%s*", inbox->prefix);
 		struct bus_subscription *subscription = bus_subscribe_inner(bus, subject, on_reply, inbox);
 		subscription->nobody = on_nobody;
 		subscription->awaited = &inbox->awaited;
 		bus->requests.idle_inboxes |= 1u << i;
 	}
+}
+
+size_t requests_under_way(const struct bus *bus) {
+	return bus->requests.count - bus->requests.free_count;
 }
 
 void requests_fail_all(struct bus *bus) {

@@ -155,7 +155,7 @@ enum status consumer_open(struct bus *bus, const char *stream, const char *durab
 	c->handler = handler;
 	c->context = context;
 	c->heard_at_us = clock_mono_us();
-	snprintf(c->inbox_subject, sizeof(c->inbox_subject), "_INBOX.%s.pull", random);
+	snprintf(c->inbox_subject, sizeof(c->inbox_subject), "%s%s.pull", bus_inbox(bus), random);
 	snprintf(c->next_subject, sizeof(c->next_subject), "$JS.API.CONSUMER.MSG.NEXT.%s.%s", stream, durable);
 	c->inbox = bus_subscribe_inner(bus, c->inbox_subject, on_message, c);
 	c->inbox->nobody = on_nobody;

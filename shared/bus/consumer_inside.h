@@ -20,7 +20,7 @@ struct consumer {
 	bus_handler *handler;
 	void *context;
 	struct bus_subscription *inbox;
-	char inbox_subject[48];
+	char inbox_subject[BUS_INBOX_BYTES + 40];
 	char next_subject[256];
 	struct loop_timer *watchdog;
 	bool creating, created, closed;

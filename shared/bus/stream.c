@@ -14,8 +14,6 @@
 enum {
 	API_TIMEOUT_MS = 5000,
 	ERROR_STREAM_EXISTS = 10058, /* with another config */
-	ERROR_WRONG_LAST_ID = 10070,
-	ERROR_WRONG_LAST_SEQUENCE = 10071,
 };
 
 /* Of one call, from the request to its answer. */
@@ -51,21 +49,6 @@ static void api(struct call *call, struct slice body, bus_reply_handler *handler
 	int length = snprintf(subject, sizeof(subject), "$JS.API.%s.%s", verb, name);
 	must(length > 0 && (size_t)length < sizeof(subject));
 	bus_request(call->bus, subject, NULL, 0, body, API_TIMEOUT_MS, handler, call);
-}
-
-enum status bus_api_status(enum status status, const struct bus_message *message, uint64_t *error_code,
-                           struct error *err) {
-	*error_code = 0;
-	if (status != STATUS_OK)
-		return fail(err, status, "JetStream did not answer");
-	struct slice error = bus_json_member(message->body, "error");
-	if (!error.bytes)
-		return message->body.length ? STATUS_OK : fail(err, STATUS_RETRY, "JetStream sent an empty answer");
-	struct slice description = bus_json_text(error, "description");
-	uint64_t code = bus_json_number(error, "code", 500);
-	*error_code = bus_json_number(error, "err_code", 0);
-	return fail(err, code >= 500 ? STATUS_RETRY : STATUS_REJECT, "JetStream: %.*s (%llu)", (int)description.length,
-	            description.bytes ? description.bytes : "", (unsigned long long)*error_code);
 }
 
 /* Making a stream: create; when it exists with another config, look at its retention, which cannot be changed, and
@@ -241,34 +224,44 @@ void stream_purge(struct bus *bus, const char *name, const char *subject, uint64
 
 static void on_appended(void *context, enum status status, const struct bus_message *message) {
 	struct call *call = context;
-	uint64_t error_code, sequence = 0;
-	status = bus_api_status(status, message, &error_code, NULL);
-	if (error_code == ERROR_WRONG_LAST_SEQUENCE || error_code == ERROR_WRONG_LAST_ID)
-		status = STATUS_STALE;
-	if (status == STATUS_OK)
-		sequence = bus_json_number(message->body, "seq", 0);
-	if (status == STATUS_OK && sequence == 0)
-		status = STATUS_RETRY; /* no stream answers so: another service listens on this subject */
+	uint64_t sequence;
+	status = bus_append_status(status, message, &sequence);
 	call->appended(call->context, status, sequence);
 	call_free(call);
 }
 
-void stream_append_after(struct bus *bus, const char *subject, uint64_t expected_last, const char *id,
-                         const char *after, struct slice body, int64_t timeout_ms, stream_appended *done,
-                         void *context) {
-	struct call *call = call_new(bus, context);
-	struct bus_header headers[3];
+enum { APPEND_HEADERS = 3, SEQUENCE_BYTES = 24 };
+
+static size_t append_headers(struct bus_header headers[APPEND_HEADERS], char expected[SEQUENCE_BYTES],
+                             uint64_t expected_last, const char *id, const char *after) {
 	size_t count = 0;
-	char expected[24];
-	snprintf(expected, sizeof(expected), "%llu", (unsigned long long)expected_last);
+	snprintf(expected, SEQUENCE_BYTES, "%llu", (unsigned long long)expected_last);
 	if (expected_last != STREAM_ANY_SEQUENCE && !teeth_without("append-by-position"))
 		headers[count++] = (struct bus_header){ "Nats-Expected-Last-Sequence", expected };
 	if (id[0] != '\0')
 		headers[count++] = (struct bus_header){ "Nats-Msg-Id", id };
 	if (after[0] != '\0' && !teeth_without("append-behind-own"))
 		headers[count++] = (struct bus_header){ "Nats-Expected-Last-Msg-Id", after };
+	return count;
+}
+
+void stream_append_after(struct bus *bus, const char *subject, uint64_t expected_last, const char *id,
+                         const char *after, struct slice body, int64_t timeout_ms, stream_appended *done,
+                         void *context) {
+	struct call *call = call_new(bus, context);
+	struct bus_header headers[APPEND_HEADERS];
+	char expected[SEQUENCE_BYTES];
+	size_t count = append_headers(headers, expected, expected_last, id, after);
 	call->appended = done;
 	bus_request(bus, subject, headers, count, body, timeout_ms, on_appended, call);
+}
+
+enum status stream_append_heard(struct bus *bus, const char *subject, uint64_t expected_last, const char *id,
+                                const char *after, const char *answer, struct slice body) {
+	struct bus_header headers[APPEND_HEADERS];
+	char expected[SEQUENCE_BYTES];
+	size_t count = append_headers(headers, expected, expected_last, id, after);
+	return bus_publish_with(bus, subject, answer, headers, count, body);
 }
 
 void stream_append(struct bus *bus, const char *subject, uint64_t expected_last, struct slice body, int64_t timeout_ms,

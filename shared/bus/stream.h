@@ -44,6 +44,16 @@ void stream_append(struct bus *bus, const char *subject, uint64_t expected_last,
 void stream_append_after(struct bus *bus, const char *subject, uint64_t expected_last, const char *id,
                          const char *after, struct slice body, int64_t timeout_ms, stream_appended *done,
                          void *context);
+/* The same, but the server answers on the subject `answer`, where others may listen too; the caller has subscribed to it, and
+ * keeps the time himself. STATUS_OK: sent. */
+enum status stream_append_heard(struct bus *bus, const char *subject, uint64_t expected_last, const char *id,
+                                const char *after, const char *answer, struct slice body);
+/* What a message on `answer` says of the append to `stream`: STATUS_OK and its sequence, STATUS_STALE, STATUS_RETRY, or
+ * STATUS_REJECT: these are not JetStream's words about it. */
+enum status stream_read_answer(const struct bus_message *message, const char *stream, uint64_t *sequence);
+/* "CORDER_LOG_0" of "corder", STREAM_LOG, 0; without a number when partition is -1. */
+enum { STREAM_NAME_BYTES = 96 };
+void stream_name(char name[STREAM_NAME_BYTES], const char *prefix, const char *what, int64_t partition);
 /* Reads one message by sequence (DIRECT.GET). */
 void stream_get(struct bus *bus, const char *name, uint64_t sequence, stream_got *done, void *context);
 /* The last message on a subject. */

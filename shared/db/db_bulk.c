@@ -25,7 +25,7 @@ void db_bulk_clear(struct db_bulk *bulk) {
 	must(bulk->column == 0);
 	bulk->rows = bulk->bytes = 0;
 	for (size_t i = 0; i < bulk->column_count; i++)
-		bulk->columns[i].kind = DB_CELL_NULL;
+		bulk->columns[i].kind = DB_CELL_NULL, bulk->columns[i].filled = bulk->columns[i].wide = false;
 	while (bulk->pieces) {
 		struct db_piece *piece = bulk->pieces;
 		bulk->pieces = piece->next;
@@ -53,6 +53,7 @@ void db_bulk_free(struct db_bulk *closed) {
 		free(closed->columns[i].indicators);
 	}
 	free(closed->columns);
+	text_release(&closed->prepared);
 	free(closed->binds);
 	free(closed);
 }
@@ -122,6 +123,7 @@ void db_bulk_int(struct db_bulk *bulk, int64_t value) {
 	size_t row;
 	struct db_column *column = next_cell(bulk, DB_CELL_INT, &row);
 	column->values[row].number = value;
+	column->filled = true;
 	bulk->bytes += 9;
 }
 
@@ -151,7 +153,20 @@ void db_bulk_time(struct db_bulk *bulk, int64_t at_us) {
 		                  .second_part = rest % 1000000UL,
 		                  .time_type = MYSQL_TIMESTAMP_DATETIME };
 	column->values[row].pointer = time;
+	column->filled = true;
 	bulk->bytes += 13;
+}
+
+static bool is_wide(struct slice value) {
+	uint64_t eight, all = 0;
+	size_t i = 0;
+	for (; i + sizeof(eight) <= value.length; i += sizeof(eight)) {
+		memcpy(&eight, value.bytes + i, sizeof(eight));
+		all |= eight;
+	}
+	for (; i < value.length; i++)
+		all |= (unsigned char)value.bytes[i];
+	return (all & UINT64_C(0x8080808080808080)) != 0;
 }
 
 void db_bulk_text(struct db_bulk *bulk, struct slice value) {
@@ -159,6 +174,8 @@ void db_bulk_text(struct db_bulk *bulk, struct slice value) {
 	struct db_column *column = next_cell(bulk, DB_CELL_TEXT, &row);
 	column->values[row].pointer = value.length ? value.bytes : "";
 	column->lengths[row] = value.length;
+	column->filled |= value.length > 0;
+	column->wide |= is_wide(value);
 	bulk->bytes += value.length + 4;
 }
 
@@ -167,6 +184,41 @@ void db_bulk_copy(struct db_bulk *bulk, struct slice value) {
 	if (value.length)
 		memcpy(bytes, value.bytes, value.length);
 	db_bulk_text(bulk, (struct slice){ bytes, value.length });
+}
+
+/* ---- the statement ---- */
+
+bool db_bulk_fits(const struct db_bulk *bulk) {
+	for (size_t i = 0; i < bulk->column_count; i++) {
+		const struct db_column *column = &bulk->columns[i];
+		if (column->filled && !column->prepared)
+			return false;
+		if (!column->filled && column->prepared && bulk->rows > DB_BULK_FEW_ROWS)
+			return false;
+	}
+	return true;
+}
+
+/* Few rows keep the columns that were there already: they may come again. */
+void db_bulk_choose(struct db_bulk *bulk) {
+	struct slice names = slice_of(strchr(bulk->sql, '(') + 1);
+	size_t count = 0;
+	text_clear(&bulk->prepared);
+	text_append(&bulk->prepared, bulk->sql, (size_t)(names.bytes - bulk->sql));
+	names.length = (size_t)(strchr(names.bytes, ')') - names.bytes);
+	for (size_t i = 0; i < bulk->column_count; i++) {
+		struct db_column *column = &bulk->columns[i];
+		struct slice name = slice_cut(&names, ',');
+		column->prepared = column->filled || (column->prepared && bulk->rows <= DB_BULK_FEW_ROWS);
+		if (!column->prepared)
+			continue;
+		text_add(&bulk->prepared, count++ ? "," : "");
+		text_add_slice(&bulk->prepared, name);
+	}
+	text_add(&bulk->prepared, ")VALUES(");
+	for (size_t i = 0; i < count; i++)
+		text_add(&bulk->prepared, i ? ",?" : "?");
+	text_add(&bulk->prepared, strrchr(bulk->sql, '?') + 1);
 }
 
 size_t db_bulk_rows(const struct db_bulk *bulk) {

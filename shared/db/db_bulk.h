@@ -8,7 +8,8 @@
 
 struct db_bulk;
 
-/* sql is borrowed: an INSERT with one '?' a column. */
+/* sql is borrowed: INSERT INTO table(column,…)VALUES(?,…) with whatever comes behind. A column of which all cells are NULL or
+ * empty is left out, which saves the server half of the work for wide rows: its default must be what the cells say. */
 struct db_bulk *db_bulk_open(const char *sql);
 void db_bulk_close(struct db_bulk **bulk); /* while no run is under way; before the db is closed, or after */
 void db_bulk_free(struct db_bulk *bulk);   /* of one that was never run: needs no client library */

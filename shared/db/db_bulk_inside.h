@@ -15,6 +15,9 @@ union db_value {
 /* One array a column, as Connector/C reads them. */
 struct db_column {
 	enum db_cell kind; /* DB_CELL_NULL while all of its cells are NULL */
+	bool filled;       /* a cell is neither NULL nor an empty text */
+	bool wide;         /* a text is not plain ASCII */
+	bool prepared;     /* it is in the statement */
 	union db_value *values;
 	unsigned long *lengths;
 	char *indicators;
@@ -36,8 +39,15 @@ struct db_bulk {
 	int64_t known_day; /* of the last time, and its date */
 	unsigned year, month, day;
 	MYSQL_STMT *statement;
-	uint64_t generation; /* of the connection that the statement belongs to */
+	struct text prepared; /* its text: of the columns that are filled */
+	uint64_t generation;  /* of the connection that the statement belongs to */
 	MYSQL_BIND *binds;
 };
+
+enum { DB_BULK_FEW_ROWS = 512 }; /* so few are sent by a statement of more columns than they need */
+
+/* Whether the statement prepared last serves these rows; and the text of one that does. */
+bool db_bulk_fits(const struct db_bulk *bulk);
+void db_bulk_choose(struct db_bulk *bulk);
 
 #endif

@@ -323,8 +323,8 @@ void db_link_send_bulk(struct db *db, struct db_bulk *bulk) {
 	}
 	db->step = DB_STEP_PREPARE;
 	db->step_statement = db_statement_new(db, bulk);
-	if (step_ended(db, mysql_stmt_prepare_start(&db->step_int, db->step_statement, bulk->sql,
-	                                            (unsigned long)strlen(bulk->sql))))
+	if (step_ended(db, mysql_stmt_prepare_start(&db->step_int, db->step_statement, bulk->prepared.bytes,
+	                                            (unsigned long)bulk->prepared.length)))
 		advance(db);
 }
 

@@ -1,14 +1,19 @@
 /* Commands and scripts to Redis and their answers; see kv.h. The connection itself is kv_link.c. */
 #include "kv.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/clock.h"
+#include "../base/id.h"
 #include "../base/memory.h"
 #include "kv_inside.h"
 
-enum { DEFAULT_LIMIT_MS = 10000, SCRIPT_LIMIT_US = 30000000, SHA1_HEX = 40, KV_BACKOFF_FIRST_US = 50000 };
+enum { DEFAULT_LIMIT_MS = 10000, SCRIPT_LIMIT_US = 30000000, KV_BACKOFF_FIRST_US = 50000 };
+
+#define UNKNOWN_FUNCTION "ERR Function not found"
 
 /* ---- the list of calls under way ---- */
 
@@ -138,7 +143,7 @@ static void on_reply(redisAsyncContext *link, void *raw, void *privdata) {
 		call_answer(call, STATUS_OK, reply, NULL);
 		return;
 	}
-	if (call->slot && !call->loaded_once && !strncmp(reply->str, "NOSCRIPT", 8)) {
+	if (call->slot && !call->loaded_once && !strncmp(reply->str, UNKNOWN_FUNCTION, strlen(UNKNOWN_FUNCTION))) {
 		call->loaded_once = true;
 		call_enlist(call);
 		load_then_send(call);
@@ -186,32 +191,40 @@ void kv_command(struct kv *kv, const struct slice *words, size_t count, int64_t 
 
 /* ---- scripts ---- */
 
-static struct kv_slot *slot_of(struct kv *kv, struct kv_script *script) {
+static struct kv_slot *slot_of(struct kv *kv, const struct kv_library *library) {
 	for (size_t i = 0; i < kv->slot_count; i++)
-		if (kv->slots[i].script == script)
+		if (kv->slots[i].library == library)
 			return &kv->slots[i];
 	return NULL;
 }
 
 /* Slots are pointed to by calls: the array is replaced only while no call knows one, so it grows in one generous step. */
-static struct kv_slot *slot_for(struct kv *kv, struct kv_script *script) {
-	enum { SLOTS_MOST = 128 };
-	struct kv_slot *slot = slot_of(kv, script);
+static struct kv_slot *slot_for(struct kv *kv, struct kv_library *library) {
+	enum { SLOTS_MOST = 16 };
+	struct kv_slot *slot = slot_of(kv, library);
 	if (slot)
 		return slot;
 	if (!kv->slots)
 		kv->slots = memory_array(SLOTS_MOST, sizeof(*kv->slots));
 	must(kv->slot_count < SLOTS_MOST);
 	slot = &kv->slots[kv->slot_count++];
-	slot->script = script;
+	slot->library = library;
 	return slot;
+}
+
+static void name_library(struct kv_library *library) {
+	if (library->name[0] == '\0')
+		snprintf(library->name, sizeof(library->name), "corder_%016" PRIx64, id_hash(library->source));
 }
 
 static void send_script(struct kv_call *call) {
 	struct kv *kv = call->kv;
+	char function[64];
+	name_library(call->script->library);
+	snprintf(function, sizeof(function), "%s_%s", call->script->library->name, call->script->name);
 	begin_words(&kv->wire, call->tail_words + 2);
-	add_word(&kv->wire, SLICE("EVALSHA"));
-	add_word(&kv->wire, (struct slice){ call->slot->script->sha1, SHA1_HEX });
+	add_word(&kv->wire, SLICE("FCALL"));
+	add_word(&kv->wire, slice_of(function));
 	text_append(&kv->wire, call->tail.bytes, call->tail.length);
 	send_wire(kv, on_reply, call);
 }
@@ -242,11 +255,10 @@ static void on_loaded(redisAsyncContext *link, void *raw, void *privdata) {
 		return;
 	}
 	slot->loading = false;
-	if (reply->type != REDIS_REPLY_STRING || reply->len != SHA1_HEX) {
+	if (reply->type != REDIS_REPLY_STRING) {
 		load_failed(slot, reply);
 		return;
 	}
-	memcpy(slot->script->sha1, reply->str, SHA1_HEX);
 	struct kv_call *call = slot->waiting;
 	slot->waiting = NULL;
 	for (; call; call = call->next_waiting)
@@ -264,10 +276,15 @@ static void load_then_send(struct kv_call *call) {
 	if (slot->loading)
 		return;
 	slot->loading = true;
-	begin_words(&kv->wire, 3);
-	add_word(&kv->wire, SLICE("SCRIPT"));
+	struct text source = { 0 };
+	text_printf(&source, "#!lua name=%s\nlocal LIBRARY = '%s'\n", slot->library->name, slot->library->name);
+	text_add_slice(&source, slot->library->source);
+	begin_words(&kv->wire, 4);
+	add_word(&kv->wire, SLICE("FUNCTION"));
 	add_word(&kv->wire, SLICE("LOAD"));
-	add_word(&kv->wire, slot->script->source);
+	add_word(&kv->wire, SLICE("REPLACE"));
+	add_word(&kv->wire, (struct slice){ source.bytes, source.length });
+	text_release(&source);
 	send_wire(kv, on_loaded, slot);
 }
 
@@ -296,9 +313,10 @@ void kv_script(struct kv *kv, struct kv_script *script, const struct slice *keys
 	for (size_t i = 0; i < argument_count; i++)
 		add_word(&call->tail, arguments[i]);
 	call->tail_words = 1 + key_count + argument_count;
-	call->slot = slot_for(kv, script);
+	call->script = script;
+	call->slot = slot_for(kv, script->library);
 	call_enlist(call);
-	if (script->sha1[0] && !call->slot->loading)
+	if (!call->slot->loading)
 		send_script(call);
 	else
 		load_then_send(call);

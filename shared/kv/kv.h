@@ -15,11 +15,17 @@
 struct kv;
 struct kv_reply; /* borrowed; gone when the handler returns */
 
-/* A Lua script that ships with us: called by its hash; NOSCRIPT (a restarted server) loads it once and calls again. */
+/* A library of Redis functions that ships with us. A server that does not know it is given it once, under a name that holds
+ * the text's hash: programs of different versions can use one server. */
+struct kv_library {
+	struct slice source; /* Lua, without the first line; LIBRARY is its name there */
+	char name[32];       /* "" until kv.c has made it from the source */
+};
+
+/* One function of it; Redis knows it as <library>_<name>. */
 struct kv_script {
 	const char *name;
-	struct slice source;
-	char sha1[41]; /* filled by kv.c on first use */
+	struct kv_library *library;
 };
 
 typedef void kv_handler(void *context, enum status status, const struct kv_reply *reply, const struct error *err);

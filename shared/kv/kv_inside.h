@@ -15,7 +15,8 @@ struct kv_call {
 	kv_handler *handler;
 	void *context;
 	int64_t deadline_mono_us;
-	/* only for scripts: what it takes to send them again after NOSCRIPT */
+	/* only for scripts: what it takes to send them again after the library was loaded */
+	const struct kv_script *script;
 	struct kv_slot *slot;
 	struct kv_call *next_waiting;
 	struct text tail; /* numkeys, keys and arguments, as the wire has them */
@@ -23,10 +24,10 @@ struct kv_call {
 	bool loaded_once;
 };
 
-/* A script as this connection knows it. */
+/* A library as this connection knows it. */
 struct kv_slot {
-	struct kv_script *script;
-	struct kv_call *waiting; /* until SCRIPT LOAD has answered */
+	struct kv_library *library;
+	struct kv_call *waiting; /* until FUNCTION LOAD has answered */
 	bool loading;
 };
 

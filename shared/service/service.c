@@ -198,6 +198,7 @@ static enum status start(struct service *service, struct error *err) {
 static void close_all(struct service *service) {
 	loop_timer_stop(service->loop, &service->stop_timer);
 	loop_timer_stop(service->loop, &service->idle_timer);
+	bus_fail_requests(service->bus);
 	service_listener_close(service);
 	if (service->definition->close)
 		service->definition->close(service);

@@ -28,6 +28,13 @@ static void make_name(char *out, size_t capacity, const char *subject) {
 	out[length] = '\0';
 }
 
+/* A forged reply subject would have us speak in our own name to ourselves or to the server: nothing is said there. */
+static bool may_be_answered(const struct service *service, const char *reply) {
+	size_t length = strlen(service->common->prefix);
+	bool is_ours = strncmp(reply, service->common->prefix, length) == 0 && reply[length] == '.';
+	return !is_ours && *reply != '$';
+}
+
 static void on_request(void *context, const struct bus_message *message) {
 	struct endpoint *endpoint = context;
 	struct service *service = endpoint->service;
@@ -38,6 +45,8 @@ static void on_request(void *context, const struct bus_message *message) {
 		request = memory_new(sizeof(*request));
 	request->endpoint = endpoint;
 	request->message = *message;
+	if (!may_be_answered(service, message->reply))
+		request->message.reply = "";
 	request->kept = bus_keep(message);
 	request->arrived_us = loop_now(service->loop);
 	service->open_requests++;

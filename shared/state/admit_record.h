@@ -4,11 +4,10 @@
 
 #include <stdbool.h>
 
-#include "../base/text.h"
+#include "../base/words.h"
 
-/* record: task_id US task_type US priority US specification, as ingest sends it. Appends the fixed part to out and points
- * *specification into record. False for a record that is none (nothing was appended). */
-bool admit_record_add(struct text *out, struct slice project, struct slice batch_id, struct slice record,
-                      struct slice *specification);
+/* record: task_id US task_type US priority US specification, as ingest sends it. Appends the words that admit.lua takes for
+ * it: four, and one for each dependency. False for a record that is none (nothing was appended). */
+bool admit_record_add(struct words *out, struct slice project, struct slice batch_id, struct slice record);
 
 #endif

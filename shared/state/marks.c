@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../base/clock.h"
+#include "../base/id.h"
 #include "../base/memory.h"
 #include "../base/table.h"
 #include "../base/teeth.h"
@@ -129,6 +130,8 @@ void marks_note(struct marks *marks, struct slice body) {
 	struct slice line = slice_cut(&rest, '\n');
 	struct slice epoch = slice_cut(&line, ' ');
 	int64_t seq = line.bytes != NULL ? slice_int(slice_cut(&line, ' '), 0) : 0;
+	if (!id_is_token(epoch) || seq <= 0)
+		return; /* no mark: a status of the server, or somebody who plays */
 	state_heard(marks->state, epoch, seq);
 	if (teeth_without("mark-by-id")) {
 		settle_up_to(marks, seq);
@@ -173,7 +176,8 @@ static void on_confirmed(void *context, enum status status, const struct state_h
 	arm(marks);
 }
 
-/* Asks Redis about the waiters that have waited for long, and gives up those that have waited too long. */
+/* Asks Redis about the waiters that have waited for long, and gives up those that have waited too long. What was asked stays as
+ * it is until it is answered: an answer names no ids, and would count for others. */
 static void on_timer(void *context) {
 	struct marks *marks = context;
 	marks->timer = NULL;
@@ -189,7 +193,7 @@ static void on_timer(void *context) {
 			settle(marks, entry, STATUS_RETRY);
 			at = 0;
 			count = 0;
-		} else if (now - entry->since_mono_us >= ASK_AFTER_US / 2) {
+		} else if (!marks->asking && now - entry->since_mono_us >= ASK_AFTER_US / 2) {
 			memcpy(marks->asked[count], entry->id, sizeof(entry->id));
 			snprintf(numbers[count], sizeof(numbers[count]), "%" PRId64, entry->seq);
 			arguments[2 * count] = slice_of(numbers[count]);
@@ -197,7 +201,7 @@ static void on_timer(void *context) {
 			count++;
 		}
 	}
-	if (count == 0 || marks->asking) {
+	if (count == 0) {
 		arm(marks);
 		return;
 	}

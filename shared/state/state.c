@@ -16,7 +16,7 @@ struct state {
 	struct kv *kv;
 	int64_t partition;
 	char prefix[16];
-	char weight[24], load_weight[32];
+	char weight[24];
 	char heard_epoch[STATE_EPOCH_BYTES];
 	int64_t heard_seq;
 };
@@ -35,7 +35,6 @@ struct state *state_open(struct kv *kv, int64_t partition, int64_t us_per_point)
 	state->partition = partition;
 	snprintf(state->prefix, sizeof(state->prefix), "{p%" PRId64 "}:", partition);
 	snprintf(state->weight, sizeof(state->weight), "%" PRId64, us_per_point);
-	snprintf(state->load_weight, sizeof(state->load_weight), "load %" PRId64, us_per_point);
 	return state;
 }
 
@@ -132,14 +131,26 @@ static void make_entry_id(char out[STATE_ENTRY_ID_BYTES]) {
 	snprintf(out, STATE_ENTRY_ID_BYTES, "%016" PRIx64 "%08" PRIx64, id_random(), id_random() >> 32);
 }
 
+const char *state_newer_proof(const char *a, const char *b) {
+	return strtoll(a, NULL, 10) >= strtoll(b, NULL, 10) ? a : b;
+}
+
 void state_call(struct state *state, struct kv_script *script, const struct slice *arguments, size_t count,
                 state_handler *handler, void *context) {
-	char entry_id[STATE_ENTRY_ID_BYTES];
+	state_call_proved(state, "", script, arguments, count, handler, context);
+}
+
+void state_call_proved(struct state *state, const char *proof, struct kv_script *script, const struct slice *arguments,
+                       size_t count, state_handler *handler, void *context) {
+	char entry_id[STATE_ENTRY_ID_BYTES], weight[sizeof(state->weight) + STATE_PROOF_BYTES];
 	make_entry_id(entry_id);
 	struct slice *all = memory_array(count + 2, sizeof(*all));
 	all[0] = slice_of(entry_id);
-	/* The word says that it may work without an epoch. */
-	all[1] = slice_of(script == &state_script_load ? state->load_weight : state->weight);
+	all[1] = slice_of(state->weight);
+	if (proof[0] != '\0') {
+		snprintf(weight, sizeof(weight), "%s %s", state->weight, proof);
+		all[1] = slice_of(weight);
+	}
 	if (count > 0)
 		memcpy(all + 2, arguments, count * sizeof(*all));
 	struct pending_call *call = memory_new(sizeof(*call));

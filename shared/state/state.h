@@ -1,5 +1,5 @@
 /* One partition's task state in Redis, as the scripts of lua/ keep it: the one way to call them. Every reply begins with
- * a head (commit() in prelude_moves.lua) that says which entry of the outbox it depends on: nothing of a reply may be told
+ * a head (commit() in prelude_write.lua) that says which entry of the outbox it depends on: nothing of a reply may be told
  * to anyone before that entry is in the log (see marks.h). */
 #ifndef CORDER_STATE_STATE_H
 #define CORDER_STATE_STATE_H
@@ -9,13 +9,14 @@
 
 #include "../kv/kv.h"
 
+extern struct kv_library state_library; /* of all of them */
 extern struct kv_script state_script_admit, state_script_work, state_script_sweep, state_script_command,
 	state_script_mark, state_script_confirm, state_script_evict, state_script_audit, state_script_read,
 	state_script_load;
 
 #define STATE_ENTRY_ID_BYTES 25 /* 24 characters and a NUL */
 #define STATE_EPOCH_BYTES 40
-#define STATE_FORMAT "2" /* of what the scripts store; another one in Redis means that it must be rebuilt */
+#define STATE_FORMAT "5" /* of what the scripts store; another one in Redis means that it must be rebuilt */
 
 struct state;
 
@@ -44,6 +45,13 @@ const char *state_prefix(const struct state *state); /* "{p0}:" */
 /* Calls a script with a fresh entry id; the arguments are ARGV[3..] and are copied. Answers once, never from within. */
 void state_call(struct state *state, struct kv_script *script, const struct slice *arguments, size_t count,
                 state_handler *handler, void *context);
+
+/* The same, but a Redis that does not have this entry of the log ("seq id") answers STATUS_RETRY, "notready". What it says is
+ * not there has truly not been there when that entry was the log's last: so a refusal is made sure of. "": as above. */
+#define STATE_PROOF_BYTES 64
+void state_call_proved(struct state *state, const char *proof, struct kv_script *script, const struct slice *arguments,
+                       size_t count, state_handler *handler, void *context);
+const char *state_newer_proof(const char *a, const char *b); /* who has it, has the other */
 
 /* What a mark said: the log has come to seq in this epoch. A reply to a call made after that, whose head says less, comes
  * from a Redis that lost its tail: it is answered STATUS_RETRY, "notready", since nothing it says can be trusted. */

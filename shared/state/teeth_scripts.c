@@ -13,36 +13,28 @@
 
 struct tooth {
 	const char *guard, *instead;
-	const char *script; /* which must have it; NULL: it stands in the prelude of most */
 };
 
-/* The build has put numbers for the names of a task's fields (cmake/embed.cmake): 23 LEASE, 12 ATTEMPT, 14 READY. */
+/* The build has put numbers for the names of a task's fields (cmake/embed.cmake): 23 LEASE, 15 ATTEMPT,
+ * 3 MEMBER, 17 READY, 13 LEFT. */
 static const struct tooth teeth[] = {
-	{ "mark-by-id", "verdict = seq <= mark_seq and 'ok' or 'wait'", "confirm" },
-	{ "settle-token", "", "work" },
-	{ "unique-token", "t[23] = 'try-' .. texts[t[12]]", "work" },
-	{ "submit-idempotent", "local known, ghost = nil, s.ghosts[name]", "admit" },
-	{ "dependency-count", "", NULL },
-	{ "key-limit", "return false", NULL },
-	{ "rank", "return t[14]", NULL },
-	{ "lease-expiry", "elseif false then", "sweep" },
+	{ "mark-by-id", "verdict = seq <= mark_seq and 'ok' or 'wait'" },
+	{ "settle-token", "" },
+	{ "unique-token", "t[23] = 'try-' .. texts[t[15]] .. '-' .. texts[number_of(t[3])]" },
+	{ "submit-idempotent", "local known, ghost = nil, ghosts[name]" },
+	{ "dependency-count", "tasks[member][13] = 1" },
+	{ "key-limit", "return false" },
+	{ "rank", "return t[17]" },
+	{ "lease-expiry", "elseif false then" },
 };
 
-static struct kv_script *const scripts[] = {
-	&state_script_admit, &state_script_audit, &state_script_command, &state_script_confirm, &state_script_evict,
-	&state_script_load,  &state_script_mark,  &state_script_read,    &state_script_sweep,   &state_script_work,
-};
-enum { SCRIPT_COUNT = sizeof(scripts) / sizeof(scripts[0]) };
-
-static struct slice originals[SCRIPT_COUNT];
+static struct slice original;
 
 static void replace(struct slice *source, const struct tooth *tooth) {
 	char marker[64];
 	size_t length = (size_t)snprintf(marker, sizeof(marker), " -- guard: %s\n", tooth->guard);
 	const char *found = memmem(source->bytes, source->length, marker, length);
-	must(found != NULL || tooth->script == NULL);
-	if (found == NULL)
-		return;
+	must(found != NULL);
 	const char *start = memrchr(source->bytes, '\n', (size_t)(found - source->bytes));
 	size_t before = (size_t)(start + 1 - source->bytes), end = (size_t)(found - source->bytes) + length - 1;
 	must(memmem(source->bytes + end, source->length - end, marker, length) == NULL);
@@ -54,21 +46,17 @@ static void replace(struct slice *source, const struct tooth *tooth) {
 }
 
 void teeth_scripts(void) {
-	for (size_t i = 0; i < SCRIPT_COUNT; i++) {
-		if (originals[i].bytes == NULL)
-			originals[i] = scripts[i]->source;
-		struct slice source = originals[i];
-		for (size_t k = 0; k < sizeof(teeth) / sizeof(teeth[0]); k++) {
-			bool here = teeth[k].script == NULL || strcmp(teeth[k].script, scripts[i]->name) == 0;
-			if (here && teeth_without(teeth[k].guard))
-				replace(&source, &teeth[k]);
-		}
-		bool same = source.length == scripts[i]->source.length &&
-		            memcmp(source.bytes, scripts[i]->source.bytes, source.length) == 0;
-		if (!same) {
-			scripts[i]->source = source;
-			scripts[i]->sha1[0] = '\0';
-		}
+	if (original.bytes == NULL)
+		original = state_library.source;
+	struct slice source = original;
+	for (size_t k = 0; k < sizeof(teeth) / sizeof(teeth[0]); k++)
+		if (teeth_without(teeth[k].guard))
+			replace(&source, &teeth[k]);
+	bool same = source.length == state_library.source.length &&
+	            memcmp(source.bytes, state_library.source.bytes, source.length) == 0;
+	if (!same) {
+		state_library.source = source;
+		state_library.name[0] = '\0';
 	}
 }
 #endif

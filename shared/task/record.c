@@ -123,6 +123,12 @@ bool record_next_dependency(struct slice *rest, struct record_dependency *depend
 	return true;
 }
 
+struct slice specification_order(const struct specification *specification) {
+	struct slice flags = specification->flags;
+	const char *at = flags.length > 0 ? memchr(flags.bytes, 'o', flags.length) : NULL;
+	return at != NULL ? (struct slice){ at + 1, (size_t)(flags.bytes + flags.length - at - 1) } : SLICE("");
+}
+
 bool record_last_entry(struct slice block, struct record_entry *entry) {
 	if (block.bytes == NULL)
 		return false;

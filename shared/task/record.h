@@ -5,8 +5,8 @@
  *   header := entry_id US previous_entry_id US first_seq US last_seq US epoch
  *
  * The separators are ASCII's own (0x1C to 0x1F); JSON never holds them raw, and ids and tokens are checked, so that no
- * escaping is needed. The scripts in shared/state/lua write this form.
- * To change it: add a field before `extra`, teach prelude.lua, record.c and the persister, and read both for a release. */
+ * escaping is needed. shared/state/packed.c makes this form of what the scripts leave in the outbox.
+ * To change it: add a field before `extra`, teach packed.c, record.c and the persister, and read both for a release. */
 #ifndef CORDER_TASK_RECORD_H
 #define CORDER_TASK_RECORD_H
 
@@ -57,7 +57,7 @@ struct record {
 };
 
 /* What a task's first event says of it for ever. flags: letters h (hold), s, b or r (on_dependency_failure), g (the id was
- * generated for this submission). */
+ * generated for this submission), and o with the digits of specification_order. */
 struct specification {
 	struct slice flags;
 	int64_t max_retries;
@@ -89,6 +89,9 @@ struct record_entry {
 bool record_next_entry(struct slice *rest, struct record_entry *entry, bool *valid);
 bool record_next(struct slice *rest, struct record *record, bool *valid);
 bool record_next_dependency(struct slice *rest, struct record_dependency *dependency);
+
+/* Hundredths of a point, as digits, that stand in the score in the place of the dependencies' term; "" when there are none. */
+struct slice specification_order(const struct specification *specification);
 
 bool record_parse(struct slice bytes, struct record *record);
 bool record_parse_specification(struct slice bytes, struct specification *specification);

@@ -42,16 +42,34 @@ bool record_is_final(char status) {
 	return status != 0 && strchr("cfxs", status) != NULL;
 }
 
+static void add_name(struct text *out, const char *name) {
+	text_add(out, ",\"");
+	text_add(out, name);
+	text_add(out, "\":");
+}
+
 static void add_member(struct text *out, const char *name, struct slice value) {
 	if (value.length == 0)
 		return;
-	text_printf(out, ",\"%s\":", name);
+	add_name(out, name);
 	text_add_json(out, value);
 }
 
 static void add_time(struct text *out, const char *name, int64_t at_us) {
-	text_printf(out, ",\"%s\":", name);
+	add_name(out, name);
 	text_add_json_time(out, at_us);
+}
+
+static void add_int(struct text *out, const char *name, int64_t value) {
+	add_name(out, name);
+	text_add_int(out, value);
+}
+
+static void add_word(struct text *out, const char *name, const char *word) {
+	add_name(out, name);
+	text_add_char(out, '"');
+	text_add(out, word);
+	text_add_char(out, '"');
 }
 
 void record_add_waits_json(struct text *out, struct slice waits) {
@@ -84,7 +102,7 @@ static void add_dependencies_json(struct text *out, struct slice dependencies) {
 		first = false;
 		text_add(out, "{\"task_id\":");
 		text_add_json(out, item.task_id);
-		text_printf(out, ",\"when\":\"%s\"", record_condition_word(item.condition));
+		add_word(out, "when", record_condition_word(item.condition));
 		text_add(out, item.future ? ",\"future\":true}" : "}");
 	}
 	text_add_char(out, ']');
@@ -95,8 +113,13 @@ static void add_backoff_json(struct text *out, struct slice backoff) {
 	struct slice initial = slice_cut(&rest, ',');
 	struct slice factor = rest.bytes != NULL ? slice_cut(&rest, ',') : SLICE("2");
 	struct slice most = rest.bytes != NULL ? rest : SLICE("60000");
-	text_printf(out, ",\"retry_backoff\":{\"initial_ms\":%.*s,\"factor\":%.*s,\"max_ms\":%.*s}", (int)initial.length,
-	            initial.bytes, (int)factor.length, factor.bytes, (int)most.length, most.bytes);
+	text_add(out, ",\"retry_backoff\":{\"initial_ms\":");
+	text_add_slice(out, initial);
+	add_name(out, "factor");
+	text_add_slice(out, factor);
+	add_name(out, "max_ms");
+	text_add_slice(out, most);
+	text_add_char(out, '}');
 }
 
 static bool has_flag(const struct specification *s, char flag) {
@@ -106,7 +129,8 @@ static bool has_flag(const struct specification *s, char flag) {
 /* A JSON number in seconds, without trailing zeros. */
 static void add_seconds(struct text *out, const char *name, int64_t us) {
 	if (us == 0) {
-		text_printf(out, ",\"%s\":null", name);
+		add_name(out, name);
+		text_add(out, "null");
 		return;
 	}
 	text_printf(out, ",\"%s\":%lld.%06lld", name, (long long)(us / 1000000), (long long)(us % 1000000));
@@ -119,19 +143,20 @@ static void add_seconds(struct text *out, const char *name, int64_t us) {
 void record_add_specification_core_json(struct text *out, const struct specification *s) {
 	text_add(out, "\"service_name\":");
 	text_add_json(out, s->service_name);
-	text_printf(out, ",\"max_retries\":%lld,\"estimated_duration\":", (long long)s->max_retries);
+	add_int(out, "max_retries", s->max_retries);
+	add_name(out, "estimated_duration");
 	text_add_slice(out, s->estimated_duration.length > 0 ? s->estimated_duration : SLICE("null"));
 	add_seconds(out, "timeout", s->timeout_us);
 	add_time(out, "not_before", s->not_before_us);
 	add_backoff_json(out, s->backoff);
-	text_printf(out, ",\"on_dependency_failure\":\"%s\"",
-	            has_flag(s, 'b') ? "block" : (has_flag(s, 'r') ? "run" : "skip"));
-	text_printf(out, ",\"hold\":%s,\"concurrency_key\":", has_flag(s, 'h') ? "true" : "false");
+	add_word(out, "on_dependency_failure", has_flag(s, 'b') ? "block" : (has_flag(s, 'r') ? "run" : "skip"));
+	text_add(out, has_flag(s, 'h') ? ",\"hold\":true" : ",\"hold\":false");
+	add_name(out, "concurrency_key");
 	if (s->concurrency_key.length > 0)
 		text_add_json(out, s->concurrency_key);
 	else
 		text_add(out, "null");
-	text_printf(out, ",\"concurrency_limit\":%lld", (long long)s->concurrency_limit);
+	add_int(out, "concurrency_limit", s->concurrency_limit);
 	add_member(out, "traceparent", s->traceparent);
 }
 
@@ -154,7 +179,8 @@ static void add_whole_task(struct text *out, const struct record *record) {
 	text_add_json(out, record->task_id);
 	text_add(out, ",\"task_type\":");
 	text_add_json(out, record->task_type);
-	text_printf(out, ",\"priority\":%lld,", (long long)record->priority);
+	add_int(out, "priority", record->priority);
+	text_add_char(out, ',');
 	record_add_specification_json(out, &specification);
 	text_add_char(out, '}');
 }
@@ -163,9 +189,12 @@ void record_add_event_json(struct text *out, const struct record *record, const 
                            int64_t partition) {
 	text_add(out, "{\"event_id\":\"");
 	text_add_slice(out, entry->id);
-	text_printf(out,
-	            "-%lld\",\"partition\":%lld,\"seq\":%lld,\"project\":", (long long)(record->seq - entry->first_seq),
-	            (long long)partition, (long long)record->seq);
+	text_add_char(out, '-');
+	text_add_int(out, record->seq - entry->first_seq);
+	text_add_char(out, '"');
+	add_int(out, "partition", partition);
+	add_int(out, "seq", record->seq);
+	add_name(out, "project");
 	text_add_json(out, record->project);
 	text_add(out, ",\"task_id\":");
 	text_add_json(out, record->task_id);
@@ -173,12 +202,13 @@ void record_add_event_json(struct text *out, const struct record *record, const 
 	text_add_json(out, record->batch_id);
 	text_add(out, ",\"task_type\":");
 	text_add_json(out, record->task_type);
-	text_printf(out, ",\"status\":\"%s\",\"previous\":", record_status_word(record->status));
+	add_word(out, "status", record_status_word(record->status));
 	if (record->previous != 0)
-		text_printf(out, "\"%s\"", record_status_word(record->previous));
+		add_word(out, "previous", record_status_word(record->previous));
 	else
-		text_add(out, "null");
-	text_printf(out, ",\"version\":%lld,\"attempt\":%lld", (long long)record->version, (long long)record->attempt);
+		text_add(out, ",\"previous\":null");
+	add_int(out, "version", record->version);
+	add_int(out, "attempt", record->attempt);
 	add_time(out, "at", record->at_us);
 	add_member(out, "worker", record->worker);
 	add_member(out, "reason", record->reason);

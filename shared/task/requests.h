@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "json.h"
+#include "submit_order.h"
 #include "task.h"
 
 /* submit and enqueue -------------------------------------------------------------------------------------------- */
@@ -24,8 +25,9 @@ struct submit_request {
 	bool dry_run;
 	int64_t workers; /* of a dry run: for the forecast; 0: not given */
 	bool archived;   /* "ack": "archived" */
-	int64_t part;    /* SUBMIT_PART: 1 and more */
-	int64_t seal;    /* SUBMIT_SEAL: how many parts there are */
+	enum submit_order order;
+	int64_t part; /* SUBMIT_PART: 1 and more */
+	int64_t seal; /* SUBMIT_SEAL: how many parts there are */
 	struct task *tasks;
 	size_t task_count;
 };

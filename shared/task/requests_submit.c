@@ -7,13 +7,16 @@
 
 static enum status read_flags(struct json_value root, struct submit_request *out, struct error *err) {
 	static const char *const acks[] = { "logged", "archived", NULL };
-	int ack = 0;
+	int ack = 0, order = SUBMIT_ORDER_UNSAID - SUBMIT_ORDER_SCORE;
 	enum status status = field_bool(json_member(root, "dry_run"), &out->dry_run, err);
 	if (status == STATUS_OK)
 		status = field_int(json_member(root, "workers"), 1, LIMIT_WORKERS, &out->workers, err);
 	if (status == STATUS_OK)
 		status = field_word(json_member(root, "ack"), acks, &ack, err);
+	if (status == STATUS_OK && (out->kind == SUBMIT_BATCH || out->kind == SUBMIT_SEAL))
+		status = field_word(json_member(root, "order"), submit_order_words, &order, err);
 	out->archived = ack == 1;
+	out->order = (enum submit_order)(SUBMIT_ORDER_SCORE + order);
 	return status;
 }
 

@@ -55,9 +55,9 @@ local function update(t, priority)
   t[PRIORITY] = tonumber(priority)
   local at = texts[rank(t)]
   if t[STATUS] == 'p' then
-    put(zadd, t[FLAGS] % 8 >= FLAG_PARKED and prefix .. 'pk:' .. project_of(t) or prefix .. 'r:' .. type_of(t), at, members[t[NUMBER]])
+    put(zadd, t[FLAGS] % 8 >= FLAG_PARKED and prefix .. 'pk:' .. project_of(t) or prefix .. 'r:' .. type_of(t), at, t[MEMBER])
   elseif t[STATUS] == 'b' and t[WAITS] == WAIT_KEY then
-    put(zadd, prefix .. 'kw:' .. key_name(t), at, members[t[NUMBER]])
+    put(zadd, prefix .. 'kw:' .. key_name(t), at, t[MEMBER])
   end
   move(t, t[STATUS], { reason = 'updated' })
   return t[STATUS]
@@ -67,23 +67,24 @@ end
 
 local function load_edges(bytes)
   local list, count = edges(bytes or '')
-  local numbers = {}
-  add_ends(numbers, list, count)
-  load(numbers)
+  local members = {}
+  add_ends(members, list, count)
+  load(members)
   return list
 end
 
-local function parents_of(t) return load_edges(call('HGET', prefix .. 'e', texts[t[NUMBER]])) end
-local function children_of(t) return load_edges(call('GET', prefix .. 'd:' .. texts[t[NUMBER]])) end
+local function parents_of(t) return load_edges(call('HGET', key_e, t[MEMBER])) end
+local function children_of(t) return load_edges(call('GET', key_d .. t[MEMBER])) end
 
 -- The dependencies of an ended task that may come later and have not: name and edge of each. Its specification names them.
 local function still_to_come(t)
-  local specification, list = call('HGET', prefix .. 'x', texts[t[NUMBER]]) or '', {}
-  local dependencies = string.match(specification, '^' .. string.rep('[^\31]*\31', 11) .. '([^\31]*)\31') or ''
-  for letter, id in string.gmatch(dependencies, '(%u)([^,]+)') do
+  local specification, list = call('HGET', key_x, t[MEMBER]) or '', {}
+  local dependencies = string_match(specification, '^' .. string.rep('[^\31]*\31', 11) .. '([^\31]*)\31') or ''
+  for letter, id in string_gmatch(dependencies, '(%u)([^,]+)') do
     local name = project_of(t) .. '/' .. id
-    if not tonumber(call('HGET', prefix .. 'id', name) or '') then
-      list[#list + 1] = { name, members[t[NUMBER]] .. string.lower(letter) }
+    local known = call('HGET', key_id, name)
+    if not known or string_byte(known) == RESERVED then
+      list[#list + 1] = { name, t[MEMBER] .. string_lower(letter) }
     end
   end
   return list
@@ -93,7 +94,7 @@ end
 local function await_again(t)
   for _, each in ipairs(still_to_come(t)) do
     local waiting = call('HGET', prefix .. 'fw', each[1]) or ''
-    if not string.find(waiting, each[2], 1, true) then call('HSET', prefix .. 'fw', each[1], waiting .. each[2]) end
+    if not string_find(waiting, each[2], 1, true) then call('HSET', prefix .. 'fw', each[1], waiting .. each[2]) end
   end
 end
 
@@ -153,7 +154,7 @@ local function drop_impossible(t, queue, again)
     local list = { t }
     for i = 2, #kept do
       local _, impossible = count_unmet(kept[i], again)
-      if impossible then again[kept[i][NUMBER]] = nil else list[#list + 1] = kept[i] end
+      if impossible then again[kept[i][MEMBER]] = nil else list[#list + 1] = kept[i] end
     end
     dropped = #kept - #list
     kept = list
@@ -161,9 +162,15 @@ local function drop_impossible(t, queue, again)
   return kept
 end
 
+-- One that came back because others depend on it, with its end and without what it was (revive() in admit.lua).
+local function is_remnant(t)
+  return string_byte(call('HGET', key_x, t[MEMBER]) or '=') == 61 -- "="
+end
+
 local function retry(t, cascade)
   if not FINAL[t[STATUS]] or t[STATUS] == 'c' then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ': only failed, cancelled and skipped tasks are retried') end
-  local queue, again, at = { t }, { [t[NUMBER]] = true }, 1
+  if is_remnant(t) then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ', and of what it was only its end is in Redis: submit it under a new id') end
+  local queue, again, at = { t }, { [t[MEMBER]] = true }, 1
   while at <= #queue do
     if queue[at][FLAGS] % 4 >= FLAG_RELEASING then return 'unavailable' .. US .. 'its dependents are still being told of its end: repeat later' end
     if #queue > RETRY_BUDGET then return 'limit_exceeded' .. US .. 'too many tasks would go along: retry them in parts' end
@@ -192,16 +199,16 @@ local function pause(type, project)
 end
 
 local function unpark(project)
-  local numbers = numbers_of(call('ZPOPMIN', prefix .. 'pk:' .. project, UNPARK_BUDGET), 2)
-  for i = 1, #numbers do
-    local t = tasks[numbers[i]]
+  local members = members_of(call('ZPOPMIN', prefix .. 'pk:' .. project, UNPARK_BUDGET))
+  for i = 1, #members do
+    local t = tasks[members[i]]
     if t and t[STATUS] == 'p' then
       if t[FLAGS] % 8 >= FLAG_PARKED then t[FLAGS] = t[FLAGS] - FLAG_PARKED end
       touch(t)
       enter_ready(t)
     end
   end
-  if #numbers == UNPARK_BUDGET then more = true end
+  if #members == UNPARK_BUDGET then more = true end
 end
 
 local function resume(type, project)
@@ -217,8 +224,8 @@ end
 
 local function graph(f)
   call('HDEL', prefix .. 'rs', f[4])
-  call('HSET', prefix .. 'ab', f[4], table.concat({ f[2], f[3], f[5], f[6] }, US))
-  record_other('g', f[2], '', '', f[3], nil, table.concat({ f[4], f[5], f[6] }, US))
+  call('HSET', prefix .. 'ab', f[4], table_concat({ f[2], f[3], f[5], f[6] }, US))
+  record_other('g', f[2], '', '', f[3], nil, table_concat({ f[4], f[5], f[6] }, US))
   return 'ok'
 end
 
@@ -235,7 +242,7 @@ local function graph_undone(f)
 end
 
 local function refused(f)
-  record_other('j', f[2], f[4], f[3], f[5], { code = f[6], message = table.concat(f, US, 8) }, f[7])
+  record_other('j', f[2], f[4], f[3], f[5], { code = f[6], message = table_concat(f, US, 8) }, f[7])
   return 'ok'
 end
 
@@ -247,22 +254,24 @@ local ABOUT_OTHERS = {
 local ABOUT_TASKS = { cancel = cancel, approve = approve, reject = reject, update = update,
   retry = function(t, cascade) return retry(t, cascade == '1') end }
 
-local commands, names, reply = {}, {}, { '' }
-for i = 3, #ARGV do
-  local f = {}
-  for field in string.gmatch(ARGV[i] .. US, '([^\31]*)\31') do f[#f + 1] = field end
-  commands[#commands + 1] = f
-  if ABOUT_TASKS[f[1]] then names[#names + 1] = f[2] end
-end
-local found = find(names)
-for _, f in ipairs(commands) do
-  local other, about_task = ABOUT_OTHERS[f[1]], ABOUT_TASKS[f[1]]
-  if other then
-    reply[#reply + 1] = other(f)
-  else
-    local t = tasks[found[f[2]] or 0]
-    reply[#reply + 1] = t and about_task(t, f[3] or '') or 'not_found' .. US .. 'no such task'
+verb('command', function()
+  local commands, names, reply = {}, {}, { '' }
+  for i = 3, #ARGV do
+    local f = {}
+    for field in string_gmatch(ARGV[i] .. US, '([^\31]*)\31') do f[#f + 1] = field end
+    commands[#commands + 1] = f
+    if ABOUT_TASKS[f[1]] then names[#names + 1] = f[2] end
   end
-end
-reply[1] = commit()
-return reply
+  local found = find(names)
+  for _, f in ipairs(commands) do
+    local other, about_task = ABOUT_OTHERS[f[1]], ABOUT_TASKS[f[1]]
+    if other then
+      reply[#reply + 1] = other(f)
+    else
+      local t = tasks[found[f[2]] or 0]
+      reply[#reply + 1] = t and about_task(t, f[3] or '') or 'not_found' .. US .. 'no such task'
+    end
+  end
+  reply[1] = commit()
+  return reply
+end)

@@ -1,4 +1,4 @@
--- The call alone. Says how far the log has come, and how far the database: entries up to the mark are told to clients, entries up to the
+-- Says how far the log has come, and how far the database: entries up to the mark are told to clients, entries up to the
 -- trim are in the database and leave the outbox.
 --
 -- ARGV[3], [4]  seq and id of the last entry of the log ("" : unchanged)
@@ -6,25 +6,22 @@
 -- Returns  head, and "ok" or "stale" (this Redis has another entry of that number: it has diverged from the log)
 -- Cost: O(log n), and O(1) an entry trimmed.
 
-local function entry_id_at(seq)
-  if seq == trim_seq then return call('HGET', prefix .. 'm', 'trimid') end
-  local found = call('XRANGE', prefix .. 'ob', texts[seq] .. '-0', texts[seq] .. '-0')
-  return found[1] and string.match(found[1][2][2], '^[^\31]*')
-end
-
-local mark, trim = tonumber(ARGV[3]), tonumber(ARGV[5])
-local verdict = 'ok'
-if mark and mark > mark_seq then
-  if entry_id_at(mark) ~= ARGV[4] then return { unchanged_head(), 'stale' } end
-  mark_seq = mark
-  call('HSET', prefix .. 'm', 'mark', texts[mark])
-end
-if trim and trim > trim_seq then
-  if trim > mark_seq or entry_id_at(trim) ~= ARGV[6] then
-    verdict = 'stale'
-  else
-    call('XTRIM', prefix .. 'ob', 'MINID', texts[trim + 1] .. '-0')
-    call('HSET', prefix .. 'm', 'trim', texts[trim], 'trimid', ARGV[6])
+verb_alone('mark', function()
+  local mark, trim = tonumber(ARGV[3]), tonumber(ARGV[5])
+  local verdict = 'ok'
+  if mark and mark > mark_seq then
+    if entry_id_at(mark) ~= ARGV[4] then return { unchanged_head(), 'stale' } end
+    mark_seq = mark
+    call('HSET', key_m, 'mark', texts[mark])
   end
-end
-return { unchanged_head(), verdict }
+  if trim and trim > trim_seq then
+    if trim > mark_seq or entry_id_at(trim) ~= ARGV[6] then
+      verdict = 'stale'
+    else
+      call('XTRIM', key_ob, 'MINID', texts[trim + 1] .. '-0')
+      call('XTRIM', key_oi, 'MINID', texts[trim + 1] .. '-0')
+      call('HSET', key_m, 'trim', texts[trim], 'trimid', ARGV[6])
+    end
+  end
+  return { unchanged_head(), verdict }
+end)

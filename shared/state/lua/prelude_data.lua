@@ -1,37 +1,42 @@
 -- What a task is made of, in Redis and in a call, after prelude.lua.
 
--- A task in memory: what is stored of it stands from STATUS to BECAUSE, in the order of FORMAT.
---   identity   project US task_type US task_id US batch_id US traceparent, as in its events; GROUP_BYTES: to the second US
---   constants  "", or what is seldom asked for (constants_of)
+-- A task in memory: what is stored of it stands from MEMBER to BECAUSE, in the order of FORMAT.
+--   fixed      what never changes: project US task_type US task_id US batch_id US traceparent RS constants RS hash;
+--              GROUP_BYTES: to the second US; SPECIAL: 1 when the constants are not the usual ones (constants_of)
+--   packed     false, or its state as it is stored
 --   group      false until it is asked for (group_of)
-local NUMBER, TOUCHED, STATUS, PRIORITY, FLAGS, WAITS, POLICY, RETRIES, DEGREE, LEFT, VERSION, ATTEMPT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
-local CREATED, READY, DUE, STARTED, SEQ, GROUP_BYTES, IDENTITY, CONSTANTS, HASH, WORKER, LEASE, BECAUSE, GROUP = 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
+local TOUCHED, PACKED, MEMBER, STATUS, PRIORITY, FLAGS, WAITS, POLICY, RETRIES, SPECIAL, GROUP_BYTES, DEGREE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+local LEFT, VERSION, ATTEMPT, CREATED, READY, DUE, STARTED, SEQ, FIXED, WORKER, LEASE, BECAUSE, GROUP = 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25
 
--- 'c1' is a letter, 6 bytes hold sequence numbers, 7 bytes microseconds since 1970, 's' ends with a NUL.
-local FORMAT = '>c1BBBBHIIII' .. 'I7I7I7I7I6B' .. 'ssssss'
-local EDGE = '>I6c1'
+-- 'c' is bytes as they are, 'I7' microseconds since 1970, 's' ends with a NUL. shared/state/packed.c reads the same.
+local FORMAT = '>c6c1BBBBBBBHI3I3I3I7I7I7I7I6ssss'
 local EDGE_BYTES = 7
+-- Where some of it stands in a packed state, counted from 1.
+local STATUS_AT, FLAGS_AT, WAITS_AT, POLICY_AT, GROUP_BYTES_AT, LEFT_AT, AFTER_LEFT_AT, FIXED_AT = 7, 9, 10, 11, 14, 17, 20, 60
+local FIN_MEMBERS = 64 -- in one item of `fin`
 local CHUNK = 2000 -- words in one command; Lua's stack holds some 8000
 local EDGE_BUDGET = 1000 -- dependents told in one call; the rest is left to the sweep, in `rel`
 
 local WAIT_DEPENDENCY, WAIT_TIME, WAIT_APPROVAL, WAIT_KEY = 1, 2, 4, 8
 local FLAG_CANCEL, FLAG_RELEASING, FLAG_PARKED, FLAG_GROUPED = 1, 2, 4, 8 -- GROUPED: its lease ends with others, by `lg`
+local LOST_ONE, LOST_MOST = 16, 15 -- above the flags: how many workers it has lost
 
 -- From each status, the statuses a task may move to ('' is before its first event).
 local MOVES = {
-  [''] = 'bps',
-  b = 'bpxs',  -- b to b: what it waits for, or its priority, has changed
-  p = 'prbx',  -- p to p: its priority has changed; to b: its key is taken
-  r = 'rcftpbx', -- r to r: cancel was asked for; to b: given back while its key is taken
-  t = 'ptbx',   -- t to t: its priority has changed
-  c = '', f = 'pb', x = 'pb', s = 'pb',
+  [''] = { b = true, p = true, s = true },
+  b = { b = true, p = true, x = true, s = true }, -- b to b: what it waits for, or its priority, has changed
+  p = { p = true, r = true, b = true, x = true }, -- p to p: its priority has changed; to b: its key is taken
+  -- r to r: cancel was asked for; to b: given back while its key is taken
+  r = { r = true, c = true, f = true, t = true, p = true, b = true, x = true },
+  t = { t = true, p = true, b = true, x = true }, -- t to t: its priority has changed
+  c = {}, f = { p = true, b = true }, x = { p = true, b = true }, s = { p = true, b = true },
 }
 local FINAL = { c = true, f = true, x = true, s = true }
 -- Which ends satisfy a dependency's condition.
 local HOLDS = { c = { c = true }, f = { f = true }, x = { c = true, f = true, x = true, s = true } }
 
--- A task's number as it stands in queues and edges.
-local members = made_by(function(number) return pack('>I6', number) end)
+local function member_of(number) return pack('>I6', number) end
+local function number_of(member) return (unpack_struct('>I6', member)) end
 
 -- ---------------------------------------------------------------------------------------------- commands in bulk
 
@@ -40,7 +45,7 @@ local function call_many(command, key, words)
   if n == 0 then return end
   if n <= CHUNK then return call(command, key, unpack(words, 1, n)) end
   for i = 1, n, CHUNK do
-    call(command, key, unpack(words, i, math.min(i + CHUNK - 1, n)))
+    call(command, key, unpack(words, i, math_min(i + CHUNK - 1, n)))
   end
 end
 
@@ -51,26 +56,58 @@ local function get_many(key, fields)
   if n <= CHUNK then return call('HMGET', key, unpack(fields, 1, n)) end
   local all = {}
   for i = 1, n, CHUNK do
-    local part = call('HMGET', key, unpack(fields, i, math.min(i + CHUNK - 1, n)))
+    local part = call('HMGET', key, unpack(fields, i, math_min(i + CHUNK - 1, n)))
     for j = 1, #part do all[#all + 1] = part[j] end
   end
   return all
 end
 
-local tasks = {}      -- number -> state, loaded or new
-local changed = {}    -- states to be written, each once
-local events, event_words = {}, 0 -- this call's events, two texts each: all but the last field, and that one
-local zadd, zrem, hset = {}, {}, {} -- key -> words
--- "project US type" -> what its tasks have in common; counts: letter -> by how much their number has changed in this call.
-local groups = made_by(function(name)
-  local project, type = string.match(name, '^([^\31]*)\31(.*)$')
+-- ---------------------------------------------------------------------------------------------- of the call under way
+
+local tasks          -- member -> state, loaded or new; false: there is none. Taken apart when it is first asked for (glance() need not)
+local states         -- member -> state as it was loaded; false: there is none
+local recounted      -- member -> true: the state in `states` has another LEFT than the stored one
+local changed        -- states to be written, each once
+local events, event_words -- this call's events, two texts each (record() in prelude_moves.lua)
+local zadd, zrem, hset -- key -> words
+local at_hand        -- key of a ready queue -> words that would be in zadd: its only tasks (flush_queues)
+local constants      -- of the special tasks in this call, by their text
+local groups         -- "project US type" -> what its tasks have in common; counts: letter -> by how much their number has changed
+local append, append_untold -- key -> edges; those in append are told should their parent end in this call
+local new_ids, payloads -- words for `id` and `x`
+local finished       -- members for `fin`
+local told_later     -- items for `rel`
+local woken          -- type -> true: its ready queue may have been empty before
+local released       -- dependents told so far
+local more           -- something was left for the sweep
+local held           -- "project/key" -> how many run; loaded on first use
+local promoted       -- keys with a place that came free; their best waiter moves up at the end of the call
+local ended          -- tasks whose dependents are to be told in this call, each with an offset
+
+local function new_group(name)
+  local project, type = string_match(name, '^([^\31]*)\31(.*)$')
   return { project = project, type = type, ready = prefix .. 'r:' .. type, counts = {} }
-end)
-local append, append_untold = {}, {} -- key -> edges; those in append are told should their parent end in this call
-local pushed = {}     -- list key -> words
-local woken = {}      -- type -> true: its ready queue may have been empty before
-local released = 0    -- dependents told so far
-local more = false    -- something was left for the sweep
+end
+
+local read_constants, taken_apart
+
+local function begin_tasks()
+  constants = made_by(read_constants)
+  states, recounted = {}, {}
+  tasks = made_by(taken_apart)
+  changed, events, event_words = {}, {}, 0
+  zadd, zrem, hset, append, append_untold, at_hand = {}, {}, {}, {}, {}, {}
+  new_ids, payloads, finished, told_later = {}, {}, {}, {}
+  groups, woken, held, promoted, ended = made_by(new_group), {}, {}, {}, {}
+  released, more = 0, false
+end
+
+local function verb(name, run)
+  verb_alone(name, function()
+    begin_tasks()
+    return run()
+  end)
+end
 
 local function put(store, key, a, b)
   local words = store[key]
@@ -88,7 +125,7 @@ end
 local function group_of(t)
   local group = t[GROUP]
   if not group then
-    group = groups[string.sub(t[IDENTITY], 1, t[GROUP_BYTES])]
+    group = groups[string_sub(t[FIXED], 1, t[GROUP_BYTES])]
     t[GROUP] = group
   end
   return group
@@ -96,70 +133,88 @@ end
 
 local function project_of(t) return group_of(t).project end
 local function type_of(t) return group_of(t).type end
-local function task_id_of(t) return (string.match(t[IDENTITY], '^([^\31]*)', t[GROUP_BYTES] + 2)) end
+local function task_id_of(t) return (string_match(t[FIXED], '^([^\31]*)', t[GROUP_BYTES] + 2)) end
 local function name_of(t) return project_of(t) .. '/' .. task_id_of(t) end
+local function hash_of(t) return (string_match(t[FIXED], '\30([^\30]*)$')) end
 
 local DEFAULTS = { max_retries = 3, timeout = 0, limit = 1, backoff = '', key = '' }
-local known_constants = { [''] = DEFAULTS }
 
--- The text is "max_retries US timeout_us US concurrency_limit US backoff US concurrency_key", or "" for the defaults.
-local function constants_of(t)
-  local text = t[CONSTANTS]
-  local constants = known_constants[text]
-  if not constants then
-    local max_retries, timeout, limit, backoff, key = string.match(text, '^(%d+)\31(%d*)\31(%d*)\31([^\31]*)\31(.*)$')
-    constants = { max_retries = tonumber(max_retries), timeout = tonumber(timeout) or 0, limit = tonumber(limit) or 1,
-      backoff = backoff, key = key }
-    known_constants[text] = constants
-  end
-  return constants
+-- The text is "max_retries US timeout_us US concurrency_limit US backoff US concurrency_key US order", or "" for the usual
+-- ones. order: hundredths of a point in the place of the dependencies' term, or "".
+function read_constants(text)
+  local max_retries, timeout, limit, backoff, key, order =
+    string_match(text, '^(%d+)\31(%d*)\31(%d*)\31([^\31]*)\31([^\31]*)\31(%d*)$')
+  return { max_retries = tonumber(max_retries), timeout = tonumber(timeout) or 0, limit = tonumber(limit) or 1,
+    backoff = backoff, key = key, order = tonumber(order) }
 end
 
-local function decode(bytes, number)
-  local t = { number, false, unpack_struct(FORMAT, bytes) }
+local function constants_of(t)
+  if t[SPECIAL] == 0 then return DEFAULTS end
+  return constants[string_match(t[FIXED], '\30([^\30]*)\30')]
+end
+
+local function decode(bytes)
+  local t = { false, bytes, unpack_struct(FORMAT, bytes) }
   t[GROUP] = false -- where unpack() says at which byte it ended
   return t
 end
 
 local function encode(t)
-  return pack(FORMAT, unpack(t, STATUS, BECAUSE))
+  return pack(FORMAT, unpack(t, MEMBER, BECAUSE))
 end
 
--- Loads the states of these numbers (those already loaded stay as they are). Absent ones stay absent.
-local function load(numbers)
-  local wanted, fields, seen, n = {}, {}, {}, 0
-  for i = 1, #numbers do
-    local number = numbers[i]
-    if not tasks[number] and not seen[number] then
-      seen[number] = true
+function taken_apart(member)
+  local bytes = states[member]
+  return bytes and decode(bytes)
+end
+
+-- Status and flags, for which a state need not be taken apart; nil: there is no such task.
+local function glance(member)
+  local t, bytes = rawget(tasks, member), states[member]
+  if t then return t[STATUS], t[FLAGS] end
+  if t == nil and bytes then return string_sub(bytes, STATUS_AT, STATUS_AT), string_byte(bytes, FLAGS_AT) end
+end
+
+local function task_id_at(member)
+  local t, bytes = rawget(tasks, member), states[member]
+  if t then return task_id_of(t) end
+  return (string_match(bytes, '^([^\31]*)', FIXED_AT + string_byte(bytes, GROUP_BYTES_AT) + 1))
+end
+
+-- Loads the states of these members (those already loaded stay as they are). Absent ones become false.
+local function load(members)
+  local wanted, n = {}, 0
+  for i = 1, #members do
+    local member = members[i]
+    if states[member] == nil then
+      states[member] = false
       n = n + 1
-      wanted[n] = number
-      fields[n] = texts[number]
+      wanted[n] = member
     end
   end
-  local states = get_many(prefix .. 't', fields)
-  for i = 1, n do
-    if states[i] then tasks[wanted[i]] = decode(states[i], wanted[i]) end
-  end
+  local found = get_many(key_t, wanted)
+  for i = 1, n do states[wanted[i]] = found[i] end
 end
 
--- name: "project/task_id". Returns number by name, loading the states too. Reservations ("@token") are left out.
+local RESERVED = 64 -- '@': what stands in `id` for a task of a graph that is being admitted
+
+-- names: "project/task_id" each. Returns member by name, loading the states too. Reservations are left out.
 local function find(names)
-  local values, numbers = get_many(prefix .. 'id', names), {}
-  local found = {}
+  local values, members, found = get_many(key_id, names), {}, {}
   for i = 1, #names do
-    local n = values[i] and tonumber(values[i])
-    if n then
-      texts[n] = values[i]
-      found[names[i]] = n
-      numbers[#numbers + 1] = n
+    local member = values[i]
+    if member and string_byte(member) ~= RESERVED then
+      found[names[i]] = member
+      members[#members + 1] = member
     end
   end
-  load(numbers)
+  load(members)
   return found
 end
 
+-- What was changed after its last event, or without one, is packed again at the end.
 local function touch(t)
+  t[PACKED] = false
   if not t[TOUCHED] then
     t[TOUCHED] = true
     changed[#changed + 1] = t
@@ -169,34 +224,28 @@ end
 -- ---------------------------------------------------------------------------------------------- edges
 
 local EDGES_AT_ONCE = 60
-local edge_formats = {}
+local edge_formats = made_by(function(count) return string.rep('c6c1', count) end)
 
--- A flat list: number, condition, number, condition …, and how many edges there are.
+-- A flat list: member, condition, member, condition …, and how many edges there are.
 local function edges(bytes)
   local count = #bytes / EDGE_BYTES
   if count == 0 then return {}, 0 end
-  local at_once = math.min(count, EDGES_AT_ONCE)
-  local edge_format = edge_formats[at_once]
-  if not edge_format then
-    edge_format = '>' .. string.rep('I6c1', at_once)
-    edge_formats[at_once] = edge_format
-  end
-  if count == at_once then
-    local list = { unpack_struct(edge_format, bytes) }
+  if count <= EDGES_AT_ONCE then
+    local list = { unpack_struct(edge_formats[count], bytes) }
     list[2 * count + 1] = nil -- where it stopped reading
     return list, count
   end
   local list = {}
-  for first = 0, count - 1, at_once do
-    local part = first + at_once <= count and { unpack_struct(edge_format, bytes, first * EDGE_BYTES + 1) } or
-      edges(string.sub(bytes, first * EDGE_BYTES + 1))
-    for i = 1, 2 * math.min(at_once, count - first) do list[2 * first + i] = part[i] end
+  for first = 0, count - 1, EDGES_AT_ONCE do
+    local here = math_min(EDGES_AT_ONCE, count - first)
+    local part = { unpack_struct(edge_formats[here], bytes, first * EDGE_BYTES + 1) }
+    for i = 1, 2 * here do list[2 * first + i] = part[i] end
   end
   return list, count
 end
 
--- The numbers of both, for load(): of `count` edges, added to `numbers`.
-local function add_ends(numbers, list, count)
-  local n = #numbers
-  for i = 1, count do numbers[n + i] = list[2 * i - 1] end
+-- The members of the other ends, for load(): of `count` edges, added to `members`.
+local function add_ends(members, list, count)
+  local n = #members
+  for i = 1, count do members[n + i] = list[2 * i - 1] end
 end

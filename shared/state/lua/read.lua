@@ -21,25 +21,24 @@
 
 local LOOKED_AT = 1000
 
-local what = ARGV[3]
-local reply = { '' }
+local reply
 
 -- bytes: what `x` holds; a completed task's is shown as "=hash US result".
 local function describe(t, bytes)
-  local constants = constants_of(t)
-  if string.sub(bytes, 1, 1) == '=' then bytes = '=' .. t[HASH] .. US .. string.sub(bytes, 2) end
-  local project, type, task_id, batch = string.match(t[IDENTITY], '^([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)')
-  return { texts[t[NUMBER]], project, task_id, type, batch, t[STATUS], texts[t[PRIORITY]],
+  local its = constants_of(t)
+  if string_sub(bytes, 1, 1) == '=' then bytes = '=' .. hash_of(t) .. US .. string_sub(bytes, 2) end
+  local project, type, task_id, batch = string_match(t[FIXED], '^([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)')
+  return { texts[number_of(t[MEMBER])], project, task_id, type, batch, t[STATUS], texts[t[PRIORITY]],
     texts[t[ATTEMPT]], texts[t[RETRIES]], texts[t[VERSION]], WAIT_LETTERS[t[WAITS]], texts[t[CREATED]],
     texts[t[READY]], texts[t[DUE]], texts[t[STARTED]], texts[t[DEGREE]], texts[t[LEFT]], t[WORKER],
-    t[LEASE], t[BECAUSE], texts[t[FLAGS] % FLAG_GROUPED], constants.key, texts[constants.limit],
-    texts[constants.max_retries], bytes }
+    t[LEASE], t[BECAUSE], texts[t[FLAGS] % FLAG_GROUPED], its.key, texts[its.limit],
+    texts[its.max_retries], its.order and 'o' .. texts[its.order] or '', bytes }
 end
 
 local function known_types()
   local types, list, counts = {}, {}, call('HKEYS', prefix .. 'c')
   for i = 1, #counts do
-    local type = string.match(counts[i], '^[^/]*/([^/]*)/')
+    local type = string_match(counts[i], '^[^/]*/([^/]*)/')
     if type and not types[type] then
       types[type] = true
       list[#list + 1] = type
@@ -50,15 +49,20 @@ end
 
 local function add_edges_of(bytes)
   local list, count = edges(bytes)
-  local numbers = {}
-  add_ends(numbers, list, count)
-  load(numbers)
+  local members = {}
+  add_ends(members, list, count)
+  load(members)
   for i = 1, 2 * count, 2 do
     local t = tasks[list[i]]
     if t then
       reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = task_id_of(t), t[STATUS], list[i + 1]
     end
   end
+end
+
+local function loaded(members)
+  load(members)
+  return members
 end
 
 local READ = {}
@@ -74,18 +78,18 @@ function READ.tasks()
   local found = find(names)
   for i = 1, #names do
     local t = tasks[found[names[i]] or 0]
-    reply[#reply + 1] = t and describe(t, call('HGET', prefix .. 'x', texts[t[NUMBER]]) or '') or false
+    reply[#reply + 1] = t and describe(t, call('HGET', key_x, t[MEMBER]) or '') or false
   end
 end
 
 function READ.ready()
   local limit, at, project = tonumber(ARGV[5]), 0, ARGV[6]
-  local most, step = math.max(limit * 4, project and 2000 or 0), math.max(limit, project and 500 or 0)
+  local most, step = math_max(limit * 4, project and 2000 or 0), math_max(limit, project and 500 or 0)
   if call('HEXISTS', prefix .. 'ps', ARGV[4] .. '/') == 1 then return end
   while #reply <= limit and at < most do
     local list = call('ZRANGE', prefix .. 'r:' .. ARGV[4], at, at + step - 1)
     if #list == 0 then return end
-    for _, n in ipairs(numbers_of(list, 1)) do
+    for _, n in ipairs(loaded(list)) do
       local t = tasks[n]
       if t and #reply <= limit and (not project or project_of(t) == project) and
         call('HEXISTS', prefix .. 'ps', '/' .. project_of(t)) == 0 and
@@ -103,11 +107,11 @@ function READ.queues()
     local depth = call('ZCARD', prefix .. 'r:' .. type)
     if depth > 0 then
       local oldest = now
-      for _, n in ipairs(numbers_of(call('ZRANGE', prefix .. 'r:' .. type, 0, 15), 1)) do
-        if tasks[n] then oldest = math.min(oldest, tasks[n][READY]) end
+      for _, n in ipairs(loaded(call('ZRANGE', prefix .. 'r:' .. type, 0, 15))) do
+        if tasks[n] then oldest = math_min(oldest, tasks[n][READY]) end
       end
-      for _, n in ipairs(numbers_of(call('ZRANGE', prefix .. 'r:' .. type, -16, -1), 1)) do
-        if tasks[n] then oldest = math.min(oldest, tasks[n][READY]) end
+      for _, n in ipairs(loaded(call('ZRANGE', prefix .. 'r:' .. type, -16, -1))) do
+        if tasks[n] then oldest = math_min(oldest, tasks[n][READY]) end
       end
       reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = type, texts[depth], texts[oldest]
     end
@@ -134,9 +138,9 @@ end
 
 function READ.running()
   local from, count = tonumber(ARGV[4]), tonumber(ARGV[5])
-  local list = call('ZRANGE', prefix .. 'due', from, from + count - 1)
+  local list = call('ZRANGE', key_due, from, from + count - 1)
   local seen = {}
-  for _, n in ipairs(due_numbers(list)) do
+  for _, n in ipairs(due_members(list)) do
     local t = tasks[n]
     if t and t[STATUS] == 'r' and not seen[n] then reply[#reply + 1] = describe(t, '') end
     seen[n] = true
@@ -147,12 +151,12 @@ end
 function READ.place()
   local found = find({ ARGV[4] })
   local t = tasks[found[ARGV[4]] or 0]
-  reply[2] = t and t[STATUS] == 'p' and call('ZRANK', prefix .. 'r:' .. type_of(t), members[t[NUMBER]]) or false
+  reply[2] = t and t[STATUS] == 'p' and call('ZRANK', prefix .. 'r:' .. type_of(t), t[MEMBER]) or false
 end
 
 function READ.key()
   reply[2], reply[3] = texts[key_running(ARGV[4])], texts[call('ZCARD', prefix .. 'kw:' .. ARGV[4])]
-  for _, n in ipairs(due_numbers(call('ZRANGE', prefix .. 'due', 0, LOOKED_AT - 1))) do
+  for _, n in ipairs(due_members(call('ZRANGE', key_due, 0, LOOKED_AT - 1))) do
     local t = tasks[n]
     if t and t[STATUS] == 'r' and has_key(t) and key_name(t) == ARGV[4] then reply[#reply + 1] = task_id_of(t) end
   end
@@ -162,18 +166,18 @@ function READ.edges()
   local found = find({ ARGV[4] })
   local n = found[ARGV[4]]
   if not n then return end
-  add_edges_of(call('HGET', prefix .. 'e', texts[n]) or '')
+  add_edges_of(call('HGET', key_e, n) or '')
   reply[#reply + 1] = ''
-  add_edges_of(call('GETRANGE', prefix .. 'd:' .. texts[n], 0, tonumber(ARGV[5]) * EDGE_BYTES - 1))
+  add_edges_of(call('GETRANGE', key_d .. n, 0, tonumber(ARGV[5]) * EDGE_BYTES - 1))
 end
 
 function READ.lags()
-  local late = call('ZCOUNT', prefix .. 'due', '-inf', texts[now - 1000000])
-  local first = call('ZRANGE', prefix .. 'due', 0, 0, 'WITHSCORES')
-  local overdue = first[2] and math.max(0, now - tonumber(first[2])) or 0
+  local late = call('ZCOUNT', key_due, '-inf', texts[now - 1000000])
+  local first = call('ZRANGE', key_due, 0, 0, 'WITHSCORES')
+  local overdue = first[2] and math_max(0, now - tonumber(first[2])) or 0
   local info = call('INFO', 'memory')
-  local memory, most = string.match(info, 'used_memory:(%d+)') or '0', string.match(info, 'maxmemory:(%d+)') or '0'
-  if most == '0' then most = string.match(info, 'total_system_memory:(%d+)') or '0' end
+  local memory, most = string_match(info, 'used_memory:(%d+)') or '0', string_match(info, 'maxmemory:(%d+)') or '0'
+  if most == '0' then most = string_match(info, 'total_system_memory:(%d+)') or '0' end
   for _, value in ipairs({ last_seq, mark_seq, trim_seq, late, overdue, call('LLEN', prefix .. 'rel') }) do
     reply[#reply + 1] = texts[value]
   end
@@ -184,6 +188,9 @@ function READ.pauses()
   for _, name in ipairs(call('HKEYS', prefix .. 'ps')) do reply[#reply + 1] = name end
 end
 
-READ[what]()
-reply[1] = commit()
-return reply
+verb('read', function()
+  reply = { '' }
+  READ[ARGV[3]]()
+  reply[1] = commit()
+  return reply
+end)

@@ -1,7 +1,8 @@
 -- What a dispatcher does for its workers: settles, then renews, then leases, in one call.
 --
 -- ARGV[3], [4], [5]  how many settles, renewals, lease requests follow
---   settle   four texts: project/task_id, lease, outcome (completed, failed: may be retried, final: may not, released), result or message
+--   settle   six texts: the member that the lease names ("" none), project US, US task_id US, lease, outcome (c completed, f
+--            failed: may be retried, n: may not, r released), "=" and the result, or the message
 --   renewal  one text: project/task_id US lease US lease_us
 --   request  one text: task_type US worker US max US lease_us US request_id ("": none; else the same id again gets the same tasks)
 -- ARGV[6]    for how many seconds request ids are remembered
@@ -9,48 +10,60 @@
 --   settle   status letter, or an error code
 --   renewal  lease_until_us US cancel (0, 1), or an error code
 --   request  a list: how many the request still lacks because its budget ran out (0: the queue is empty or it is served),
---            then 5 texts a task: identity, lease, "priority US attempt US retry_count US lease_until_us US created_us US
---            ready_us US started_us US version", specification, and inputs: "task_id US result" joined by RS
+--            then 3 texts a task: its state (packed.c), its specification, its dependencies (7 bytes an edge)
+--            and at the end a list of all completed dependencies of the tasks: member, task_id, result, by threes
+-- A lease is the id of the entry that gave it and the task's number.
 -- Cost: O(log n) a task, O(1) an edge.
 
 local PARK_BUDGET = 128 -- ready entries one call sets aside (paused project, key taken) before it says "more"
-local settle_count, renew_count, request_count = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local request_ttl = ARGV[6]
-local reply = { '' }
+local SETTLE_WORDS = 6
+local reply
+local fresh -- member -> "=" and the result of what this call completed: not written yet when its dependents are leased
 
 -- Where tasks have left Redis, one that is not here may well exist: then it has ended, and its lease with it.
 local function absent()
   return evicted > 0 and 'stale_lease' or 'not_found'
 end
 
-local fresh = {} -- number -> result of what this call completed: not written yet when its dependents are leased
+local function is_named(t, project, task_id)
+  local fixed, after = t[FIXED], t[GROUP_BYTES] + 1
+  return string_find(fixed, project, 1, true) == 1 and string_find(fixed, task_id, after, true) == after
+end
 
-local function settle_one(t, lease, outcome, said)
-  if not t then return absent() end
+-- The lease named another task, or none that is here.
+local function settle_unknown(project, task_id)
+  local name = string_sub(project, 1, -2) .. '/' .. string_sub(task_id, 2, -2)
+  local member = call('HGET', key_id, name)
+  return member and string_byte(member) ~= RESERVED and 'stale_lease' or absent()
+end
+
+local function settle_one(t, project, task_id, lease, outcome, said)
+  if not t or not is_named(t, project, task_id) then return settle_unknown(project, task_id) end
   if t[LEASE] ~= lease or lease == '' then return 'stale_lease' end -- guard: settle-token
   if t[STATUS] ~= 'r' then return t[STATUS] end -- said before: the same answer
-  if outcome == 'completed' and t[FLAGS] % 2 ~= FLAG_CANCEL then
+  if outcome == 'c' and t[FLAGS] % 2 ~= FLAG_CANCEL then
     finish(t, 'c', nil, said)
-    put(hset, prefix .. 'x', texts[t[NUMBER]], '=' .. said) -- the specification makes room for the result
-    fresh[t[NUMBER]] = said
-  elseif outcome == 'released' and t[FLAGS] % 2 ~= FLAG_CANCEL then
+    local n = #payloads
+    payloads[n + 1], payloads[n + 2] = t[MEMBER], said -- the specification makes room for the result
+    fresh[t[MEMBER]] = said
+  elseif outcome == 'r' and t[FLAGS] % 2 ~= FLAG_CANCEL then
     leave_queues(t)
     t[READY] = now
     make_ready(t, { reason = 'released by its worker' })
   else
-    end_try(t, outcome ~= 'final', 'task_error', said)
+    end_try(t, outcome ~= 'n', 'task_error', outcome ~= 'c' and said or '')
   end
   return t[STATUS]
 end
 
-local function settle_all(from)
-  if settle_count == 0 then return end
-  local names = {}
-  for i = 1, settle_count do names[i] = ARGV[from + 4 * i - 4] end
-  local found = find(names)
-  for i = 1, settle_count do
-    local at = from + 4 * i - 4
-    reply[1 + i] = settle_one(tasks[found[names[i]] or 0], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+local function settle_all(from, count)
+  if count == 0 then return end
+  local members = {}
+  for i = 1, count do members[i] = ARGV[from + SETTLE_WORDS * (i - 1)] end
+  load(members)
+  for i = 1, count do
+    local at = from + SETTLE_WORDS * (i - 1)
+    reply[1 + i] = settle_one(tasks[ARGV[at]], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
   end
 end
 
@@ -58,20 +71,20 @@ local function renew_one(t, lease, lease_us)
   if not t then return absent() end
   if t[STATUS] ~= 'r' or t[LEASE] ~= lease then return 'stale_lease' end
   local timeout, till = constants_of(t).timeout, now + lease_us
-  if timeout > 0 then till = math.min(till, t[STARTED] + timeout) end
+  if timeout > 0 then till = math_min(till, t[STARTED] + timeout) end
   schedule(t, till)
   touch(t)
   return texts[till] .. US .. (t[FLAGS] % 2 == FLAG_CANCEL and '1' or '0')
 end
 
-local function renew_all(from)
-  if renew_count == 0 then return end
+local function renew_all(from, count)
+  if count == 0 then return end
   local names, leases, times = {}, {}, {}
-  for i = 1, renew_count do
-    names[i], leases[i], times[i] = string.match(ARGV[from + i - 1], '^([^\31]*)\31([^\31]*)\31([^\31]*)$')
+  for i = 1, count do
+    names[i], leases[i], times[i] = string_match(ARGV[from + i - 1], '^([^\31]*)\31([^\31]*)\31([^\31]*)$')
   end
   local found = find(names)
-  for i = 1, renew_count do
+  for i = 1, count do
     reply[#reply + 1] = renew_one(tasks[found[names[i]] or 0], leases[i], tonumber(times[i]))
   end
 end
@@ -92,44 +105,34 @@ local function is_paused(type, project)
   return paused_any() and paused[type .. '/' .. project]
 end
 
-local lease_count = 0
-local together, together_till = {}, nil -- leases of this call that end at the same time: one entry in `due` for all
+local together, together_till -- leases of this call that end at the same time: one entry in `due` for all
 
 local function lease_one(t, request)
-  lease_count = lease_count + 1
   t[ATTEMPT] = t[ATTEMPT] + 1
-  t[LEASE] = entry_id .. '-' .. texts[lease_count] -- guard: unique-token
+  t[LEASE] = entry_id .. '-' .. texts[number_of(t[MEMBER])] -- guard: unique-token
   t[WORKER] = request.worker
   t[STARTED] = now
   local till = now + request.lease_us
-  if t[CONSTANTS] ~= '' then
-    local constants = constants_of(t)
-    if constants.key ~= '' then key_change(key_name(t), 1) end
-    if constants.timeout > 0 then till = math.min(till, now + constants.timeout) end
+  if t[SPECIAL] ~= 0 then
+    local its = constants_of(t)
+    if its.key ~= '' then key_change(key_name(t), 1) end
+    if its.timeout > 0 then till = math_min(till, now + its.timeout) end
   end
-  t[DUE] = till
   together_till = together_till or till
   if till == together_till then
-    together[#together + 1] = t
+    t[DUE] = till
+    t[FLAGS] = t[FLAGS] + FLAG_GROUPED
+    together[#together + 1] = t[MEMBER]
   else
     schedule(t, till)
   end
-  move(t, 'r', nil, texts[till])
+  move(t, 'r')
 end
 
 local function schedule_together()
-  if #together == 1 then
-    schedule(together[1], together_till)
-  elseif #together > 1 then
-    local numbers = {}
-    for i = 1, #together do
-      local t = together[i]
-      t[FLAGS] = t[FLAGS] + FLAG_GROUPED
-      numbers[i] = members[t[NUMBER]]
-    end
-    put(hset, prefix .. 'lg', entry_id, table.concat(numbers))
-    put(zadd, prefix .. 'due', texts[together_till], '=' .. entry_id)
-  end
+  if #together == 0 then return end
+  put(hset, key_lg, entry_id, table_concat(together))
+  put(zadd, key_due, texts[together_till], '=' .. entry_id)
 end
 
 -- A ready task that cannot be leased now steps aside, to where its obstacle will find it again.
@@ -137,28 +140,45 @@ local function set_aside(t)
   if paused_any() and (is_paused('', project_of(t)) or is_paused(type_of(t), project_of(t))) then
     t[FLAGS] = t[FLAGS] + FLAG_PARKED
     touch(t)
-    put(zadd, prefix .. 'pk:' .. project_of(t), texts[rank(t)], members[t[NUMBER]])
+    put(zadd, prefix .. 'pk:' .. project_of(t), texts[rank(t)], t[MEMBER])
     return true
   end
-  if key_is_taken(t) then
+  if t[SPECIAL] ~= 0 and key_is_taken(t) then
     t[WAITS] = WAIT_KEY
     move(t, 'b', { reason = 'key taken' })
-    put(zadd, prefix .. 'kw:' .. key_name(t), texts[rank(t)], members[t[NUMBER]])
+    put(zadd, prefix .. 'kw:' .. key_name(t), texts[rank(t)], t[MEMBER])
     return true
   end
   return false
 end
 
+-- The best of the few that this call has made ready, as ZPOPMIN would say them: lowest rank first, then lowest number.
+local function pop_at_hand(words)
+  local best = 1
+  for i = 3, #words, 2 do
+    local a, b = tonumber(words[i]), tonumber(words[best])
+    if a < b or (a == b and number_of(words[i + 1]) < number_of(words[best + 1])) then best = i end
+  end
+  local rank = table.remove(words, best)
+  return { table.remove(words, best), rank }
+end
+
+local function pop(request, most)
+  local words = at_hand[request.queue]
+  if not words then return call('ZPOPMIN', request.queue, most) end
+  return #words > 0 and pop_at_hand(words) or words
+end
+
 local function take(request, leased)
   local aside = 0
   while #leased < request.max do
-    local popped = call('ZPOPMIN', prefix .. 'r:' .. request.type, request.max - #leased)
+    local popped = pop(request, request.max - #leased)
     if #popped == 0 then return 0 end
-    local numbers = numbers_of(popped, 2)
-    for i = 1, #numbers do
-      local t = tasks[numbers[i]]
+    local members = members_of(popped)
+    for i = 1, #members do
+      local t = tasks[members[i]]
       if t and t[STATUS] == 'p' then
-        if set_aside(t) then
+        if (t[SPECIAL] ~= 0 or paused_any()) and set_aside(t) then
           aside = aside + 1
         else
           lease_one(t, request)
@@ -176,14 +196,14 @@ local function take_again(request, leased)
   local key = prefix .. 'rq:' .. request.type .. '/' .. request.id
   local stored = call('GET', key)
   if not stored then return key, false end
-  local numbers, leases = {}, {}
-  for number, lease in string.gmatch(stored, '(%d+) (%S+)') do
-    numbers[#numbers + 1] = tonumber(number)
+  local members, leases = {}, {}
+  for member, lease in string_gmatch(stored, '(......)([^%z]*)%z') do
+    members[#members + 1] = member
     leases[#leases + 1] = lease
   end
-  load(numbers)
-  for i = 1, #numbers do
-    local t = tasks[numbers[i]]
+  load(members)
+  for i = 1, #members do
+    local t = tasks[members[i]]
     if t and t[STATUS] == 'r' and t[LEASE] == leases[i] then leased[#leased + 1] = t end
   end
   return key, true
@@ -195,87 +215,126 @@ local function serve(request)
   if not known and not is_paused(request.type, '') then lacking = take(request, leased) end
   if key and not known and #leased > 0 then
     local words = {}
-    for i = 1, #leased do words[i] = texts[leased[i][NUMBER]] .. ' ' .. leased[i][LEASE] end
-    call('SET', key, table.concat(words, ' '), 'EX', request_ttl)
+    for i = 1, #leased do words[i] = leased[i][MEMBER] .. leased[i][LEASE] .. '\0' end
+    call('SET', key, table_concat(words), 'EX', ARGV[6])
   end
   return leased, lacking
 end
 
--- The results of the dependencies of all leased tasks: number -> inputs text.
-local function read_inputs(all)
-  local fields, owners, inputs = {}, {}, {}
-  for _, t in ipairs(all) do
-    if t[DEGREE] > 0 then
-      fields[#fields + 1] = texts[t[NUMBER]]
-      owners[#owners + 1] = t
-    end
-  end
-  if #owners == 0 then return inputs end
-  local bytes, lists, parents, names, seen = get_many(prefix .. 'e', fields), {}, {}, {}, {}
-  for i = 1, #owners do
-    local list, count = edges(bytes[i] or '')
-    lists[i] = list
-    for j = 1, 2 * count, 2 do
-      if not seen[list[j]] then
-        parents[#parents + 1] = list[j]
-        names[#parents] = texts[list[j]]
-        seen[list[j]] = #parents
-      end
-    end
+-- What the leased tasks depend on, as far as it is completed: each once. bytes: the edges of each task.
+local function completed_of(bytes)
+  local parents, completed, seen = {}, {}, {}
+  for i = 1, #bytes do
+    if bytes[i] then add_ends(parents, edges(bytes[i])) end
   end
   load(parents)
-  local payloads = get_many(prefix .. 'x', names)
-  for i = 1, #owners do
-    local list, items = lists[i], {}
-    for j = 1, #list, 2 do
-      local parent, payload = tasks[list[j]], payloads[seen[list[j]]]
-      if parent and parent[STATUS] == 'c' then
-        items[#items + 1] = task_id_of(parent) .. US .. (fresh[list[j]] or (payload and string.sub(payload, 2)) or '')
-      end
+  for i = 1, #parents do
+    local member = parents[i]
+    if not seen[member] then
+      seen[member] = true
+      if glance(member) == 'c' then completed[#completed + 1] = member end
     end
-    inputs[owners[i][NUMBER]] = table.concat(items, RS)
   end
-  return inputs
+  return completed
 end
 
-local function numbers_about(t)
-  return texts[t[PRIORITY]] .. US .. texts[t[ATTEMPT]] .. US .. texts[t[RETRIES]] .. US ..
-    texts[t[DUE]] .. US .. texts[t[CREATED]] .. US .. texts[t[READY]] .. US .. texts[t[STARTED]] .. US ..
-    texts[t[VERSION]]
+-- The specifications of the leased tasks, and the results of what they depend on, in one question.
+local function read_texts(members, inputs)
+  local completed, fields, n = completed_of(inputs), {}, #members
+  for i = 1, n do fields[i] = members[i] end
+  for i = 1, #completed do
+    if not fresh[completed[i]] then fields[#fields + 1] = completed[i] end
+  end
+  local values, list, at = get_many(key_x, fields), {}, n
+  for i = 1, #completed do
+    local member = completed[i]
+    local result = fresh[member]
+    if not result then
+      at = at + 1
+      result = values[at] or '='
+    end
+    list[3 * i - 2], list[3 * i - 1], list[3 * i] = member, task_id_at(member), string_sub(result, 2)
+  end
+  return values, list
 end
 
-local function lease_all(from)
-  local all, fields, served, n = {}, {}, {}, 0
-  for i = 1, request_count do
+local function edges_of(all)
+  local members, owners, bytes = {}, {}, {}
+  for i = 1, #all do
+    if all[i][DEGREE] > 0 then
+      members[#members + 1] = all[i][MEMBER]
+      owners[#owners + 1] = i
+    end
+  end
+  local values = get_many(key_e, members)
+  for i = 1, #owners do bytes[owners[i]] = values[i] end
+  return bytes
+end
+
+local function parse_requests(from, count)
+  local requests = {}
+  for i = 1, count do
     local type, worker, max, lease_us, id =
-      string.match(ARGV[from + i - 1], '^([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)$')
-    local leased, lacking = serve({ type = type, worker = worker, max = tonumber(max), lease_us = tonumber(lease_us), id = id })
+      string_match(ARGV[from + i - 1], '^([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)$')
+    requests[i] = { type = type, queue = prefix .. 'r:' .. type, worker = worker, max = tonumber(max),
+      lease_us = tonumber(lease_us), id = id }
+  end
+  return requests
+end
+
+local function queues_of(requests)
+  local queues = {}
+  for i = 1, #requests do queues[requests[i].queue] = requests[i].type end
+  return queues
+end
+
+-- Those that nobody took stand in their queue after all; a queue that has none is as empty as it was.
+local function put_back(queues)
+  for key, words in pairs(at_hand) do
+    if #words == 0 then woken[queues[key]] = 'known' end
+    for i = 1, #words, 2 do put(zadd, key, words[i], words[i + 1]) end
+  end
+end
+
+local function lease_all(requests)
+  local all, members, served, n, count = {}, {}, {}, 0, #requests
+  for i = 1, count do
+    local leased, lacking = serve(requests[i])
     served[i] = { leased, lacking }
     for j = 1, #leased do
       n = n + 1
       all[n] = leased[j]
-      fields[n] = texts[leased[j][NUMBER]]
+      members[n] = leased[j][MEMBER]
     end
   end
   schedule_together()
-  local inputs, payloads, at = read_inputs(all), get_many(prefix .. 'x', fields), 0
-  for i = 1, request_count do
+  local bytes, inputs, at = edges_of(all), {}, 0
+  for i = 1, n do inputs[i] = bytes[i] or '' end
+  local specifications, results = read_texts(members, inputs)
+  for i = 1, count do
     local list = { texts[served[i][2]] }
     for j, t in ipairs(served[i][1]) do
       at = at + 1
-      local last = 5 * j - 4
-      list[last + 1], list[last + 2], list[last + 3], list[last + 4], list[last + 5] =
-        t[IDENTITY], t[LEASE], numbers_about(t), payloads[at] or '', inputs[t[NUMBER]] or ''
+      local last = 3 * j - 2
+      list[last + 1], list[last + 2], list[last + 3] = t[PACKED] or encode(t), specifications[at] or '', inputs[at]
     end
     reply[#reply + 1] = list
   end
+  reply[#reply + 1] = results
 end
 
-settle_all(7)
-renew_all(7 + 4 * settle_count)
-if request_count > 0 then
-  flush_queues()
-  lease_all(7 + 4 * settle_count + renew_count)
-end
-reply[1] = commit()
-return reply
+verb('work', function()
+  reply, fresh, paused, together, together_till = { '' }, {}, nil, {}, nil
+  local settles, renewals, requests = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+  settle_all(7, settles)
+  renew_all(7 + SETTLE_WORDS * settles, renewals)
+  if requests > 0 then
+    local wishes = parse_requests(7 + SETTLE_WORDS * settles + renewals, requests)
+    local queues = queues_of(wishes)
+    flush_queues(queues)
+    lease_all(wishes)
+    put_back(queues)
+  end
+  reply[1] = commit()
+  return reply
+end)
