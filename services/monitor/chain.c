@@ -115,14 +115,18 @@ static void add_unknown(struct text *out, const char *basis) {
 
 static void add_estimate(struct text *out, const struct outlook_view *view, size_t i) {
 	const struct outlook_task *task = &view->outlook.tasks[i];
+	if (task->held) {
+		add_unknown(out,
+		            "it waits for what no time can tell: an approval, the end of a pause, or a dependency that is not "
+		            "there or has ended otherwise");
+		return;
+	}
 	if (task->pool == OUTLOOK_NONE) {
 		add_unknown(out, "no worker that takes its type was seen lately");
 		return;
 	}
 	if (task->finish_us == 0) {
-		add_unknown(out, task->held ? "it waits for what no time can tell: an approval, the end of a pause, or a "
-		                              "dependency that is not there or has ended otherwise"
-		                            : "something before it waits for what no time can tell");
+		add_unknown(out, "something before it waits for what no time can tell");
 		return;
 	}
 	int64_t left_us = task->start_us - view->outlook.now_us;

@@ -3,12 +3,14 @@
 
 #include <stdlib.h>
 
+#include "history.h"
 #include "hub.h"
 #include "live.h"
 #include "metrics_times.h"
 #include "pulse.h"
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
+#include "shared/service/log_ear.h"
 #include "subjects/subjects.h"
 #include "workers.h"
 
@@ -24,10 +26,14 @@ struct look {
 
 struct feed {
 	struct monitor *monitor;
+	struct log_ear ear;
 	size_t partition;                           /* of the block being read */
 	int64_t *first_seq, *last_seq, *logged_seq; /* a partition: what was read live; what is in the log */
+	int64_t *persisted_seq, *wanted_seq;        /* what is in MySQL (0: not known yet), and what a question waits for */
 	struct look *looks;
 	size_t looking; /* partitions where that goes on */
+	size_t asked;   /* of them, those that wait for an answer: it may come after the close, and then frees the feed */
+	bool closed;
 	uint64_t events[128];
 };
 
@@ -93,16 +99,53 @@ static void on_block(void *context, const struct bus_message *message) {
 }
 
 /* "<epoch> <last seq> <stream sequence>" and what follows. */
-static void on_mark(void *context, const struct bus_message *message) {
+static void on_logged(void *context, int64_t index, struct slice mark, const struct log_answer *answer) {
+	struct feed *feed = context;
+	(void)answer;
+	if (index >= (int64_t)monitor_partitions(feed->monitor) || mark.bytes == NULL)
+		return;
+	live_note_mark(feed->monitor->live, (size_t)index, mark);
+	slice_cut(&mark, ' ');
+	if (mark.bytes != NULL)
+		feed->logged_seq[index] = slice_int(slice_cut(&mark, ' '), feed->logged_seq[index]);
+}
+
+/* ------------------------------------------------------------------------------------------------ what MySQL has */
+
+/* More than that is load, or an outage: nobody waits for it. */
+enum { CLOSE_BEHIND = 1000 };
+
+/* A client may know what was read here, but not more: it came over the same server, and later. The persister is asked to
+ * write now. */
+static bool is_behind(void *context) {
+	struct feed *feed = context;
+	struct service *service = feed->monitor->service;
+	bool behind = false;
+	for (size_t i = 0; i < monitor_partitions(feed->monitor); i++) {
+		int64_t missing = feed->persisted_seq[i] > 0 ? feed->last_seq[i] - feed->persisted_seq[i] : 0;
+		if (missing <= 0 || missing > CLOSE_BEHIND)
+			continue;
+		behind = true;
+		if (feed->wanted_seq[i] == feed->last_seq[i])
+			continue; /* it was asked for that already */
+		feed->wanted_seq[i] = feed->last_seq[i];
+		bus_publish(service_bus(service), service_full_subject(service, "internal.hurry.%zu", i), SLICE(""));
+	}
+	return behind;
+}
+
+/* "<seq> <entry id> <stream sequence>" */
+static void on_persisted(void *context, const struct bus_message *message) {
 	struct feed *feed = context;
 	size_t partition = partition_of(message);
 	struct slice rest = message->body;
-	live_note_mark(feed->monitor->live, partition, message->body);
 	if (partition >= monitor_partitions(feed->monitor) || rest.length == 0)
 		return;
-	slice_cut(&rest, ' ');
-	if (rest.bytes != NULL)
-		feed->logged_seq[partition] = slice_int(slice_cut(&rest, ' '), feed->logged_seq[partition]);
+	feed->persisted_seq[partition] = slice_int(slice_cut(&rest, ' '), feed->persisted_seq[partition]);
+	for (size_t i = 0; i < monitor_partitions(feed->monitor); i++)
+		if (feed->persisted_seq[i] < feed->wanted_seq[i])
+			return;
+	history_caught_up(feed->monitor->history);
 }
 
 /* ------------------------------------------------------------------------------------------------ what runs already */
@@ -114,10 +157,28 @@ static void look_later(struct look *own, int64_t delay_us) {
 	own->timer = loop_timer_start(loop, clock_mono_us() + delay_us, look, own);
 }
 
+static void feed_free(struct feed *feed) {
+	if (feed->asked > 0)
+		return;
+	free(feed->looks);
+	free(feed->first_seq);
+	free(feed->last_seq);
+	free(feed->logged_seq);
+	free(feed->persisted_seq);
+	free(feed->wanted_seq);
+	free(feed);
+}
+
 static void on_running(void *context, enum status status, struct live_reply *reply, const struct error *err) {
 	struct look *own = context;
 	bool more = false;
 	(void)err;
+	own->feed->asked--;
+	if (own->feed->closed) {
+		live_free(&reply);
+		feed_free(own->feed);
+		return;
+	}
 	for (size_t i = 0; reply != NULL && i < reply->count; i++) {
 		struct view view;
 		bool has_specification;
@@ -142,6 +203,7 @@ static void look(void *context) {
 	struct look *own = context;
 	struct text from = { 0 }, count = { 0 };
 	own->timer = NULL;
+	own->feed->asked++;
 	text_add_int(&from, own->from);
 	text_add_int(&count, LOOK_COUNT);
 	struct slice words[] = { SLICE("running"), { from.bytes, from.length }, { count.bytes, count.length } };
@@ -164,11 +226,18 @@ enum status feed_open(struct monitor *monitor, struct feed **out, struct error *
 	feed->first_seq = memory_array(partitions, sizeof(*feed->first_seq));
 	feed->last_seq = memory_array(partitions, sizeof(*feed->last_seq));
 	feed->logged_seq = memory_array(partitions, sizeof(*feed->logged_seq));
+	feed->persisted_seq = memory_array(partitions, sizeof(*feed->persisted_seq));
+	feed->wanted_seq = memory_array(partitions, sizeof(*feed->wanted_seq));
 	feed->looks = memory_array(partitions, sizeof(*feed->looks));
 	*out = feed;
 	enum status status = subscribe(feed, SUBJECT_INTERNAL_LOG, on_block, err);
+	feed->ear = (struct log_ear){ ((const struct service_settings *)service_settings(monitor->service))->prefix,
+		                          on_logged, feed, true };
 	if (status == STATUS_OK)
-		status = subscribe(feed, SUBJECT_INTERNAL_MARK, on_mark, err);
+		status = log_ear_open(&feed->ear, service_bus(monitor->service), err);
+	if (status == STATUS_OK)
+		status = subscribe(feed, SUBJECT_INTERNAL_PERSISTED, on_persisted, err);
+	history_watch(monitor->history, is_behind, feed);
 	for (size_t i = 0; status == STATUS_OK && i < partitions; i++) {
 		feed->looks[i] = (struct look){ .feed = feed, .partition = i };
 		feed->looking++;
@@ -180,12 +249,11 @@ enum status feed_open(struct monitor *monitor, struct feed **out, struct error *
 void feed_close(struct feed **feed) {
 	if (*feed == NULL)
 		return;
+	if ((*feed)->monitor->history != NULL)
+		history_watch((*feed)->monitor->history, NULL, NULL);
 	for (size_t i = 0; i < monitor_partitions((*feed)->monitor); i++)
 		loop_timer_stop(service_loop((*feed)->monitor->service), &(*feed)->looks[i].timer);
-	free((*feed)->looks);
-	free((*feed)->first_seq);
-	free((*feed)->last_seq);
-	free((*feed)->logged_seq);
-	free(*feed);
+	(*feed)->closed = true;
+	feed_free(*feed);
 	*feed = NULL;
 }

@@ -1,6 +1,8 @@
 /* The checks; see health.h. */
 #include "health.h"
 
+#include "view.h"
+
 const char *const health_service_names[HEALTH_SERVICES] = { "ingest", "scheduler", "dispatcher", "persister" };
 
 /* What a check finds. */
@@ -27,6 +29,15 @@ static enum health judge_fill(int64_t percent, int64_t limit) {
 	return percent < (limit + 100) / 2 ? HEALTH_DEGRADED : HEALTH_CRITICAL;
 }
 
+/* "for 1m 05s (limit 15m 00s)" */
+static void add_length(struct finding *finding) {
+	text_add(&finding->message, " for ");
+	view_add_length(&finding->message, finding->value * 1000000);
+	text_add(&finding->message, " (limit ");
+	view_add_length(&finding->message, finding->limit * 1000000);
+	text_add_char(&finding->message, ')');
+}
+
 static void check_connection(bool connected, int64_t away_s, const char *what, const struct health_limits *limits,
                              struct finding *finding) {
 	finding->value = connected ? 0 : (away_s > 0 ? away_s : 0);
@@ -36,7 +47,8 @@ static void check_connection(bool connected, int64_t away_s, const char *what, c
 		return;
 	}
 	finding->health = finding->value >= limits->away_s ? HEALTH_CRITICAL : HEALTH_DEGRADED;
-	text_printf(&finding->message, "%s is not connected, for %lld s", what, (long long)finding->value);
+	text_printf(&finding->message, "%s is not connected, for ", what);
+	view_add_length(&finding->message, finding->value * 1000000);
 }
 
 static void check_bus(const struct health_facts *facts, const struct health_limits *limits, struct finding *finding) {
@@ -59,8 +71,8 @@ static void judge_service(const struct health_facts *facts, const struct health_
 	if (facts->instances[i] == 0)
 		text_printf(&finding->message, "%sno %s answers", part, name), health = HEALTH_CRITICAL;
 	else if (facts->unwell[i] > 0)
-		text_printf(&finding->message, "%s%lld of %lld %s say that they are not well", part,
-		            (long long)facts->unwell[i], (long long)facts->instances[i], name);
+		text_printf(&finding->message, "%s%s: %lld of %lld not well", part, name, (long long)facts->unwell[i],
+		            (long long)facts->instances[i]);
 	else if (facts->instances[i] < limits->instances)
 		text_printf(&finding->message, "%s%lld %s where %lld are wanted", part, (long long)facts->instances[i], name,
 		            (long long)limits->instances);
@@ -94,8 +106,8 @@ static void check_ready_age(const struct health_facts *facts, const struct healt
 		text_add(&finding->message, "no task waits for a worker");
 		return;
 	}
-	text_printf(&finding->message, "the longest waiting ready task waits for %lld s (limit %lld s)",
-	            (long long)finding->value, (long long)finding->limit);
+	text_add(&finding->message, "the longest waiting ready task waits");
+	add_length(finding);
 	finding->health = finding->value < finding->limit ? HEALTH_OK : HEALTH_DEGRADED;
 }
 
@@ -107,8 +119,8 @@ static void check_no_workers(const struct health_facts *facts, const struct heal
 		text_add(&finding->message, "every type with ready tasks has workers");
 		return;
 	}
-	text_printf(&finding->message, "tasks of type %s wait for %lld s, and no worker asks for them (limit %lld s)",
-	            facts->no_workers_type, (long long)finding->value, (long long)finding->limit);
+	text_printf(&finding->message, "no worker asks for tasks of type %s, which wait", facts->no_workers_type);
+	add_length(finding);
 	finding->health = finding->value < finding->limit ? HEALTH_OK : HEALTH_DEGRADED;
 }
 
@@ -120,9 +132,9 @@ static void check_sweep(const struct health_facts *facts, const struct health_li
 		return;
 	}
 	text_printf(&finding->message,
-	            "the time of %lld tasks (end of a lease, a backoff, a not_before) has passed, by %lld s at most, and "
-	            "no scheduler has moved them",
-	            (long long)facts->overdue, (long long)facts->overdue_s);
+	            "no scheduler has moved %lld tasks whose time (end of a lease, a backoff, a not_before) has passed",
+	            (long long)facts->overdue);
+	add_length(finding);
 	finding->health = judge_level(facts->overdue_s, limits->overdue_s);
 }
 
@@ -234,7 +246,7 @@ static const struct {
 	{ "redis_memory", "CORDER_HEALTH_REDIS_PERCENT", "%", check_memory,
 	  "Give Redis more memory, or submit less at once: at its limit all changes are refused." },
 	{ "poison", "CORDER_HEALTH_POISON_EVENTS", "events", check_poison,
-	  "Look into the table poison_events (the page Poison): the reason stands there." },
+	  "'corder poison' has the reasons; mend the cause, then 'corder poison --replay --all'." },
 	{ "auditor", "CORDER_HEALTH_STUCK_TASKS", "tasks", check_auditor,
 	  "A bug: keep the scheduler's log, restart a scheduler, report it." },
 	{ "error_rate", "CORDER_HEALTH_ERROR_PERCENT", "%", check_errors,

@@ -38,6 +38,9 @@ struct history {
 	int64_t timeout_ms, answered_at_mono_us;
 	uint64_t timeouts;
 	struct call_list waiting, sent;
+	history_behind *behind; /* or NULL */
+	void *behind_context;
+	struct loop_timer *held; /* nothing is sent until then */
 };
 
 static void append_call(struct call_list *list, struct history_call *call) {
@@ -96,6 +99,7 @@ void history_close(struct history **history) {
 	if (*history == NULL)
 		return;
 	struct history *old = *history;
+	loop_timer_stop(old->loop, &old->held);
 	forget(old, &old->waiting);
 	forget(old, &old->sent); /* freed when their connection answers, the borrowed one perhaps later still */
 	for (struct history_call *call = old->waiting.first; call != NULL; call = old->waiting.first) {
@@ -195,8 +199,26 @@ static struct carrier *free_carrier(struct history *history) {
 
 static void send_waiting(struct history *history) {
 	struct carrier *carrier;
-	while (history->waiting.first != NULL && (carrier = free_carrier(history)) != NULL)
+	while (history->held == NULL && history->waiting.first != NULL && (carrier = free_carrier(history)) != NULL)
 		send_call(history, history->waiting.first, carrier);
+}
+
+static void on_held(void *context) {
+	struct history *history = context;
+	history->held = NULL;
+	send_waiting(history);
+}
+
+void history_watch(struct history *history, history_behind *behind, void *context) {
+	history->behind = behind;
+	history->behind_context = context;
+}
+
+void history_caught_up(struct history *history) {
+	if (history->held == NULL)
+		return;
+	loop_timer_stop(history->loop, &history->held);
+	send_waiting(history);
 }
 
 void history_select(struct history *history, const struct text *select, db_handler *handler, void *context) {
@@ -210,6 +232,9 @@ void history_select(struct history *history, const struct text *select, db_handl
 	text_append(&call->sql, select->bytes, select->length);
 	append_call(&history->waiting, call);
 	start_timer(call);
+	bool behind = history->behind != NULL && history->behind(history->behind_context);
+	if (behind && history->held == NULL)
+		history->held = loop_timer_start(history->loop, clock_mono_us() + HISTORY_HOLD_MS * 1000, on_held, history);
 	send_waiting(history);
 }
 

@@ -22,6 +22,13 @@ void history_close(struct history **history);
 /* select: one statement, from behind its word SELECT. Answers exactly once, never from within; STATUS_RETRY also when
  * it took too long. */
 void history_select(struct history *history, const struct text *select, db_handler *handler, void *context);
+
+/* Who asks shall find what he was told of before. behind: asked before each statement; when it says true, statements wait until
+ * history_caught_up(), for HISTORY_HOLD_MS at most. */
+enum { HISTORY_HOLD_MS = 100 };
+typedef bool history_behind(void *context);
+void history_watch(struct history *history, history_behind *behind, void *context);
+void history_caught_up(struct history *history);
 uint64_t history_timeouts(const struct history *history);
 
 #endif

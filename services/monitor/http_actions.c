@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "http_read.h"
 #include "http_routes.h"
 #include "shared/base/memory.h"
 #include "shared/task/json.h"
@@ -20,43 +21,17 @@ static const struct {
 	{ "resume", SUBJECT_QUEUE_RESUME },
 };
 
-/* Takes as long for a wrong token as for the right one. */
-static bool same(struct slice given, struct slice wanted) {
-	volatile unsigned char difference = (unsigned char)(given.length != wanted.length);
-	for (size_t i = 0; i < given.length; i++)
-		difference |= (unsigned char)(given.bytes[i] ^ wanted.bytes[i % (wanted.length > 0 ? wanted.length : 1)]);
-	return difference == 0;
-}
-
 bool actions_authorized(const struct monitor *monitor, const struct http_request *request) {
-	static const char bearer[] = "Bearer ";
-	struct slice token = slice_of(monitor->settings->http_token);
-	struct slice given = http_header(request, "Authorization");
-	size_t skip = sizeof(bearer) - 1;
-	if (token.length == 0 || given.length <= skip || memcmp(given.bytes, bearer, skip) != 0)
-		return false;
-	return same((struct slice){ given.bytes + skip, given.length - skip }, token);
+	return read_bearer(http_header(request, "Authorization"), slice_of(monitor->settings->http_token));
 }
 
-/* A browser says where the page came from that asks: only our own may. Other programs say nothing. */
 static bool from_here(const struct http_request *request) {
-	struct slice origin = http_header(request, "Origin"), host = http_header(request, "Host");
-	struct slice site = http_header(request, "Sec-Fetch-Site");
-	if (site.bytes != NULL && !slice_is(site, "same-origin") && !slice_is(site, "none"))
-		return false;
-	if (origin.bytes == NULL)
-		return true;
-	const char *end = origin.length > 0 ? strstr(origin.bytes, "://") : NULL;
-	if (end == NULL || host.bytes == NULL)
-		return false;
-	end += 3;
-	struct slice name = { end, origin.length - (size_t)(end - origin.bytes) };
-	return slice_equal(name, host);
+	return read_own_page(http_header(request, "Origin"), http_header(request, "Host"),
+	                     http_header(request, "Sec-Fetch-Site"));
 }
 
 static bool is_json(const struct http_request *request) {
-	struct slice type = http_header(request, "Content-Type");
-	return type.bytes != NULL && slice_is(slice_cut(&type, ';'), "application/json");
+	return read_is_json(http_header(request, "Content-Type"));
 }
 
 static void on_reply(void *context, enum status status, const struct bus_message *message) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "http_inside.h"
+#include "http_read.h"
 #include "shared/base/memory.h"
 
 /* Scripts, styles, pictures and data come from this server alone, and nobody frames it. */
@@ -39,25 +40,9 @@ void http_answer(struct http_request *request, unsigned code, const char *conten
 	http_give(request, code, response);
 }
 
-/* Whether a header's list, as of Accept-Encoding or If-None-Match, names the word. */
-static bool names(struct slice list, const char *word) {
-	while (list.bytes != NULL) {
-		struct slice item = slice_cut(&list, ',');
-		while (item.length > 0 && (*item.bytes == ' ' || *item.bytes == '\t'))
-			item = (struct slice){ item.bytes + 1, item.length - 1 };
-		if (item.length > 2 && memcmp(item.bytes, "W/", 2) == 0)
-			item = (struct slice){ item.bytes + 2, item.length - 2 };
-		size_t length = strlen(word);
-		if (item.length >= length && memcmp(item.bytes, word, length) == 0 &&
-		    (item.length == length || item.bytes[length] == ' ' || item.bytes[length] == ';'))
-			return true;
-	}
-	return false;
-}
-
 void http_answer_file(struct http_request *request, const struct http_file *file) {
-	bool known = names(http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH), file->etag);
-	bool packed = file->packed.length > 0 && names(http_header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING), "gzip");
+	bool known = read_names(http_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH), file->etag);
+	bool packed = file->packed.length > 0 && read_names(http_header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING), "gzip");
 	struct slice body = known ? (struct slice){ "", 0 } : (packed ? file->packed : file->plain);
 	struct MHD_Response *response =
 		MHD_create_response_from_buffer(body.length, (void *)(uintptr_t)body.bytes, MHD_RESPMEM_PERSISTENT);

@@ -7,6 +7,7 @@
 #include "http_actions.h"
 #include "http_files.h"
 #include "http_live.h"
+#include "http_read.h"
 #include "metrics.h"
 #include "shared/base/memory.h"
 #include "shared/base/version.h"
@@ -60,36 +61,8 @@ static void on_answer(void *context, const struct error *error, struct slice jso
 		http_answer(context, 200, "application/json", json);
 }
 
-static bool is_integer(struct slice text) {
-	size_t at = text.length > 0 && text.bytes[0] == '-' ? 1 : 0;
-	if (text.length == at || text.length > 15 || (text.bytes[at] == '0' && text.length > at + 1))
-		return false;
-	for (; at < text.length; at++)
-		if (text.bytes[at] < '0' || text.bytes[at] > '9')
-			return false;
-	return true;
-}
-
-static void add_member(struct text *body, struct slice name, struct slice value) {
-	text_add_char(body, body->length > 1 ? ',' : ' ');
-	text_add_json(body, name);
-	text_add_char(body, ':');
-	bool number = slice_is(name, "limit") || slice_is(name, "window_s") || slice_is(name, "step_s");
-	if (number && is_integer(value))
-		text_add_slice(body, value);
-	else
-		text_add_json(body, value);
-}
-
-/* An empty value counts as none, as a form sends it. Bad UTF-8 is found by the parser of the body. */
-static bool add_parameter(void *context, struct slice name, struct slice value) {
-	if (value.length > 0)
-		add_member(context, name, value);
-	return true;
-}
-
 void route_add_parameters(const struct http_request *request, struct text *body) {
-	http_parameters(request, add_parameter, body);
+	http_parameters(request, read_parameter, body);
 	text_add_char(body, '}');
 }
 
@@ -117,29 +90,11 @@ static const struct {
 	{ "/api/v1/poison", on_poison },
 };
 
-/* Whether the path has the pattern's form; adds what the names stand for. */
-static bool fits(struct slice path, const char *pattern, struct text *body) {
-	struct slice wanted = slice_of(pattern);
-	text_clear(body);
-	text_add_char(body, '{');
-	while (path.bytes != NULL && wanted.bytes != NULL) {
-		struct slice piece = slice_cut(&path, '/'), form = slice_cut(&wanted, '/');
-		if (form.length > 2 && *form.bytes == '{') {
-			if (piece.length == 0)
-				return false;
-			add_member(body, (struct slice){ form.bytes + 1, form.length - 2 }, piece);
-		} else if (!slice_equal(piece, form)) {
-			return false;
-		}
-	}
-	return path.bytes == NULL && wanted.bytes == NULL;
-}
-
 static bool ask(struct monitor *monitor, struct http_request *request) {
 	struct text body = { 0 };
 	bool found = false;
 	for (size_t i = 0; !found && i < sizeof(questions) / sizeof(*questions); i++) {
-		found = fits(http_path(request), questions[i].pattern, &body);
+		found = read_path(http_path(request), questions[i].pattern, &body);
 		if (!found)
 			continue;
 		struct asker asker = { on_answer, request, REPLY_BYTES_MAX };

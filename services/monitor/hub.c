@@ -123,10 +123,17 @@ static void add_state(const struct hub *hub, const struct channel *channel, stru
 		services_add(out, hub->monitor);
 }
 
+/* What is large, and has many listeners, is told less often. */
+static int64_t pause_us(const struct hub *hub, const struct channel *channel) {
+	int64_t bytes = (int64_t)(channel->state.length * channel->listeners);
+	if (channel->kind == CHANNEL_OVERVIEW)
+		return 0;
+	return SLOW_US + bytes * 1000000 / hub->monitor->settings->live_bytes_per_s;
+}
+
 static void tell_state(struct hub *hub, struct channel *channel) {
 	int64_t now_us = clock_mono_us();
-	bool slow = channel->kind != CHANNEL_OVERVIEW;
-	if (slow && channel->count > 0 && now_us - channel->made_at_mono_us < SLOW_US)
+	if (channel->count > 0 && now_us - channel->made_at_mono_us < pause_us(hub, channel))
 		return;
 	channel->made_at_mono_us = now_us;
 	struct text state = { 0 };

@@ -202,6 +202,7 @@ enum describe {
 	DESCRIBE_KEY,
 	DESCRIBE_LIMIT,
 	DESCRIBE_MAX_RETRIES,
+	DESCRIBE_ORDER, /* as in the specification's flags */
 	DESCRIBE_BYTES,
 	DESCRIBE_COUNT,
 };
@@ -245,7 +246,8 @@ bool live_view(const struct live_reply *reply, size_t i, struct view *view, bool
 	read_numbers(t, view);
 	*has_specification = record_parse_specification(t[DESCRIBE_BYTES], &view->specification);
 	if (!*has_specification) {
-		view->specification = (struct specification){ .concurrency_key = t[DESCRIBE_KEY],
+		view->specification = (struct specification){ .flags = t[DESCRIBE_ORDER],
+			                                          .concurrency_key = t[DESCRIBE_KEY],
 			                                          .concurrency_limit = slice_int(t[DESCRIBE_LIMIT], 1),
 			                                          .max_retries = slice_int(t[DESCRIBE_MAX_RETRIES], 0) };
 	}

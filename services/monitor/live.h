@@ -31,7 +31,7 @@ typedef void live_handler(void *context, enum status status, struct live_reply *
 /* us_per_point: see state_open. patience_ms: how long LIVE_LOGGED waits for the log. */
 struct live *live_open(struct service *service, size_t partitions, int64_t us_per_point, int64_t patience_ms);
 void live_close(struct live **live);
-/* A message of SUBJECT_INTERNAL_MARK. */
+/* A mark (shared/service/log_ear.h). */
 void live_note_mark(struct live *live, size_t partition, struct slice body);
 
 void live_read(struct live *live, size_t partition, enum live_kind kind, const struct slice *words, size_t count,

@@ -56,7 +56,7 @@ static const struct service_route routes[] = {
 	{ SUBJECT_EXPLAIN, QUEUE_MONITOR, serve_explain, "Why a task is not running." },
 };
 
-enum { HOUR_S = 3600, PATIENCE_MS = 2000 };
+enum { HOUR_S = 3600, PATIENCE_MS = 2000, READ_EVERY_US = 5000 };
 
 static enum status open_parts(struct monitor *monitor, struct error *err) {
 	const struct monitor_settings *settings = monitor->settings;
@@ -74,6 +74,8 @@ static enum status open_parts(struct monitor *monitor, struct error *err) {
 	monitor->live = live_open(monitor->service, monitor_partitions(monitor), us_per_point, PATIENCE_MS);
 	monitor->snapshot = snapshot_open(monitor);
 	enum status status = history_open(loop, service_db(monitor->service), &history, &monitor->history, err);
+	/* What happens is shown a little later, and is not held up by being watched. */
+	bus_read_every(service_bus(monitor->service), READ_EVERY_US);
 	if (status == STATUS_OK)
 		status = feed_open(monitor, &monitor->feed, err);
 	if (status == STATUS_OK)

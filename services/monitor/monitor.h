@@ -12,9 +12,9 @@ struct monitor_settings {
 	struct service_settings common; /* first: see service.h */
 	const char *http_address, *http_token;
 	int64_t http_port, http_max_connections, http_idle_timeout_s, http_max_streams;
-	int64_t live_interval_ms;
+	int64_t live_interval_ms, live_bytes_per_s;
 	int64_t list_limit;
-	int64_t database_connections, query_timeout_ms, max_questions;
+	int64_t database_connections, query_timeout_ms, max_questions, failures_look_back;
 	int64_t age_weight;
 	int64_t peers_interval_ms;
 	int64_t health_ready_s, health_outbox_events, health_lag_events, health_away_s, health_instances,

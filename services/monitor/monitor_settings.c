@@ -20,6 +20,9 @@ const struct setting monitor_setting_rows[] = {
 	  "So many open dashboards (streams of /api/v1/live) at once; more are told to come back later." },
 	{ "CORDER_LIVE_INTERVAL_MS", SETTING_INT, FIELD(live_interval_ms), "400", 50, 60000, "ms",
 	  "An open dashboard is told of changes no more often than this." },
+	{ "CORDER_LIVE_BYTES_PER_S", SETTING_INT, FIELD(live_bytes_per_s), "4000000", 1000, 10000000000, "bytes",
+	  "All open dashboards together are told of queues, and of services, with about so many bytes a second: with many "
+	  "types and many dashboards less often than every two seconds." },
 	{ "CORDER_LIST_LIMIT", SETTING_INT, FIELD(list_limit), "1000", 1, LIMIT_LIST, "tasks",
 	  "A page of task.list is never longer." },
 	{ "CORDER_MONITOR_CONNECTIONS", SETTING_INT, FIELD(database_connections), "3", 1, 16, "connections",
@@ -28,6 +31,9 @@ const struct setting monitor_setting_rows[] = {
 	  "A question to MySQL that takes longer is given up, and answered `unavailable`." },
 	{ "CORDER_MONITOR_MAX_QUESTIONS", SETTING_INT, FIELD(max_questions), "1000", 1, 100000, "requests",
 	  "So many questions may be under way at once; more are answered `unavailable`." },
+	{ "CORDER_FAILURES_LOOK_BACK", SETTING_INT, FIELD(failures_look_back), "300000", 1, 100000000, "tasks",
+	  "Failures over all projects: so many tasks of projects with failed ones, the smallest first, and so many newest "
+	  "events of each partition are looked through." },
 	{ "CORDER_AGE_WEIGHT", SETTING_INT, FIELD(age_weight), "1", 1, 1000, "points",
 	  "What an hour of waiting adds to a task's score; the same for all services." },
 	{ "CORDER_PEERS_INTERVAL_MS", SETTING_INT, FIELD(peers_interval_ms), "2000", 100, 60000, "ms",

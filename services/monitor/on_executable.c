@@ -72,7 +72,7 @@ static size_t gather(struct question *question, struct candidate *candidates) {
 			if (!live_view(executable->replies[i], j, view, &has_specification))
 				continue;
 			candidate->score = score_of(executable->now_us, view->ready_at_us, view->priority, view->degree,
-			                            view->retry_count, weight);
+			                            specification_order(&view->specification), view->retry_count, weight);
 			candidate->sum = score_sum(&candidate->score);
 			count++;
 		}

@@ -54,7 +54,7 @@ static void add_reasons(struct question *question) {
 	reasons_add_json(&question->out, &explain->input);
 }
 
-/* 5: what it waits for up the chain, and when it will start */
+/* 6: what it waits for up the chain, and when it will start */
 static void on_open_tasks(void *context, enum status status, unsigned error_number, const struct error *err,
                           const struct db_result *result) {
 	struct question *question = context;
@@ -112,7 +112,7 @@ static void keep_edges(struct explain *explain, const struct edges *edges) {
 	explain->input.edge_count = edges->count;
 }
 
-/* 4: unmet dependencies */
+/* 5: unmet dependencies */
 static void on_edges(void *context, enum status status, const struct edges *edges, const struct error *err) {
 	struct question *question = context;
 	struct explain *explain = question->own;
@@ -133,19 +133,7 @@ static void ask_edges(struct question *question) {
 	              question);
 }
 
-/* 3: the place in the queue, or how busy the key is */
-static void on_place(void *context, enum status status, struct live_reply *reply, const struct error *err) {
-	struct question *question = context;
-	struct explain *explain = question->own;
-	if (status != STATUS_OK) {
-		refuse(question, status, err);
-		return;
-	}
-	explain->input.position = live_text(reply, 0).bytes != NULL ? live_int(reply, 0) + 1 : 0;
-	live_free(&reply);
-	ask_edges(question);
-}
-
+/* 4: how busy its key is */
 static void on_key(void *context, enum status status, struct live_reply *reply, const struct error *err) {
 	struct question *question = context;
 	struct explain *explain = question->own;
@@ -154,7 +142,6 @@ static void on_key(void *context, enum status status, struct live_reply *reply, 
 		return;
 	}
 	explain->input.key_running = live_int(reply, 0);
-	explain->input.key_waiting = live_int(reply, 1);
 	explain->key = reply;
 	explain->holders = memory_array(reply->count + 1, sizeof(*explain->holders));
 	for (size_t i = 2; i < reply->count; i++)
@@ -164,22 +151,46 @@ static void on_key(void *context, enum status status, struct live_reply *reply, 
 	ask_edges(question);
 }
 
-static void ask_place(struct question *question) {
-	struct explain *explain = question->own;
-	const struct view *view = &explain->view;
+/* About "project/name". */
+static void read_named(struct question *question, const char *what, struct slice its, live_handler *handler) {
+	const struct explain *explain = question->own;
 	struct text name = { 0 };
 	text_add_slice(&name, explain->request.project);
 	text_add_char(&name, '/');
-	text_add_slice(&name,
-	               view->status == RECORD_PENDING ? explain->request.task_id : view->specification.concurrency_key);
-	struct slice word = { name.bytes, name.length };
-	if (view->status == RECORD_PENDING)
-		read_next(question, "place", word, on_place);
-	else if (view->status == RECORD_BLOCKED && slice_is(view->waits, "k"))
-		read_next(question, "key", word, on_key);
+	text_add_slice(&name, its);
+	read_next(question, what, (struct slice){ name.bytes, name.length }, handler);
+	text_release(&name);
+}
+
+/* A ready task finds its key taken only when a worker asks; until then it is pending. */
+static void ask_key(struct question *question) {
+	const struct view *view = &((const struct explain *)question->own)->view;
+	bool may_wait = view->status == RECORD_PENDING || (view->status == RECORD_BLOCKED && slice_is(view->waits, "k"));
+	if (may_wait && view->specification.concurrency_key.length > 0)
+		read_named(question, "key", view->specification.concurrency_key, on_key);
 	else
 		ask_edges(question);
-	text_release(&name);
+}
+
+/* 3: the place in the queue */
+static void on_place(void *context, enum status status, struct live_reply *reply, const struct error *err) {
+	struct question *question = context;
+	struct explain *explain = question->own;
+	if (status != STATUS_OK) {
+		refuse(question, status, err);
+		return;
+	}
+	explain->input.position = live_text(reply, 0).bytes != NULL ? live_int(reply, 0) + 1 : 0;
+	live_free(&reply);
+	ask_key(question);
+}
+
+static void ask_place(struct question *question) {
+	const struct explain *explain = question->own;
+	if (explain->view.status == RECORD_PENDING)
+		read_named(question, "place", explain->request.task_id, on_place);
+	else
+		ask_key(question);
 }
 
 /* 2: pauses, each "task_type/project", one of them perhaps empty */

@@ -2,14 +2,16 @@
 #include <stdlib.h>
 
 #include "alike.h"
+#include "failed.h"
 #include "history.h"
 #include "monitor.h"
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
 #include "shared/base/table.h"
+#include "snapshot.h"
 #include "subjects/subjects.h"
 
-enum { TASKS_MAX = 5000, EVENTS_BACK = 300000, IDS_MAX = LIMIT_TASK_IDS, TYPES_MAX = 20 };
+enum { IDS_MAX = LIMIT_TASK_IDS, TYPES_MAX = 20 };
 
 struct failures {
 	struct list_request request;
@@ -22,49 +24,10 @@ struct group {
 	size_t *rows, count, capacity;
 };
 
-enum column { PROJECT, TASK_ID, TASK_TYPE, CODE, MESSAGE, AT };
-
-static void add_conditions(struct text *sql, const struct list_request *request, const char *table) {
-	if (request->project.length > 0) {
-		text_printf(sql, " AND %s.project=", table);
-		db_quote(sql, request->project);
-	}
-	if (request->task_type.length > 0) {
-		text_printf(sql, " AND %s.task_type=", table);
-		db_quote(sql, request->task_type);
-	}
-}
-
-static const char columns[] = "t.project,t.task_id,t.task_type,t.error_code,t.error_message,"
-							  "TIMESTAMPDIFF(MICROSECOND,'1970-01-01',t.finished_at)";
-
-/* A project's tasks are found by its index; over all projects the latest events tell which tasks to look at. */
-static void ask(struct text *sql, const struct monitor *monitor, const struct list_request *request) {
-	if (request->project.length > 0) {
-		text_printf(sql, "%s FROM tasks t%s WHERE t.status='failed'", columns,
-		            monitor_index_hint(monitor, request->project, SLICE("")));
-		add_conditions(sql, request, "t");
-		text_printf(sql, " ORDER BY t.number DESC LIMIT %d", TASKS_MAX);
-		return;
-	}
-	text_add(sql, "* FROM (");
-	for (size_t i = 0; i < monitor_partitions(monitor); i++) {
-		text_printf(sql,
-		            "%s(SELECT %s FROM task_events e JOIN tasks t ON t.partition_id=e.partition_id AND"
-		            " t.number=e.number AND t.version=e.version WHERE e.partition_id=%zu AND e.seq>(SELECT"
-		            " COALESCE(CAST(MAX(m.seq) AS SIGNED),0)-%d FROM task_events m WHERE m.partition_id=%zu)"
-		            " AND e.status='failed'",
-		            i > 0 ? " UNION ALL " : "", columns, i, EVENTS_BACK, i);
-		add_conditions(sql, request, "e");
-		text_printf(sql, " ORDER BY e.seq DESC LIMIT %d)", TASKS_MAX);
-	}
-	text_printf(sql, ") failed ORDER BY %d DESC LIMIT %d", AT + 1, TASKS_MAX);
-}
-
 static struct group *group_of(struct table *groups, const struct db_result *result, size_t row) {
 	struct text key = { 0 }, message = { 0 };
-	alike_add(&message, db_value(result, row, MESSAGE));
-	text_add_slice(&key, db_value(result, row, CODE));
+	alike_add(&message, db_value(result, row, FAILED_MESSAGE));
+	text_add_slice(&key, db_value(result, row, FAILED_CODE));
 	text_add_char(&key, '\n');
 	text_append(&key, message.bytes, message.length);
 	struct slice name = { key.bytes, key.length };
@@ -100,7 +63,7 @@ static void add_types(struct text *out, const struct group *group, const struct 
 	struct table *seen = table_open();
 	text_add(out, ",\"task_types\":[");
 	for (size_t i = 0; i < group->count && table_count(seen) < TYPES_MAX; i++) {
-		struct slice type = db_value(result, group->rows[i], TASK_TYPE);
+		struct slice type = db_value(result, group->rows[i], FAILED_TASK_TYPE);
 		if (table_get(seen, type) != NULL)
 			continue;
 		text_add(out, table_count(seen) > 0 ? "," : "");
@@ -114,19 +77,19 @@ static void add_types(struct text *out, const struct group *group, const struct 
 /* The ids of one project, from the row where it comes first; marks what it has told. */
 static void add_project(struct text *out, const struct group *group, const struct db_result *result, size_t first,
                         bool *told) {
-	struct slice project = db_value(result, group->rows[first], PROJECT);
+	struct slice project = db_value(result, group->rows[first], FAILED_PROJECT);
 	size_t count = 0;
 	text_add(out, "{\"project\":");
 	text_add_json(out, project);
 	text_add(out, ",\"task_ids\":[");
 	for (size_t i = first; i < group->count; i++) {
-		if (told[i] || !slice_equal(db_value(result, group->rows[i], PROJECT), project))
+		if (told[i] || !slice_equal(db_value(result, group->rows[i], FAILED_PROJECT), project))
 			continue;
 		told[i] = true;
 		if (count >= IDS_MAX)
 			continue;
 		text_add(out, count++ > 0 ? "," : "");
-		text_add_json(out, db_value(result, group->rows[i], TASK_ID));
+		text_add_json(out, db_value(result, group->rows[i], FAILED_TASK_ID));
 	}
 	text_add(out, "]}");
 }
@@ -135,15 +98,15 @@ static void add_group(struct text *out, const struct group *group, const struct 
 	size_t newest = group->rows[0], oldest = group->rows[group->count - 1];
 	bool *told = memory_array(group->count, sizeof(*told)), first = true;
 	text_printf(out, "{\"key\":\"%016llx\",\"code\":", (unsigned long long)id_hash(slice_of(group->key)));
-	text_add_json(out, db_value(result, newest, CODE));
+	text_add_json(out, db_value(result, newest, FAILED_CODE));
 	text_add(out, ",\"message\":");
 	text_add_json(out, (struct slice){ group->message.bytes, group->message.length });
 	text_add(out, ",\"example\":");
-	text_add_json(out, db_value(result, newest, MESSAGE));
+	text_add_json(out, db_value(result, newest, FAILED_MESSAGE));
 	text_printf(out, ",\"count\":%zu,\"first_at\":", group->count);
-	text_add_json_time(out, db_int(result, oldest, AT));
+	text_add_json_time(out, db_int(result, oldest, FAILED_AT));
 	text_add(out, ",\"last_at\":");
-	text_add_json_time(out, db_int(result, newest, AT));
+	text_add_json_time(out, db_int(result, newest, FAILED_AT));
 	add_types(out, group, result);
 	text_add(out, ",\"projects\":[");
 	for (size_t i = 0; i < group->count; i++) {
@@ -167,7 +130,7 @@ static void add_groups(struct question *question, struct table *groups, const st
 		list[count++] = value;
 	qsort(list, count, sizeof(*list), compare);
 	text_printf(&question->out, "{\"ok\":true,\"tasks\":%zu,\"truncated\":%s,\"groups\":[", db_rows(result),
-	            db_rows(result) >= TASKS_MAX ? "true" : "false");
+	            db_rows(result) >= FAILED_TASKS_MAX ? "true" : "false");
 	for (size_t i = 0; i < count; i++) {
 		if (i < (size_t)failures->request.limit) {
 			text_add(&question->out, i > 0 ? "," : "");
@@ -198,10 +161,19 @@ static void on_rows(void *context, enum status status, unsigned error_number, co
 	question_answer(question);
 }
 
+/* The counts say where failed tasks are. */
+static void on_counts(void *context, struct monitor *monitor) {
+	struct question *question = context;
+	const struct failures *failures = question->own;
+	struct text sql = { 0 };
+	failed_ask(&sql, monitor, &failures->request);
+	history_select(monitor->history, &sql, on_rows, question);
+	text_release(&sql);
+}
+
 void on_failures(struct monitor *monitor, struct slice body, const struct asker *asker) {
 	struct question *question = question_open(monitor, body, sizeof(struct failures), asker);
 	struct error error = { 0 };
-	struct text sql = { 0 };
 	if (question == NULL)
 		return;
 	struct failures *failures = question->own;
@@ -210,7 +182,5 @@ void on_failures(struct monitor *monitor, struct slice body, const struct asker 
 		question_fail(question, &error);
 		return;
 	}
-	ask(&sql, monitor, &failures->request);
-	history_select(monitor->history, &sql, on_rows, question);
-	text_release(&sql);
+	snapshot_refresh(monitor->snapshot, on_counts, question);
 }

@@ -6,6 +6,7 @@
 
 #include "outlook_pools.h"
 #include "pulse.h"
+#include "score.h"
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
 #include "shared/base/table.h"
@@ -16,7 +17,7 @@ const char outlook_columns[] =
 	"t.number,t.task_id,t.task_type,t.worker,t.because,t.service_name,t.batch_id,t.dependencies,t.status,t.priority,"
 	"t.version,t.attempt,t.retry_count," AT("t.created_at") "," AT("t.ready_at") "," AT("t.started_at") "," AT(
 		"t.finished_at") "," AT("COALESCE(t.due_at,t.not_before)") ",t.waits_for,t.estimated_duration,"
-																   "t.concurrency_key,t.concurrency_limit";
+																   "t.concurrency_key,t.concurrency_limit,t.flags";
 
 enum column {
 	NUMBER,
@@ -41,6 +42,7 @@ enum column {
 	ESTIMATED,
 	KEY,
 	KEY_LIMIT,
+	FLAGS,
 };
 
 static struct outlook_row read_row(const struct db_result *result, size_t row) {
@@ -67,6 +69,7 @@ static struct outlook_row read_row(const struct db_result *result, size_t row) {
 		.estimated_s = db_value(result, row, ESTIMATED),
 		.key = db_value(result, row, KEY),
 		.key_limit = db_int(result, row, KEY_LIMIT),
+		.flags = db_value(result, row, FLAGS),
 	};
 }
 
@@ -163,10 +166,11 @@ static struct duration expect(struct outlook_view *view, const struct monitor *m
 /* As shared/state orders the ready ones. */
 static double rank_of(const struct monitor *monitor, const struct outlook_row *row, size_t dependencies) {
 	double us_per_point = 3600e6 / (double)monitor->settings->age_weight;
-	double degree = dependencies < 10 ? (double)(10 - dependencies) : 0;
+	struct slice order = specification_order(&(struct specification){ .flags = row->flags });
+	double term = score_order_term(order, (int64_t)dependencies);
 	double retries = row->retry_count < 5 ? (double)(5 - row->retry_count) : 0;
 	double ready_us = (double)(row->ready_at_us > 0 ? row->ready_at_us : clock_wall_us());
-	return ready_us - ((double)row->priority * 100 + degree + retries) * us_per_point;
+	return ready_us - ((double)row->priority * 100 + term + retries) * us_per_point;
 }
 
 static size_t count_dependencies(const struct outlook_row *row) {

@@ -20,6 +20,7 @@ struct outlook_row {
 	struct slice waits, estimated_s; /* waits: the words */
 	struct slice key;
 	int64_t key_limit;
+	struct slice flags;
 };
 
 struct outlook_view {

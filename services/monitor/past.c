@@ -8,6 +8,7 @@
 #include "pulse.h"
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
+#include "workers.h"
 
 /* Pieces of so many events, a pause between them, not further than the last ring of the window. */
 enum { DELAY_US = 500000, RETRY_US = 5000000, PAUSE_US = 50000, PIECE_EVENTS = 10000, EVENTS_MAX = 1000000 };
@@ -42,7 +43,7 @@ static void note_reached(struct past *past) {
 	pulse_reach(past->monitor->pulse, since_us);
 }
 
-enum column { PROJECT, TASK_TYPE, STATUS, PREVIOUS, AT, BEFORE, PRIORITY };
+enum column { PROJECT, TASK_TYPE, STATUS, PREVIOUS, AT, BEFORE, PRIORITY, WORKER };
 
 static void count_row(struct monitor *monitor, const struct db_result *result, size_t row) {
 	struct slice previous = db_value(result, row, PREVIOUS);
@@ -57,6 +58,9 @@ static void count_row(struct monitor *monitor, const struct db_result *result, s
 		.took_us = before_us > 0 && at_us > before_us ? at_us - before_us : -1,
 	};
 	feed_count(monitor, &event);
+	if (event.previous == RECORD_RUNNING)
+		workers_recall(monitor->workers, db_value(result, row, WORKER), event.task_type, event.status, at_us,
+		               clock_wall_us());
 }
 
 static void on_piece(void *context, enum status status, unsigned error_number, const struct error *err,
@@ -87,7 +91,7 @@ static void ask_piece(struct walk *walk) {
 	struct text sql = { 0 };
 	text_printf(&sql,
 	            "e.project,e.task_type,e.status,e.previous,TIMESTAMPDIFF(MICROSECOND,'1970-01-01',e.at),"
-	            "TIMESTAMPDIFF(MICROSECOND,'1970-01-01',p.at),t.priority"
+	            "TIMESTAMPDIFF(MICROSECOND,'1970-01-01',p.at),t.priority,e.worker"
 	            " FROM task_events e LEFT JOIN task_events p ON p.project=e.project AND p.task_id=e.task_id"
 	            " AND p.version=e.version-1"
 	            " LEFT JOIN tasks t ON t.partition_id=e.partition_id AND t.number=e.number"

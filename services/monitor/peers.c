@@ -29,7 +29,7 @@ struct peers {
 	struct table *by_id;
 	int64_t round;
 	struct loop_timer *timer;
-	char inbox[ID_BYTES + 32];
+	char inbox[BUS_INBOX_BYTES + ID_BYTES + 32];
 };
 
 static void free_peer(struct peer *peer) {
@@ -110,7 +110,8 @@ enum status peers_open(struct monitor *monitor, struct peers **out, struct error
 	struct peers *peers = memory_new(sizeof(*peers));
 	peers->monitor = monitor;
 	peers->by_id = table_open();
-	snprintf(peers->inbox, sizeof(peers->inbox), "_INBOX.%s.stats", service_id(monitor->service));
+	snprintf(peers->inbox, sizeof(peers->inbox), "%s%s.stats", bus_inbox(service_bus(monitor->service)),
+	         service_id(monitor->service));
 	*out = peers;
 	enum status status = bus_subscribe(service_bus(monitor->service), peers->inbox, NULL, on_stats, peers, err);
 	if (status == STATUS_OK)

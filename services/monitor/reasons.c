@@ -3,6 +3,8 @@
 
 #include "score.h"
 
+enum { HOLDERS_NAMED = 5 };
+
 struct writer {
 	struct text *out;
 	bool any;
@@ -107,8 +109,9 @@ static void add_dependencies(struct writer *writer, const struct reasons_input *
 
 static void add_until(struct writer *writer, const char *kind, const char *sentence, int64_t until_us, int64_t now_us) {
 	struct text message = { 0 };
-	double left_s = until_us > now_us ? (double)(until_us - now_us) / 1e6 : 0;
-	text_printf(&message, "%s %.1f s from now.", sentence, left_s);
+	text_printf(&message, "%s in ", sentence);
+	view_add_length(&message, until_us > now_us ? until_us - now_us : 0);
+	text_add_char(&message, '.');
 	begin(writer, kind, &message);
 	view_add_time(writer->out, "until", until_us);
 	text_add_char(writer->out, '}');
@@ -127,14 +130,33 @@ static void add_times(struct writer *writer, const struct reasons_input *input) 
 		          input->now_us);
 }
 
+static bool key_is_taken(const struct reasons_input *input) {
+	const struct specification *its = &input->view->specification;
+	bool asks = input->view->status == RECORD_PENDING && its->concurrency_key.length > 0;
+	return waits_for(input->view, 'k') || (asks && input->key_running >= its->concurrency_limit);
+}
+
+static void describe_key(struct text *message, const struct reasons_input *input) {
+	const struct specification *its = &input->view->specification;
+	text_add(message, "Its concurrency key ");
+	text_add_slice(message, its->concurrency_key);
+	text_add(message, " is held by ");
+	for (size_t i = 0; i < input->holder_count && i < HOLDERS_NAMED; i++) {
+		text_add(message, i > 0 ? ", " : "");
+		text_add_slice(message, input->holders[i]);
+	}
+	if (input->holder_count == 0)
+		text_printf(message, "%lld that run", (long long)input->key_running);
+	else if (input->holder_count > HOLDERS_NAMED)
+		text_printf(message, " and %zu more", input->holder_count - HOLDERS_NAMED);
+	text_printf(message, "; %lld may run with it at once.", (long long)its->concurrency_limit);
+}
+
 static void add_key(struct writer *writer, const struct reasons_input *input) {
-	if (!waits_for(input->view, 'k'))
+	if (!key_is_taken(input))
 		return;
 	struct text message = { 0 };
-	text_add(&message, "Its concurrency key ");
-	text_add_slice(&message, input->view->specification.concurrency_key);
-	text_printf(&message, " is taken: %lld run with it, %lld may, %lld wait for it.", (long long)input->key_running,
-	            (long long)input->view->specification.concurrency_limit, (long long)input->key_waiting);
+	describe_key(&message, input);
 	begin(writer, "key", &message);
 	text_add(writer->out, ",\"holders\":[");
 	for (size_t i = 0; i < input->holder_count; i++) {
@@ -182,14 +204,15 @@ static void add_score(struct text *out, const struct reasons_input *input) {
 		text_printf(out, ",\"position\":%lld,", (long long)input->position);
 	else
 		text_add(out, ",\"position\":null,");
-	struct score score =
-		score_of(input->now_us, view->ready_at_us, view->priority, view->degree, view->retry_count, input->hour_weight);
+	struct score score = score_of(input->now_us, view->ready_at_us, view->priority, view->degree,
+	                              specification_order(&view->specification), view->retry_count, input->hour_weight);
 	score_add_json(out, &score);
 }
 
 void reasons_add_json(struct text *out, const struct reasons_input *input) {
 	const struct view *view = input->view;
-	bool runnable = view->status == RECORD_PENDING && !input->type_paused && !input->project_paused;
+	bool held = input->type_paused || input->project_paused || key_is_taken(input);
+	bool runnable = view->status == RECORD_PENDING && !held;
 	text_add(out, "{\"ok\":true,\"project\":");
 	text_add_json(out, view->project);
 	text_add(out, ",\"task_id\":");

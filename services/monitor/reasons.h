@@ -9,7 +9,7 @@ struct reasons_input {
 	const struct view_edge *edges; /* its dependencies, with their status */
 	size_t edge_count;
 	bool type_paused, project_paused; /* a pause holds it: of its type (in all or in its project), of its project */
-	int64_t key_running, key_waiting; /* tasks with its concurrency key */
+	int64_t key_running;              /* tasks with its concurrency key */
 	const struct slice *holders;      /* those that run, as far as they were found: task_ids */
 	size_t holder_count;
 	int64_t position; /* in the ready queue of its type, 1 is next; 0: not in it */

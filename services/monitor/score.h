@@ -9,12 +9,16 @@
 struct score {
 	double priority;      /* priority * 100 */
 	double waiting_hours; /* hours since ready, times the weight of an hour */
-	double dependencies;  /* max(0, 10 - dependencies) */
+	double dependencies;  /* max(0, 10 - dependencies); 0 where the order of the batch gives a term of its own */
+	double order;         /* that term */
 	double retries;       /* max(0, 5 - retry_count) */
 };
 
+/* order: hundredths as record.h has them, "" for none. */
 struct score score_of(int64_t now_us, int64_t ready_at_us, int64_t priority, int64_t dependency_count,
-                      int64_t retry_count, double hour_weight);
+                      struct slice order, int64_t retry_count, double hour_weight);
+/* The term that stands in the place of the dependencies', or that itself. */
+double score_order_term(struct slice order, int64_t dependency_count);
 double score_sum(const struct score *score);
 /* Appends `"score":…,"terms":{…}`. */
 void score_add_json(struct text *out, const struct score *score);

@@ -141,3 +141,15 @@ int64_t view_dependency_count(struct slice dependencies) {
 		count++;
 	return count;
 }
+
+void view_add_length(struct text *out, int64_t length_us) {
+	long long s = length_us / 1000000;
+	if (s < 60)
+		text_printf(out, "%.3g s", (double)length_us / 1e6);
+	else if (s < 3600)
+		text_printf(out, "%lldm %02llds", s / 60, s % 60);
+	else if (s < 86400)
+		text_printf(out, "%lldh %02lldm", s / 3600, s % 3600 / 60);
+	else
+		text_printf(out, "%lldd %lldh", s / 86400, s % 86400 / 3600);
+}

@@ -51,6 +51,8 @@ void view_add_error(struct text *out, struct slice code, struct slice message, b
 /* `,"name":` and a JSON string, null when empty. */
 void view_add_optional(struct text *out, const char *name, struct slice value);
 void view_add_time(struct text *out, const char *name, int64_t at_us);
+/* A length of time as people read it: "2.5 s", "1m 05s", "3h 20m", "1d 16h". */
+void view_add_length(struct text *out, int64_t length_us);
 /* The letters of "dependency,time" and so on. */
 void view_waits_letters(struct text *out, struct slice words);
 int64_t view_dependency_count(struct slice dependencies);

@@ -1,13 +1,13 @@
 /* Rounds of questions to JetStream; see watch.h. */
 #include "watch.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shared/base/clock.h"
 #include "shared/base/memory.h"
+#include "shared/bus/stream.h"
 #include "shared/task/json.h"
 #include "subjects/subjects.h"
 
@@ -110,11 +110,8 @@ static void ask(struct watch *watch, const char *subject, const char *name) {
 }
 
 static void ask_stream(struct watch *watch, const char *stream, int partition) {
-	char name[HEALTH_NAME_BYTES], subject[HEALTH_NAME_BYTES + 32];
-	snprintf(name, sizeof(name), partition >= 0 ? "%s_%s%d" : "%s_%s", watch->monitor->settings->common.prefix, stream,
-	         partition);
-	for (size_t i = 0; i < strlen(watch->monitor->settings->common.prefix); i++)
-		name[i] = (char)toupper((unsigned char)name[i]);
+	char name[STREAM_NAME_BYTES], subject[STREAM_NAME_BYTES + 32];
+	stream_name(name, watch->monitor->settings->common.prefix, stream, partition);
 	snprintf(subject, sizeof(subject), "$JS.API.STREAM.INFO.%s", name);
 	ask(watch, subject, name);
 }

@@ -154,12 +154,16 @@ void workers_all_seen(struct workers *workers) {
 		table_close(&workers->ended);
 }
 
+static void count_end(struct worker *worker, char status) {
+	worker->completed += status == RECORD_COMPLETED;
+	worker->failed += status == RECORD_FAILED || status == RECORD_RETRY;
+}
+
 static int64_t end_try(struct workers *workers, struct workers_task *task, const struct record *record) {
 	struct task_key key = { (int64_t)task->partition, task->number };
 	struct worker *worker = task->worker;
 	int64_t ran_us = record->at_us > task->started_at_us ? record->at_us - task->started_at_us : 0;
-	worker->completed += record->status == RECORD_COMPLETED;
-	worker->failed += record->status == RECORD_FAILED || record->status == RECORD_RETRY;
+	count_end(worker, record->status);
 	worker->last_at_us = record->at_us;
 	worker->running--;
 	type_of(workers, slice_of(task->task_type))->running--;
@@ -189,6 +193,17 @@ int64_t workers_note(struct workers *workers, size_t partition, const struct rec
 		add_task(workers, &seen);
 	}
 	return ran_us;
+}
+
+void workers_recall(struct workers *workers, struct slice name, struct slice task_type, char status, int64_t at_us,
+                    int64_t now_us) {
+	bool lately = now_us - at_us < (int64_t)WORKERS_SEEN_S * 1000000;
+	if (name.length == 0 || (!lately && table_get(workers->by_name, name) == NULL))
+		return;
+	struct worker *worker = worker_named(workers, name);
+	count_end(worker, status);
+	note_type(worker, task_type);
+	worker->last_at_us = at_us > worker->last_at_us ? at_us : worker->last_at_us;
 }
 
 static int compare(const void *left, const void *right) {

@@ -35,6 +35,9 @@ void workers_close(struct workers **workers);
 
 /* Takes note of an event. For one that ends a try: returns how long it ran, -1 where that is not known. */
 int64_t workers_note(struct workers *workers, size_t partition, const struct record *record);
+/* A try that ended before this process started. Counts for workers that are known, or were seen lately. */
+void workers_recall(struct workers *workers, struct slice worker, struct slice task_type, char status, int64_t at_us,
+                    int64_t now_us);
 /* A task that runs, as Redis tells it; does nothing when it is known, or has ended meanwhile. */
 struct workers_seen {
 	size_t partition;

@@ -7,7 +7,8 @@ const key = "corder-token";
 export class Refusal extends Error {
 	constructor(code, message, path) {
 		super(message);
-		Object.assign(this, { code, path });
+		const passes = code === "unavailable" || code === "unreachable"; // worth asking again
+		Object.assign(this, { code, path, passes });
 	}
 }
 

@@ -26,9 +26,14 @@ function Lamp() {
 	return html`<span class="live waits ${age < 3 ? "" : "stale"}" role="status"><i class="lamp" />${text}</span>`;
 }
 
+const healthMarks = { degraded: "retry", critical: "failed" };
+
 function badgeOf(name) {
 	const state = overview.value;
 	if (!state) return null;
+	const { status } = state.health;
+	if (name === "overview" && healthMarks[status])
+		return html`<span class="mark ${status === "critical" ? "bad" : ""}"><${Glyph} status=${healthMarks[status]} /><span class="narrow-off">${status}</span></span>`;
 	const poison = state.health.checks.find((check) => check.name === "poison");
 	const value = name === "failures" ? state.counts.failed : name === "poison" ? poison?.value : 0;
 	return value > 0 ? html`<span class="count">${value > 999 ? "999+" : count(value)}</span>` : null;
@@ -99,6 +104,17 @@ function Stale() {
 	</div>`;
 }
 
+// Which servers are away, on pages that do not show it anyway.
+function Away({ page }) {
+	const away = (overview.value?.health.checks ?? []).filter(
+		({ name, status }) => ["nats", "redis", "mysql"].includes(name) && status !== "ok",
+	);
+	if (away.length === 0 || page === "overview") return null;
+	return html`<div class="notice bad" role="alert">
+		<${Glyph} status="failed" /> <span>${away.map(({ message }) => message).join("; ")}. What stands here may be of before. <a href="#/">What to do</a></span>
+	</div>`;
+}
+
 export function App() {
 	useKeys(everywhere);
 	const current = pageOf(route.value);
@@ -112,10 +128,14 @@ export function App() {
 		scrollTo(0, 0);
 		main.current.focus({ preventScroll: true });
 	}, [key]);
+	const known = overview.value !== null; // the marks beside the names come with it
+	useEffect(() => {
+		document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+	}, [key, known]);
 	return html`<a class="skip-link" href="#main" onClick=${(event) => (event.preventDefault(), main.current.focus())}>To the content</a>
 		<${Top} current=${current} />
 		<main class="page" id="main" tabindex="-1" ref=${main}>
-			<${Stale} />
+			<${Stale} /><${Away} page=${current.name} />
 			<${current.view} key=${key} route=${route.value} />
 		</main>
 		<${Toasts} /><${Help} /><${Questions} />`;

@@ -60,3 +60,10 @@ export function shorten(text, most) {
 	const head = Math.floor((most - 1) * 0.3);
 	return `${text.slice(0, head)}…${text.slice(text.length - (most - 1 - head))}`;
 }
+
+// The start that all ids share, up to a separator.
+export function commonStart(ids) {
+	let start = ids[0] ?? "";
+	for (const id of ids) while (!id.startsWith(start)) start = start.slice(0, -1);
+	return /^.*[^A-Za-z0-9]/.exec(start)?.[0] ?? "";
+}

@@ -31,3 +31,4 @@ const drawn = {
 
 export const glyphPath = (status) => filled[status] ?? drawn[status] ?? drawn.pending;
 export const glyphIsFilled = (status) => status in filled;
+export const glyphDash = (status) => (status === "blocked" ? [2.6, 1.9] : []);

@@ -1,7 +1,7 @@
 // Draws the rows of a Gantt that can be seen on a canvas. Waiting is light, running is solid, a try that failed ends in
 // a mark; the critical path is outlined and joined, the rest steps back.
-import { ended, glyphIsFilled, glyphPath } from "../status.js";
-import { shorten } from "../format.js";
+import { ended, glyphDash, glyphIsFilled, glyphPath } from "../status.js";
+import { fitted } from "../ui/fit.js";
 import { tickText } from "../ui/scale.js";
 
 const glyphs = new Map();
@@ -17,6 +17,7 @@ function drawGlyph(c, status, x, y, size, colour) {
 	c.lineWidth = 1.8;
 	c.lineCap = "round";
 	c.fillStyle = c.strokeStyle = colour;
+	c.setLineDash(glyphDash(status));
 	if (glyphIsFilled(status)) c.fill(glyph(status));
 	else c.stroke(glyph(status));
 	c.restore();
@@ -130,21 +131,6 @@ function drawPath(c, view) {
 	c.globalAlpha = 1;
 }
 
-// The id as long as it fits; measuring is slow, so what was found is kept.
-const lengths = new Map();
-function fitted(c, id, width) {
-	const key = `${width} ${c.font} ${id}`;
-	let text = lengths.get(key);
-	if (text === undefined) {
-		const wide = c.measureText(id).width;
-		text = wide <= width ? id : shorten(id, Math.max(4, Math.floor((id.length * width) / wide)));
-		while (text.length > 4 && c.measureText(text).width > width) text = shorten(id, text.length - 1);
-		if (lengths.size > 20000) lengths.clear();
-		lengths.set(key, text);
-	}
-	return text;
-}
-
 function drawLabel(c, view, task, y, alpha) {
 	const { colours, labelWidth, rowHeight, font } = view;
 	if (labelWidth === 0) return;
@@ -152,7 +138,7 @@ function drawLabel(c, view, task, y, alpha) {
 	c.globalAlpha = alpha < 1 ? 0.75 : 1;
 	c.fillStyle = task.id === view.selected ? colours.accent : colours.ink;
 	c.font = font;
-	c.fillText(fitted(c, task.id, labelWidth - 34), 26, y + 0.5);
+	c.fillText(fitted(task.id, view.plan.start, labelWidth - 34, font), 26, y + 0.5);
 	c.globalAlpha = 1;
 }
 
@@ -172,7 +158,11 @@ function drawGrid(c, view) {
 	c.stroke();
 	c.fillStyle = colours["ink-3"];
 	c.font = view.smallFont;
-	for (const at of ticks) c.fillText(tickText(at, step), scale.x(at) + 5, view.axisHeight / 2);
+	for (const at of ticks) {
+		const text = tickText(at, step);
+		const x = scale.x(at) + 5;
+		if (x + c.measureText(text).width < width - 4) c.fillText(text, x, view.axisHeight / 2);
+	}
 }
 
 function drawNow(c, view) {
@@ -232,11 +222,16 @@ export function drawStrip(c, { width, height, colours, buckets, most, left, righ
 	const step = (right - left) / buckets.length;
 	const floor = height - 1;
 	c.fillStyle = colours.running;
+	c.globalAlpha = 0.55;
+	c.beginPath(); // one shape: bars side by side would show their seams
+	c.moveTo(left, floor);
 	for (let i = 0; i < buckets.length; i++) {
-		const tall = most > 0 ? (buckets[i] / most) * (height - 8) : 0;
-		c.globalAlpha = 0.55;
-		if (tall > 0) c.fillRect(left + i * step, floor - tall, step + 0.4, tall);
+		const top = floor - (most > 0 ? (buckets[i] / most) * (height - 8) : 0);
+		c.lineTo(left + i * step, top);
+		c.lineTo(left + (i + 1) * step, top);
 	}
+	c.lineTo(right, floor);
+	c.fill();
 	c.globalAlpha = 0.8;
 	c.fillStyle = colours.ground;
 	const [x0, x1] = window;

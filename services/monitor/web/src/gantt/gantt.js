@@ -4,6 +4,7 @@ import { colours } from "../theme.js";
 import { serverNow } from "../ui/clock.js";
 import { ended } from "../status.js";
 import { drawGantt, drawStrip } from "./draw.js";
+import { labelFont } from "../ui/fit.js";
 import { Scale } from "../ui/scale.js";
 
 const palette = ["ink", "ink-2", "ink-3", "line", "line-strong", "ground", "sheet", "accent", "accent-soft", "hover"];
@@ -35,9 +36,8 @@ export class Gantt {
 
 	refreshColours() {
 		this.colours = colours([...palette, ...statusNames]);
-		const { fontFamily } = getComputedStyle(document.body);
-		this.font = `500 11.5px ${fontFamily}`;
-		this.smallFont = `11px ${fontFamily}`;
+		this.font = labelFont();
+		this.smallFont = `11px ${getComputedStyle(document.body).fontFamily}`;
 		this.draw();
 	}
 
@@ -68,7 +68,7 @@ export class Gantt {
 		const { clientWidth: width, clientHeight: height } = this.scroll;
 		if (width === 0) return;
 		Object.assign(this, { width, height, ratio });
-		this.labelWidth = width < 520 ? 104 : Math.min(250, Math.round(width * 0.2));
+		this.labelWidth = width < 520 ? 128 : Math.min(250, Math.round(width * 0.2));
 		for (const [canvas, tall] of [
 			[this.canvas, height],
 			[this.strip, 40],
@@ -117,7 +117,11 @@ export class Gantt {
 
 	paintStrip(shown) {
 		const all = this.full;
-		this.buckets ??= this.count(all, 240);
+		const now = serverNow();
+		if (!this.buckets || (this.hasLive && now - this.countedAt > 1000)) {
+			this.buckets = this.count(all, 240);
+			this.countedAt = now;
+		}
 		const c = this.strip.getContext("2d");
 		c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
 		const scale = this.scaleOf(all);

@@ -1,4 +1,5 @@
 // Pan and zoom of an SVG, by hand or gliding to a place. Sets the transform of one group and nothing else.
+export const least = () => (innerWidth < 720 ? 0.8 : 0.6); // smaller can hardly be read
 const gentle = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Camera {
@@ -58,7 +59,7 @@ export class Camera {
 		const { clientWidth, clientHeight } = this.svg;
 		if (!width || !clientWidth) return;
 		const k = Math.min(1, (clientWidth - 32) / width, (clientHeight - 32) / height);
-		this.k = Math.max(whole ? 0.04 : 0.45, k);
+		this.k = Math.max(whole ? 0.04 : least(), k);
 		const along = (room, start, length, at) => {
 			if (length * this.k <= room - 32) return (room - length * this.k) / 2 - start * this.k;
 			const least = room - 16 - (start + length) * this.k;

@@ -1,6 +1,6 @@
 // Which boxes the graph shows: tasks by themselves, or folded with those of the same type and depth into one box with
-// their counts. Pure. 5,000 tasks become some tens of boxes; any of them can be unfolded.
-export const most = { boxes: 140, unfolded: 40, single: 60 };
+// their counts, and joined without the edges that follow from others. Pure. 5,000 tasks become some tens of boxes; any of them can be unfolded.
+export const most = { boxes: 140, unfolded: 40, single: 60, edges: 1500 };
 const interest = { running: 0, failed: 1, retry: 2, pending: 3, blocked: 4, cancelled: 5, skipped: 6, completed: 7 };
 
 // Depths are taken together in steps of `step`, so that a long chain does not give a box a task.
@@ -49,6 +49,35 @@ function boxesOf(tasks, mode, toggled) {
 	return boxes;
 }
 
+// Whether there is a way that does not begin with this very edge.
+function isImplied({ from, to }, next) {
+	const seen = new Set([from]);
+	const stack = [...next.get(from)].filter((box) => box !== to);
+	while (stack.length > 0) {
+		const box = stack.pop();
+		if (box === to) return true;
+		if (seen.has(box)) continue;
+		seen.add(box);
+		stack.push(...(next.get(box) ?? []));
+	}
+	return false;
+}
+
+// Without the edges that others imply, the longest first; what can be reached from where stays the same.
+function thinned(edges) {
+	const level = (box) => box.tasks.reduce((least, task) => Math.min(least, task.depth), Infinity);
+	const next = new Map(edges.map(({ from }) => [from, new Set()]));
+	for (const { from, to } of edges) next.get(from).add(to);
+	const sorted = edges.map((edge) => ({ edge, far: level(edge.to) - level(edge.from) })).sort((a, b) => b.far - a.far);
+	const gone = new Set();
+	for (const { edge } of sorted) {
+		if (!isImplied(edge, next)) continue;
+		next.get(edge.from).delete(edge.to);
+		gone.add(edge);
+	}
+	return edges.filter((edge) => !gone.has(edge));
+}
+
 // { boxes: [{ key, tasks, task?, type, rest? }], edges: [{ from, to, count }], boxOf: task id → box }
 export function fold(tasks, mode, toggled) {
 	const boxes = boxesOf(tasks, mode, toggled);
@@ -66,5 +95,7 @@ export function fold(tasks, mode, toggled) {
 			else edges.set(key, { key, from, to, count: 1 });
 		}
 	}
-	return { boxes, edges: [...edges.values()], boxOf };
+	const folded = boxes.length < tasks.length;
+	const all = [...edges.values()];
+	return { boxes, edges: folded && all.length <= most.edges ? thinned(all) : all, boxOf };
 }

@@ -1,11 +1,12 @@
 // The graph on a page: boxes coloured by status, folded where they are many; follows what runs.
 import { html } from "htm/preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { count, shorten } from "../format.js";
-import { ended, glyphIsFilled, glyphPath } from "../status.js";
+import { count } from "../format.js";
+import { ended, glyphDash, glyphIsFilled, glyphPath } from "../status.js";
+import { fitted, labelFont } from "../ui/fit.js";
 import { Icon } from "../ui/icons.js";
 import { Empty, Segments, Sheet } from "../ui/parts.js";
-import { Camera } from "./camera.js";
+import { Camera, least } from "./camera.js";
 import { fold } from "./fold.js";
 import { linePath, place } from "./place.js";
 
@@ -19,15 +20,16 @@ function Mark({ status, x, y }) {
 		stroke=${solid ? "none" : "currentColor"}
 		stroke-width="1.7"
 		stroke-linecap="round"
+		stroke-dasharray=${glyphDash(status).join(" ") || undefined}
 	/>`;
 }
 
-function drawTask(task, at) {
+function drawTask(task, at, start) {
 	const { width, height } = at;
 	return html`<rect width=${width} height=${height} rx="5" class="box" />
 		<rect width="3" height=${height - 10} x="0" y="5" rx="1.5" class="edge is-${task.status}" />
 		<${Mark} status=${task.status} x="12" y=${height / 2 - 6} />
-		<text x="31" y=${height / 2 + 4}>${shorten(task.id, 20)}</text>`;
+		<text x="31" y=${height / 2 + 4}>${fitted(task.id, start, width - 38, labelFont())}</text>`;
 }
 
 // The counts of a folded box as one bar, in the order of the statuses.
@@ -47,17 +49,19 @@ function drawGroup(box, at) {
 		return drawn;
 	});
 	const worst = ["failed", "running", "retry"].find((status) => sums[status]);
+	const much = `${worst ? `${count(sums[worst])} ${worst} / ` : ""}${count(box.tasks.length)}`;
+	const name = fitted(box.type || `level ${box.level}`, "", width - 32 - much.length * 6.2, labelFont());
 	return html`<rect x="4" y="-4" width=${width - 8} height=${height} rx="6" class="box under" />
 		<rect width=${width} height=${height} rx="6" class="box" />
-		<text x="12" y="19">${box.rest ? "… " : ""}${shorten(box.type || `level ${box.level}`, 17)}</text>
-		<text x=${width - 12} y="19" text-anchor="end" class="much">${worst ? `${count(sums[worst])} ${worst} / ` : ""}${count(box.tasks.length)}</text>
+		<text x="12" y="19">${box.rest ? "… " : ""}${name}</text>
+		<text x=${width - 12} y="19" text-anchor="end" class="much">${much}</text>
 		${bars}`;
 }
 
 const named = (box) =>
 	box.task ? `${box.task.id}, ${box.task.status}` : `${box.type || "tasks"}, ${box.tasks.length} folded`;
 
-function Boxes({ folded, placed, lit, selected, act }) {
+function Boxes({ folded, placed, start, lit, selected, act }) {
 	return folded.boxes.map((box) => {
 		const at = placed.places.get(box.key);
 		const on = box.tasks.some((task) => lit.has(task.id));
@@ -74,7 +78,7 @@ function Boxes({ folded, placed, lit, selected, act }) {
 			onKeyDown=${(event) => (event.key === "Enter" || event.key === " ") && (event.preventDefault(), act(box, event.key === "Enter"))}
 		>
 			<title>${named(box)}</title>
-			${box.task ? drawTask(box.task, at) : drawGroup(box, at)}
+			${box.task ? drawTask(box.task, at, start) : drawGroup(box, at)}
 		</g>`;
 	});
 }
@@ -83,13 +87,19 @@ function Lines({ folded, placed, path }) {
 	const steps = new Set(
 		path.slice(1).map((id, at) => `${folded.boxOf.get(path[at])?.key}\n${folded.boxOf.get(id)?.key}`),
 	);
-	return folded.edges.map(({ key, from, to, count: times }) => {
+	const lines = folded.edges.map(({ key, from, to, count: times }) => {
 		const [a, b] = [placed.places.get(from.key), placed.places.get(to.key)];
 		const flows = to.tasks.some((task) => task.status === "running");
-		const kind = steps.has(key) ? "lit" : flows ? "flows" : "";
+		const kind = steps.delete(key) ? "lit" : flows ? "flows" : "";
 		const width = Math.min(3, 1 + Math.log10(times) * 0.6);
 		return html`<path key=${key} class="line ${kind}" d=${linePath(a, b, placed.lines.get(key))} stroke-width=${width} />`;
 	});
+	// Steps of the path over edges that were left out, for others imply them.
+	for (const key of steps) {
+		const [a, b] = key.split("\n").map((box) => placed.places.get(box));
+		if (a && b && a !== b) lines.push(html`<path key=${key} class="line lit" d=${linePath(a, b)} />`);
+	}
+	return lines;
 }
 
 function middleOf(folded, placed, wanted) {
@@ -103,6 +113,14 @@ const firstOf = (folded, placed, wanted) => {
 	const box = folded.boxes.find((one) => one.tasks.some(wanted));
 	return box && placed.places.get(box.key);
 };
+
+const leftmost = ({ places }) => [...places.values()].reduce((best, at) => (at.x < best.x ? at : best));
+
+// As tall as it is when it fills the width; more than a screen and a half is too far to scroll past.
+function heightOf(placed, width) {
+	const k = Math.min(1, Math.max(least(), (width - 32) / placed.width));
+	return Math.max(160, Math.min(placed.height * k + 40, innerHeight * 1.4));
+}
 
 export function GraphView({ plan, revision, rows, path, selected, follow, select, open }) {
 	const [mode, setMode] = useState("auto");
@@ -120,7 +138,9 @@ export function GraphView({ plan, revision, rows, path, selected, follow, select
 		const open = (task) => !ended.has(task.status);
 		camera.current.fit(
 			placed,
-			middleOf(folded, placed, (task) => task.status === "running") ?? firstOf(folded, placed, open),
+			middleOf(folded, placed, (task) => task.status === "running") ??
+				firstOf(folded, placed, open) ??
+				leftmost(placed),
 		);
 	}, [placed]);
 	const running =
@@ -164,10 +184,7 @@ export function GraphView({ plan, revision, rows, path, selected, follow, select
 		<button class="tool" title="Larger" aria-label="Larger" onClick=${() => camera.current.zoom(1.35)}><${Icon} name="plus" /></button>
 		<button class="tool" title="Smaller" aria-label="Smaller" onClick=${() => camera.current.zoom(0.74)}><${Icon} name="minus" /></button>
 		<button class="tool" title="Fit" aria-label="Fit the graph" onClick=${() => camera.current.fit(placed, null, true)}><${Icon} name="fit" /></button>`;
-	const height = Math.max(
-		160,
-		Math.min(placed.height + 40, innerHeight * (placed.height > placed.width * 0.6 ? 0.8 : 0.55)),
-	);
+	const height = heightOf(placed, parts.svg.current?.clientWidth ?? document.body.clientWidth - 50);
 	const note =
 		folded.boxes.length < rows.length
 			? `${count(rows.length)} tasks in ${count(folded.boxes.length)} boxes; a click unfolds`
@@ -177,7 +194,7 @@ export function GraphView({ plan, revision, rows, path, selected, follow, select
 		<svg class="graph" ref=${parts.svg} style=${{ height: `${height}px` }} role="group" aria-label="Graph of ${rows.length} tasks">
 			<g ref=${parts.group}>
 				<${Lines} revision=${revision} folded=${folded} placed=${placed} path=${path} />
-				<${Boxes} revision=${revision} folded=${folded} placed=${placed} lit=${new Set(path)} selected=${selected} act=${act} />
+				<${Boxes} revision=${revision} folded=${folded} placed=${placed} start=${plan.start} lit=${new Set(path)} selected=${selected} act=${act} />
 			</g>
 		</svg>
 	<//>`;

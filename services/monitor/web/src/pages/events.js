@@ -6,6 +6,7 @@ import { clock, ms, plural, shorten, stamp } from "../format.js";
 import { useKeys } from "../keys.js";
 import { link, route } from "../router.js";
 import { useLive } from "../state/live.js";
+import { later } from "../state/source.js";
 import { ClearFilters, ProjectChoice, Search, StatusChips, TypeChoice } from "../ui/filters.js";
 import { Bones, Broken, Empty, Status } from "../ui/parts.js";
 import { statuses } from "../status.js";
@@ -32,7 +33,7 @@ function Row({ event, fresh }) {
 		<td class="tight"><time class="when" title=${stamp(at)}>${clock(at, { millis: true })}</time></td>
 		<td class="tight"><${Status} status=${event.status} /></td>
 		<td class="id">${event.task_id ? html`<a class="task-link" data-row title=${event.task_id} href=${link("task", event.project, event.task_id)}>${shorten(event.task_id, 46)}</a>` : event.reason}</td>
-		<td class="narrow-off">${event.project && html`<a class="second" href=${link("project", event.project)}>${event.project}</a>`}</td>
+		<td class="tight narrow-off">${event.project && html`<a class="second" title=${event.project} href=${link("project", event.project)}>${shorten(event.project, 22)}</a>`}</td>
 		<td class="tight narrow-off" title=${event.task_type}>${event.task_type && shorten(event.task_type, 26)}</td>
 		<td class="wide narrow-off"><span class="second" title=${note(event)}>${note(event)}</span></td>
 	</tr>`;
@@ -78,6 +79,7 @@ function useEvents(query, held) {
 		waiting.current = [];
 		setState(nothing);
 	}, [key]);
+	useEffect(() => (state.error?.passes ? later(load) : undefined), [state.error]);
 	useEffect(() => {
 		if (!held && waiting.current.length > 0) add(waiting.current.splice(0), 0);
 	}, [held]);

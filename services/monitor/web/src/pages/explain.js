@@ -24,8 +24,11 @@ const words = {
 	priority: "priority",
 	waiting_hours: "hours ready",
 	dependencies: "few dependencies",
+	order: "order of the batch",
 	retries: "few retries",
 };
+
+const told = 8;
 
 const Score = ({ score, terms, position }) =>
 	html`<div class="score">
@@ -51,7 +54,10 @@ const Chain = ({ chain, project }) =>
 export const Explain = ({ source, task }) =>
 	html`<${Sheet} title=${titles[task.status] ?? "Why"}>
 		<${Loaded} source=${source} rows=${2}>${(data) => html`
-			<ul class="reasons">${data.reasons.map((reason) => html`<li>${reason.message}</li>`)}</ul>
+			<ul class="reasons">
+				${data.reasons.slice(0, told).map((reason) => html`<li>${reason.message}</li>`)}
+				${data.reasons.length > told && html`<li class="quiet">and ${data.reasons.length - told} more dependencies, as listed beside</li>`}
+			</ul>
 			${data.chain?.length > 0 && html`<${Chain} chain=${data.chain} project=${task.project} />`}
 			<${Estimate} estimate=${data.estimate} />
 			${data.score != null && html`<${Score} score=${data.score} terms=${data.terms} position=${data.position} />`}`}<//>

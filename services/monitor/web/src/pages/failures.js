@@ -74,12 +74,13 @@ export function Failures() {
 		[project, task_type],
 	);
 	useChange(overview.value?.counts.failed, source.refresh);
-	return html`<div class="page-head"><h1 tabindex="-1">Failures</h1><span class="quiet">${overview.value && `${plural(overview.value.counts.failed, "task")} failed now`}</span></div>
+	const failed = overview.value?.counts.failed;
+	return html`<div class="page-head"><h1 tabindex="-1">Failures</h1><span class="quiet">${overview.value && `${plural(failed, "task")} failed now`}</span></div>
 		<div class="filters"><${ProjectChoice} /><${TypeChoice} /><${ClearFilters} names=${["project", "task_type"]} /></div>
 		<div class="sheet">
-			<${Loaded} source=${source}>${({ groups }) =>
-				groups.length === 0
-					? html`<${Empty} title="Nothing has failed">Tasks that end as failed stand here, grouped by what went wrong.<//>`
-					: html`<ul>${groups.map((group) => html`<${Group} key=${group.key} group=${group} refresh=${source.refresh} />`)}</ul>`}<//>
+			<${Loaded} source=${source}>${({ groups, tasks }) => html`
+				${groups.length === 0 ? html`<${Empty} title="No failed task is here">Tasks that end as failed stand here, grouped by what went wrong.<//>` : ""}
+				<ul>${groups.map((group) => html`<${Group} key=${group.key} group=${group} refresh=${source.refresh} />`)}</ul>
+				${!project && !task_type && tasks < failed && html`<p class="pager">The newest ${count(tasks)} of ${count(failed)} are shown; choose a project to see all of its own.</p>`}`}<//>
 		</div>`;
 }

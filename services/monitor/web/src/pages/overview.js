@@ -198,7 +198,7 @@ export function Overview() {
 		${state ? html`<${Counts} counts=${state.counts} /><${Figures} state=${state} />` : html`<div class="sheet gap"><${Bones} rows=${3} /></div>`}
 		<div class="columns">
 			<div class="column"><${Flow} /><${Workers} /></div>
-			<div class="column side">
+			<div class="column side first">
 				${state ? html`<${Health} health=${state.health} />` : html`<${Sheet} title="Health"><${Bones} rows=${3} /><//>`}
 				<${QueueTable} /><${Services} />
 			</div>

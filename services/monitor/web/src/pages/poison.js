@@ -11,10 +11,9 @@ import { Age, Empty, Loaded } from "../ui/parts.js";
 const Row = ({ event }) =>
 	html`<li class="failure">
 		<div class="failure-head">
-			<b class="much">${event.partition}·${event.seq}</b>
 			<div class="spread">
 				<p class="error-line wrap-any">${event.reason}</p>
-				<p class="quiet">${event.task_id ? html`<a href=${link("task", event.project, event.task_id)}>${event.project}/${event.task_id}</a>, ` : ""}set aside <${Age} at=${ms(event.at)} /></p>
+				<p class="quiet">event ${event.seq} of partition ${event.partition}, ${event.task_id ? html`<a href=${link("task", event.project, event.task_id)}>${event.project}/${event.task_id}</a>, ` : ""}set aside <${Age} at=${ms(event.at)} /></p>
 			</div>
 		</div>
 		<details class="raw"><summary>what it is</summary><pre class="payload" tabindex="0">${event.raw}</pre></details>
@@ -26,7 +25,7 @@ export function Poison() {
 	const source = useSource((signal) => read("poison", { limit: 50, after }, signal), [after]);
 	const check = overview.value?.health.checks.find(({ name }) => name === "poison");
 	useChange(check?.value, source.refresh);
-	return html`<div class="page-head"><h1 tabindex="-1">Poison</h1><span class="quiet">events that the database would not take; they stand in nobody's way, but their tasks' rows may be behind</span></div>
+	return html`<div class="page-head"><h1 tabindex="-1">Poison</h1><span class="quiet">events that the database would not take; they stand in nobody's way, but their tasks' rows may be behind. Mend the cause, then <code>corder poison --replay --all</code></span></div>
 		<div class="sheet">
 			<${Loaded} source=${source}>${({ events, next }) =>
 				events.length === 0

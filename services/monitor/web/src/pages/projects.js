@@ -31,7 +31,8 @@ const Row = ({ entry: { project, counts, last_at } }) =>
 		<td class="numeric narrow-off"><${Count} value=${counts.blocked} /></td>
 		<td class="numeric narrow-off"><${Count} value=${counts.completed} /></td>
 		<td class="numeric"><${Count} value=${counts.failed} /></td>
-		<td class="numeric tight"><${Age} at=${ms(last_at)} /></td>
+		<td class="numeric mid-off"><${Count} value=${counts.cancelled + counts.skipped} /></td>
+		<td class="numeric tight narrow-off"><${Age} at=${ms(last_at)} /></td>
 	</tr>`;
 
 export function Projects() {
@@ -46,8 +47,9 @@ export function Projects() {
 					: html`<div class="scroll-x" tabindex="0" role="group" aria-label="Projects"><table>
 							<thead>
 								<tr>
-									<th>project</th><th>how far</th><th class="numeric">tasks</th><th class="numeric">running</th><th class="numeric narrow-off">ready</th>
-									<th class="numeric narrow-off">blocked</th><th class="numeric narrow-off">completed</th><th class="numeric">failed</th><th class="numeric">active</th>
+									<th>project</th><th>how far</th><th class="numeric">tasks</th><th class="numeric">running</th><th class="numeric narrow-off">ready, retry</th>
+									<th class="numeric narrow-off">blocked</th><th class="numeric narrow-off">completed</th><th class="numeric">failed</th>
+									<th class="numeric mid-off">cancelled, skipped</th><th class="numeric narrow-off">active</th>
 								</tr>
 							</thead>
 							<tbody>${projects.map((entry) => html`<${Row} key=${entry.project} entry=${entry} />`)}</tbody>

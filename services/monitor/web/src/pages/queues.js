@@ -6,7 +6,7 @@ import { link, route, setQuery } from "../router.js";
 import { queues, session, useLive } from "../state/live.js";
 import { confirm } from "../ui/actions.js";
 import { now } from "../ui/clock.js";
-import { Bones, Count, Empty, Glyph, Segments, Sheet } from "../ui/parts.js";
+import { Bones, Count, Empty, Segments } from "../ui/parts.js";
 import { Icon } from "../ui/icons.js";
 
 const spans = ["15m", "1h", "24h"];
@@ -54,12 +54,15 @@ function pauseOf(target, paused) {
 
 export function PauseButton({ target, paused, small = true }) {
 	if (session.value.read_only) return null;
-	return html`<button class="button ${small ? "small ghost" : ""}" onClick=${() => confirm({ ...pauseOf(target, paused), bodies: [target] })}>
-		<${Icon} name=${paused ? "play" : "pause"} />${paused ? "Resume" : "Pause"}
+	const word = paused ? "Resume" : "Pause";
+	return html`<button class="button ${small ? "small ghost" : ""}" aria-label=${small ? `${word} ${namesOf(target)}` : undefined} onClick=${() => confirm({ ...pauseOf(target, paused), bodies: [target] })}>
+		<${Icon} name=${paused ? "play" : "pause"} /><span class=${small ? "narrow-off" : ""}>${word}</span>
 	</button>`;
 }
 
-function Priorities({ queue, span }) {
+function Priorities({ queue }) {
+	if (queue.priorities.length === 0)
+		return html`<tr class="inner"><td colspan="12" class="quiet">Nothing is ready, and nothing has started in a day.</td></tr>`;
 	return html`<tr class="inner">
 		<td colspan="12">
 			<table>
@@ -90,36 +93,36 @@ function Queue({ queue, span, pauses }) {
 	const rates = queue.rates[span];
 	const wait = queue.wait[span];
 	return html`<tr>
-			<td>
+			<td class="folding">
 				<button class="fold" aria-expanded=${String(open)} aria-label="priorities of ${task_type}" onClick=${() => setOpen(!open)}>${open ? "▾" : "▸"}</button>
 				<a class="task-link" data-row href=${link("tasks", { task_type })}>${task_type}</a>${queue.paused && html` <span class="mark">paused</span>`}
 			</td>
 			<td class="numeric"><${Count} value=${queue.ready} /></td>
-			<td class="narrow-off"><${Depths} priorities=${queue.priorities} /></td>
+			<td class="mid-off"><${Depths} priorities=${queue.priorities} /></td>
 			<td class="numeric"><${Count} value=${counts.running} /></td>
-			<td class="numeric"><${Count} value=${counts.blocked + counts.retry} /></td>
+			<td class="numeric narrow-off"><${Count} value=${counts.blocked + counts.retry} /></td>
 			<td class="numeric">${workers.waiting === 0 && workers.running === 0 && queue.ready > 0 ? html`<span class="is-warn">none</span>` : html`<${Count} value=${workers.waiting} />`}</td>
 			<td class="numeric">${oldest ? duration((now.value - oldest) / 1000) : html`<span class="zero">–</span>`}</td>
-			<td class="numeric">${rate(rates.in)}</td>
-			<td class="numeric">${rate(rates.completed)}</td>
-			<td class="numeric">${duration(wait.p50_s)}</td>
-			<td class="numeric">${duration(wait.p95_s)}</td>
+			<td class="numeric mid-off">${rate(rates.in)}</td>
+			<td class="numeric mid-off">${rate(rates.completed)}</td>
+			<td class="numeric narrow-off">${duration(wait.p50_s)}</td>
+			<td class="numeric narrow-off">${duration(wait.p95_s)}</td>
 			<td class="tight"><${PauseButton} target=${{ task_type }} paused=${paused} /></td>
 		</tr>
 		${open && html`<${Priorities} queue=${queue} />`}`;
 }
 
 const head = [
-	"ready",
-	"by priority",
-	"running",
-	"blocked, retry",
-	"workers free",
-	"oldest",
-	"in / s",
-	"done / s",
-	"wait p50",
-	"wait p95",
+	["ready", "numeric"],
+	["by priority", "mid-off"],
+	["running", "numeric"],
+	["blocked, retry", "numeric narrow-off"],
+	["workers free", "numeric"],
+	["oldest", "numeric"],
+	["in / s", "numeric mid-off"],
+	["done / s", "numeric mid-off"],
+	["wait p50", "numeric narrow-off"],
+	["wait p95", "numeric narrow-off"],
 ];
 
 // Those with work first; names keep their order, so that rows do not jump.
@@ -129,7 +132,7 @@ const byWork = (a, b) => hasWork(b) - hasWork(a) || a.task_type.localeCompare(b.
 function Table({ state, span }) {
 	return html`<div class="scroll-x" tabindex="0" role="group" aria-label="Queues"><table>
 		<thead>
-			<tr><th>type</th>${head.map((name, at) => html`<th class=${at === 1 ? "narrow-off" : "numeric"}>${name}</th>`)}<th><span class="unseen">actions</span></th></tr>
+			<tr><th>type</th>${head.map(([name, kind]) => html`<th class=${kind}>${name}</th>`)}<th><span class="unseen">actions</span></th></tr>
 		</thead>
 		<tbody>${[...state.queues].sort(byWork).map((queue) => html`<${Queue} key=${queue.task_type} queue=${queue} span=${span} pauses=${state.pauses} />`)}</tbody>
 	</table></div>`;
@@ -138,7 +141,7 @@ function Table({ state, span }) {
 const Pauses = ({ pauses }) =>
 	pauses.length > 0 &&
 	html`<div class="notice warn">
-		<${Glyph} status="blocked" />
+		<${Icon} name="pause" />
 		<span class="pauses">
 			${pauses.map(
 				(pause) =>

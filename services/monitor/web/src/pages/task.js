@@ -71,7 +71,7 @@ const Facts = ({ task }) =>
 			<${Fact} name="project"><a href=${link("project", task.project)}>${task.project}</a><//>
 			<${Fact} name="batch"><a class="mono" href=${link("project", task.project, { batch_id: task.batch_id })}>${task.batch_id}</a><//>
 			<${Fact} name="type"><a href=${link("tasks", { task_type: task.task_type })}>${task.task_type}</a><//>
-			${task.service_name && html`<${Fact} name="service">${task.service_name}<//>`}
+			${task.service_name && html`<${Fact} name="service"><a href=${link("tasks", { service_name: task.service_name })}>${task.service_name}</a><//>`}
 			<${Fact} name="priority">${task.priority}<//>
 			<${Fact} name="tries">${task.attempt} of ${task.max_retries + 1}<//>
 			${task.worker && html`<${Fact} name="worker"><span class="mono">${task.worker}</span><//>`}
@@ -236,7 +236,7 @@ function Shown({ task, events, explain, refresh }) {
 			</div>
 			<div class="column side">
 				<${Facts} task=${task} />
-				<${Edges} title="Depends on" edges=${task.dependencies} project=${task.project} none="Nothing: it could start at once." />
+				<${Edges} title="Depends on" edges=${task.dependencies} project=${task.project} none="No task." />
 				<${Edges} title="Needed by" edges=${task.dependents} project=${task.project} none="No task." />
 			</div>
 		</div>`;

@@ -31,12 +31,12 @@ export function TaskRow({ task }) {
 	return html`<tr>
 		<td class="tight"><${Status} status=${task.status} /></td>
 		<td class="id"><a class="task-link" data-row title=${task.task_id} href=${taskLink(task)}>${shorten(task.task_id, 46)}</a></td>
-		<td class="narrow-off"><a class="second" href=${link("project", task.project)}>${task.project}</a></td>
+		<td class="tight narrow-off"><a class="second" title=${task.project} href=${link("project", task.project)}>${shorten(task.project, 22)}</a></td>
 		<td class="tight narrow-off" title=${task.task_type}>${shorten(task.task_type, 26)}</td>
-		<td class="numeric narrow-off">${task.priority}</td>
-		<td class="numeric narrow-off">${task.attempt || html`<span class="zero">0</span>`}</td>
+		<td class="numeric mid-off">${task.priority}</td>
+		<td class="numeric mid-off">${task.attempt || html`<span class="zero">0</span>`}</td>
 		<td class="numeric">${duration(ranFor(task))}</td>
-		<td class="wide narrow-off"><span class="second" title=${note(task)}>${note(task) || task.worker}</span></td>
+		<td class="wide mid-off"><span class="second" title=${note(task)}>${note(task) || task.worker}</span></td>
 		<td class="numeric tight"><${Age} at=${ms(task.created_at)} /></td>
 	</tr>`;
 }
@@ -45,8 +45,8 @@ export const TaskTable = ({ tasks }) =>
 	html`<div class="scroll-x" tabindex="0" role="group" aria-label="Tasks"><table>
 		<thead>
 			<tr>
-				<th>status</th><th>task</th><th class="narrow-off">project</th><th class="narrow-off">type</th><th class="numeric narrow-off">priority</th>
-				<th class="numeric narrow-off">tries</th><th class="numeric">ran</th><th class="narrow-off">worker, reason</th><th class="numeric">created</th>
+				<th>status</th><th>task</th><th class="narrow-off">project</th><th class="narrow-off">type</th><th class="numeric mid-off">priority</th>
+				<th class="numeric mid-off">tries</th><th class="numeric">ran</th><th class="mid-off">worker, reason</th><th class="numeric">created</th>
 			</tr>
 		</thead>
 		<tbody>${tasks.map((task) => html`<${TaskRow} key=${`${task.project}/${task.task_id}`} task=${task} />`)}</tbody>
@@ -71,6 +71,15 @@ function Pager({ next, shown }) {
 	</div>`;
 }
 
+// A filter that came with a link, to be let go.
+function Chosen({ name, word }) {
+	const value = route.value.query[name];
+	if (!value) return null;
+	return html`<button class="chip" aria-pressed="true" title="Let go of this filter" onClick=${() => setQuery({ [name]: null, after: null })}>
+		${word} <span class="mono">${value}</span> ×
+	</button>`;
+}
+
 export function Tasks() {
 	const { query } = route.value;
 	const asked = Object.fromEntries(names.map((name) => [name, query[name]]));
@@ -87,7 +96,7 @@ export function Tasks() {
 		<div class="filters">
 			<${Search} label="Search tasks" placeholder="id, service, worker, error …" />
 			<${ProjectChoice} /><${TypeChoice} />
-			${query.batch_id && html`<span class="chip">batch <span class="mono">${query.batch_id}</span></span>`}
+			<${Chosen} name="batch_id" word="batch" /><${Chosen} name="service_name" word="service" />
 			<${ClearFilters} names=${names} />
 		</div>
 		<div class="filters"><${StatusChips} /></div>

@@ -1,5 +1,6 @@
 // The tasks of a project as the timeline and the graph draw them: made of the timeline's answer, times in milliseconds,
 // kept up to date by changes.
+import { commonStart } from "../format.js";
 import { ended } from "../status.js";
 
 const outcomes = {
@@ -55,6 +56,7 @@ export class Plan {
 		addTries(this.tasks, answer.attempts);
 		for (const [from, to] of answer.edges) this.tasks[to].dependencies.push(this.tasks[from].id);
 		for (const [index, start, end] of answer.forecast ?? []) this.tasks[index].expected = [start, end];
+		this.start = commonStart(this.tasks.map((task) => task.id));
 		this.finish = answer.finish_ms;
 		this.truncated = answer.truncated;
 		this.byId = new Map(this.tasks.map((task) => [task.id, task]));

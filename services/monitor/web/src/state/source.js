@@ -1,7 +1,19 @@
 // A question whose answer a page shows: asked when its inputs change, asked again on demand, never twice at once. While
-// it is asked again the old answer stays; when that fails, the error stands beside it.
+// it is asked again the old answer stays; when that fails for what passes, it is asked again by itself.
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+
+const againMs = 3000;
+
+// Calls act after a while, but not while the tab is hidden. Returns what stops it.
+export function later(act) {
+	const timer = setInterval(() => {
+		if (document.hidden) return;
+		clearInterval(timer);
+		act();
+	}, againMs);
+	return () => clearInterval(timer);
+}
 
 export class Source {
 	constructor(ask, data = null) {
@@ -21,7 +33,7 @@ export class Source {
 			const data = await this.ask(this.asking.signal);
 			if (!this.closed) this.state.value = { data, error: null };
 		} catch (error) {
-			if (!this.closed && error.name !== "AbortError") this.state.value = { data: this.state.peek().data, error };
+			if (!this.closed && error.name !== "AbortError") this.fail(error);
 		} finally {
 			this.asking = null;
 		}
@@ -31,8 +43,15 @@ export class Source {
 		}
 	}
 
+	fail(error) {
+		this.state.value = { data: this.state.peek().data, error };
+		this.stop?.();
+		if (error.passes) this.stop = later(this.refresh);
+	}
+
 	close() {
 		this.closed = true;
+		this.stop?.();
 		this.asking?.abort();
 	}
 }

@@ -20,21 +20,22 @@ function levels(high, isTime) {
 }
 
 function drawLine(c, xs, ys, x, y, colour, { dash, fill }) {
-	if (ys.every((value) => !value)) return; // a flat red line at nothing would only alarm
+	// Along nothing there is no line: one would lie on the axis and on those below it.
+	const drawn = (at) => ys[at] != null && (ys[at] > 0 || ys[at - 1] > 0 || ys[at + 1] > 0);
 	c.lineWidth = 1.6;
 	c.lineJoin = c.lineCap = "round";
 	c.strokeStyle = c.fillStyle = colour;
 	for (let i = 0; i < xs.length; i++) {
 		const first = i;
-		while (i < xs.length && ys[i] != null) i++;
+		while (i < xs.length && drawn(i)) i++;
 		if (i === first) continue;
 		c.beginPath();
 		for (let at = first; at < i; at++) c.lineTo(x.x(xs[at]), y(ys[at]));
-		if (i === first + 1) c.lineTo(x.x(xs[first]) + 0.1, y(ys[first]));
+		if (i === first + 1) c.arc(x.x(xs[first]), y(ys[first]), 1, 0, 7);
 		c.setLineDash(dash ?? []);
 		c.stroke();
 		c.setLineDash([]);
-		if (!fill) continue;
+		if (!fill || i === first + 1) continue;
 		c.lineTo(x.x(xs[i - 1]), y(0));
 		c.lineTo(x.x(xs[first]), y(0));
 		c.globalAlpha = 0.09;
@@ -56,7 +57,7 @@ function drawAxes(c, { width, height, x, y, high, palette, format }) {
 		c.lineTo(width - 12, at);
 		c.stroke();
 		c.textAlign = "right";
-		c.fillText(level === 0 ? "0" : format(level), left - 9, at);
+		c.fillText(level === 0 ? "0" : format(level).replace(/ 00[sm]$/, ""), left - 9, at);
 	}
 	c.textAlign = "center";
 	const { step, ticks } = x.ticks(88);

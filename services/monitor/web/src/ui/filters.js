@@ -3,6 +3,7 @@ import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { read } from "../api.js";
+import { count } from "../format.js";
 import { route, setQuery } from "../router.js";
 import { queues, overview } from "../state/live.js";
 import { statuses } from "../status.js";
@@ -60,7 +61,7 @@ export function StatusChips({ counts, list = statuses }) {
 		${list.map(
 			(status) =>
 				html`<button class="chip" aria-pressed=${String(status === value)} onClick=${() => setQuery({ status: status === value ? null : status, after: null })}>
-					<${Glyph} status=${status} />${status}${counts && html`<span class="quiet">${counts[status] ?? 0}</span>`}
+					<${Glyph} status=${status} />${status}${counts && html`<span class="quiet">${count(counts[status] ?? 0)}</span>`}
 				</button>`,
 		)}
 	</div>`;

@@ -3,7 +3,7 @@ import { html } from "htm/preact";
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ago, count, stamp } from "../format.js";
-import { glyphIsFilled, glyphPath, meanings } from "../status.js";
+import { glyphDash, glyphIsFilled, glyphPath, meanings } from "../status.js";
 import { now } from "./clock.js";
 
 export function Glyph({ status }) {
@@ -16,7 +16,7 @@ export function Glyph({ status }) {
 			stroke-width="1.7"
 			stroke-linecap="round"
 			stroke-linejoin="round"
-			stroke-dasharray=${status === "blocked" ? "2.6 1.9" : undefined}
+			stroke-dasharray=${glyphDash(status).join(" ") || undefined}
 		/>
 	</svg>`;
 }
@@ -46,6 +46,7 @@ export const Broken = ({ error, again }) =>
 	html`<div class="empty" role="alert">
 		<strong>${error.code === "not_found" ? "There is no such thing" : "This could not be read"}</strong>
 		${error.message}
+		${error.passes && html`<p>It is asked again by itself. What is wrong, and what to do, stands under <a href="#/">Health</a>.</p>`}
 		${again && html`<div><button class="button retry-button" onClick=${again}>Try again</button></div>`}
 	</div>`;
 
