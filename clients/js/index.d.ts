@@ -215,6 +215,8 @@ export interface SubmitOptions extends CallOptions, ProjectOption {
 	dry_run?: boolean;
 	/** "archived" answers only after MySQL has committed. */
 	ack?: Ack;
+	/** Which of a graph's tasks of one priority goes first; "score" unless the installation says otherwise. */
+	order?: "score" | "fifo" | "critical_path";
 	traceparent?: string;
 }
 
@@ -319,6 +321,8 @@ export interface ScoreTerms {
 	priority: number;
 	waiting_hours: number;
 	dependencies: number;
+	/** Of a batch with an order of its own, in the place of dependencies. */
+	order?: number;
 	retries: number;
 }
 

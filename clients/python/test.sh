@@ -28,7 +28,7 @@ is_clean() {
 }
 
 code_is_typed() {
-	local tests=(tests ../../tests/examples/test_docs.py ../../tests/conformance/adapters/python.py)
+	local tests=(tests ../../tests/examples/test_{docs,first_steps}.py ../../tests/conformance/adapters/python.py)
 	(cd clients/python && MYPYPATH=tests "$bin/mypy" --cache-dir ../../build/mypy corder "${tests[@]}")
 }
 

@@ -1,18 +1,30 @@
 // Runs a graph whose nodes wait by interrupt: resumes each wait by its interrupt's id when its tasks have ended. May
 // die and be run again at any moment; what it knows is in the checkpoints and in Corder.
 import { Command } from "@langchain/langgraph";
+import { NoAnswer, Unavailable } from "../src/errors.js";
+import { backoffMs, pause } from "../src/pause.js";
+import { openInterrupts } from "./position.js";
 import { isWait } from "./waits.js";
 
-const interruptsOf = ({ tasks }) => tasks.flatMap(({ interrupts }) => interrupts);
+// Nobody waits for an answer of this, so it outlasts any outage.
+async function finishedOf(client, { project, task_ids, count }, signal) {
+	for (let attempt = 0; ; attempt++) {
+		try {
+			return [...(await client.wait(task_ids, { project, count, signal })).keys()];
+		} catch (error) {
+			if (!(error instanceof NoAnswer || error instanceof Unavailable) || client.nats.isClosed()) throw error;
+		}
+		await pause(backoffMs(attempt), signal);
+	}
+}
 
 // Those of the waits that are over, when at least one is: a resume value by interrupt id.
 async function someOver(client, waits, signal) {
 	const over = {};
 	const rest = new AbortController();
 	const both = signal ? AbortSignal.any([signal, rest.signal]) : rest.signal;
-	const waiting = waits.map(async ({ id, value: { project, task_ids, count } }) => {
-		const finished = await client.wait(task_ids, { project, count, signal: both });
-		over[id] = { finished: [...finished.keys()] };
+	const waiting = waits.map(async ({ id, value }) => {
+		over[id] = { finished: await finishedOf(client, value, both) };
 	});
 	try {
 		await Promise.race(waiting);
@@ -37,7 +49,7 @@ export async function drive(graph, input, config, { manager, run = (what) => gra
 		signal?.throwIfAborted();
 		if (!resumed) await run(next);
 		const state = await graph.getState(config);
-		const interrupts = interruptsOf(state);
+		const interrupts = await openInterrupts(graph, state);
 		const waits = interrupts.filter(({ value }) => isWait(value));
 		if (waits.length > 0) {
 			next = new Command({ resume: await someOver(manager.client, waits, signal) });

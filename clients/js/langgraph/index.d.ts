@@ -241,6 +241,9 @@ export function drive(
 	options: { manager: TaskQueueManager; run?: (input: unknown) => Promise<unknown> },
 ): Promise<{ values: any; interrupts: Interrupt[]; next: string[] }>;
 
+/** A state's interrupts that nobody has answered, for a driver of your own: LangGraph's own list has more. */
+export function openInterrupts(graph: Drivable, state: any): Promise<Interrupt[]>;
+
 export function corderTool(
 	build: (input: any, config: RunnableConfig) => Submittable | Promise<Submittable>,
 	options: {

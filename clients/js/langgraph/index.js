@@ -3,7 +3,7 @@ export { drive } from "./driver.js";
 export { LeasedTask, MissingManager, TaskQueueManager, managerOf } from "./manager.js";
 export { submitAndWaitNode, submitNode, waitNode } from "./nodes.js";
 export { observe } from "./observing.js";
-export { Position, PositionError, batchOf, locate, origins } from "./position.js";
+export { Position, PositionError, batchOf, locate, openInterrupts, origins } from "./position.js";
 export { collectionOf, logEntry, mergeRecords, recordOfEvent, recordOfTask } from "./records.js";
 export {
 	LOG_LIMIT,

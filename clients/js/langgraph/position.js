@@ -14,6 +14,8 @@ import { canonical } from "./records.js";
 
 const SAVER = "__pregel_checkpointer";
 const SAVED_WITHIN_MS = 30000;
+// Whatever else a task of a step has written, it wrote when it ended.
+const WRITTEN_BEFORE_THE_END = ["__interrupt__", "__resume__", "__error__", "__error_source_node__"];
 
 // The graph does not run in a way in which a crash could find its submissions again; the message says what to do.
 export class PositionError extends CorderError {}
@@ -160,4 +162,12 @@ export function origins(checkpoints) {
 		if (source === "loop") children.set(parentId, [...(children.get(parentId) ?? []), id]);
 	}
 	return origin;
+}
+
+// The interrupts of a state that nobody has answered. LangGraph lists those of a task that has ended since, as long as
+// another of its step still waits; a driver that took them for open would resume them for ever.
+export async function openInterrupts({ checkpointer }, { tasks, config }) {
+	const writes = (await checkpointer?.getTuple?.(config))?.pendingWrites ?? [];
+	const ended = new Set(writes.filter(([, channel]) => !WRITTEN_BEFORE_THE_END.includes(channel)).map(([id]) => id));
+	return tasks.filter(({ id }) => !ended.has(id)).flatMap(({ interrupts }) => interrupts);
 }

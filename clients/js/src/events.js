@@ -9,6 +9,7 @@ const HEARTBEAT_MS = 2000;
 const ADVANCE_MS = 60000;
 const VERSIONS_KEPT = 100000;
 const WINDOW = 1000;
+const FORGOTTEN_MS = 60000; // a consumer that nobody asks, for its process was killed, goes by itself
 
 // The last version of each task, those seen least lately forgotten first; and the ids of rejections.
 export class Versions {
@@ -166,15 +167,22 @@ export class Events {
 	}
 
 	async #consume(place) {
-		const { jetstream } = this.#connection;
 		const options = {
 			filter_subjects: this.subject,
-			inactive_threshold: 60000000000,
+			inactive_threshold: FORGOTTEN_MS,
 			...(place.opt_start_time ? { deliver_policy: "by_start_time" } : {}),
+			...place,
 		};
-		const consumer = await this.#connection.untilLost(
-			jetstream.consumers.get(this.#connection.stream("EVENTS"), { ...options, ...place }),
-		);
+		const stream = this.#connection.stream("EVENTS");
+		const consumer = await this.#connection.untilLost(this.#connection.jetstream.consumers.get(stream, options));
+		try {
+			await this.#readAll(consumer);
+		} finally {
+			if (!this.#connection.away && !this.#connection.closing) consumer.delete().catch(() => {});
+		}
+	}
+
+	async #readAll(consumer) {
 		const { num_pending } = await consumer.info(true); // of its creation: nothing is delivered yet
 		if (!this.#options.follow && num_pending === 0) return this.#finish();
 		const messages = await consumer.consume({ max_messages: WINDOW, idle_heartbeat: HEARTBEAT_MS, expires: 30000 });
@@ -183,6 +191,7 @@ export class Events {
 		this.#wake.once("close", stop);
 		this.#connection.once("disconnect", stop);
 		this.#watch(messages, stop);
+		if (this.#closed) stop(); // while the consumer was made
 		try {
 			for await (const message of messages) {
 				if ((await this.#take(message)) === "again") break;
@@ -193,9 +202,7 @@ export class Events {
 			clearInterval(advance);
 			this.#wake.off("close", stop);
 			this.#connection.off("disconnect", stop);
-			messages.stop();
-			// It would go by itself after a while.
-			if (!this.#connection.away && !this.#connection.closing) consumer.delete().catch(() => {});
+			stop();
 		}
 	}
 

@@ -68,9 +68,9 @@ function messages({ project, batch_id, single, tasks }, orders, mostBytes) {
 }
 
 export async function submit(connection, what, options, defaultProject) {
-	const { dry_run, ack, signal, traceparent, patienceMs } = options;
+	const { dry_run, ack, order, signal, traceparent, patienceMs } = options;
 	const planned = plan(what, options, defaultProject);
-	const orders = { ...(dry_run ? { dry_run } : {}), ...(ack ? { ack } : {}) };
+	const orders = { ...(dry_run ? { dry_run } : {}), ...(ack ? { ack } : {}), ...(order ? { order } : {}) };
 	const bodies = messages(planned, orders, connection.maxBytes);
 	const large = planned.tasks.length > 5000 || ack === "archived";
 	const position = dry_run ? undefined : await connection.eventsPosition();

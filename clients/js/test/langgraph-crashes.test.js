@@ -14,6 +14,7 @@ import {
 	TaskQueueManager,
 	corderState,
 	drive,
+	openInterrupts,
 	submitAndWaitNode,
 	submitNode,
 	waitNode,
@@ -67,7 +68,7 @@ test("killed while the driver waits", () => diesAndGoesOn("interrupt", ["while-w
 // The interrupts after a run.
 async function interruptsAfter(graph, input, config) {
 	await graph.invoke(input, config);
-	return (await graph.getState(config)).tasks.flatMap(({ interrupts }) => interrupts);
+	return openInterrupts(graph, await graph.getState(config));
 }
 
 async function before(graph, node, config) {
@@ -82,7 +83,7 @@ test("an event before the subscription: the node sees what has ended and does no
 	await graph.invoke({ services: [] }, config);
 	const { pending_tasks } = (await graph.getState(config)).values;
 	worker.start();
-	await client.wait(Object.keys(pending_tasks), { timeoutMs: 20000 });
+	await client.wait(Object.keys(pending_tasks), { timeoutMs: 120000 });
 	const values = await graph.invoke(null, config);
 	worker.stop();
 	assert.equal(values.__interrupt__, undefined);
@@ -95,7 +96,7 @@ test("an event twice, and late, is in the log once and moves nothing back", asyn
 	const graph = build(task_type, "interrupt").compile({ checkpointer: new MemorySaver() });
 	const [wait] = await interruptsAfter(graph, { services: [] }, config);
 	worker.start();
-	await client.wait(wait.value.task_ids, { timeoutMs: 20000 });
+	await client.wait(wait.value.task_ids, { timeoutMs: 120000 });
 	worker.stop();
 	const events = client.events({ since: "all" });
 	const { value: first } = await events.next();
@@ -116,12 +117,12 @@ test("an event twice, and late, is in the log once and moves nothing back", asyn
 test("a partial resume of many: the others wait on, submitted once", async () => {
 	const { client, task_type, ran, worker, count, config } = await prepare();
 	const graph = build(task_type, "interrupt").compile({ checkpointer: openSaver(join(folder, "partial.db")) });
-	worker.start();
 	const [first] = await interruptsAfter(graph, { services: ["a", "b", "c"] }, config);
-	await client.wait(first.value.task_ids, { timeoutMs: 20000 });
+	worker.start();
+	await client.wait(first.value.task_ids, { timeoutMs: 120000 });
 	let waits = await interruptsAfter(graph, new Command({ resume: { [first.id]: { finished: [] } } }), config);
 	while (waits.length > 0) {
-		await client.wait(waits[0].value.task_ids, { timeoutMs: 20000 });
+		await client.wait(waits[0].value.task_ids, { timeoutMs: 120000 });
 		waits = await interruptsAfter(graph, new Command({ resume: { [waits[0].id]: { finished: [] } } }), config);
 	}
 	worker.stop();

@@ -25,7 +25,7 @@ for (const page of ["README.md", "langgraph/README.md"]) {
 		test(`${page}: ${titleOf(index)}`, async () => {
 			const file = join(folder, `${page.replace("/", "-")}-${index}.mjs`);
 			writeFileSync(file, program);
-			const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 60000 });
+			const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 240000 });
 			if (output !== undefined) assert.equal(stdout, output);
 		});
 	}

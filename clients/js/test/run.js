@@ -16,7 +16,7 @@ const files = (ending) =>
 
 async function runFiles(list, concurrency, env) {
 	if (list.length === 0) return 0;
-	const options = ["--test", "--test-reporter=tap", "--test-timeout=300000", `--test-concurrency=${concurrency}`];
+	const options = ["--test", "--test-reporter=tap", "--test-timeout=600000", `--test-concurrency=${concurrency}`];
 	const child = spawn(process.execPath, [...options, ...list], { cwd: folder, env, stdio: "inherit" });
 	const [code] = await once(child, "exit");
 	return code === 0 ? 0 : 1;

@@ -35,7 +35,7 @@ test("results travel along a chain, and a hop costs one request", async () => {
 		dependencies: n ? [`c${n - 1}`] : [],
 	}));
 	await client.submit(tasks);
-	assert.equal(await client.result("c39", { timeoutMs: 20000 }), (39 * 40) / 2);
+	assert.equal(await client.result("c39", { timeoutMs: 120000 }), (39 * 40) / 2);
 	await worker.stop();
 	assert.equal(ended.length, 40);
 	assert.ok(ended.every(([, how, status]) => how === "returned" && status === "completed"));
@@ -55,7 +55,7 @@ test("what a handler throws decides: failed, failed for good, released", async (
 	const quick = { task_type: type, retry_backoff: { initial_ms: 1, factor: 1, max_ms: 1 }, max_retries: 1 };
 	const ids = ["again", "never", "text", "given-back", "circle"];
 	await client.submit(ids.map((task_id) => ({ ...quick, task_id })));
-	const done = await client.wait(ids, { timeoutMs: 20000 });
+	const done = await client.wait(ids, { timeoutMs: 120000 });
 	await worker.stop();
 	const told = (id) => [done.get(id).status, done.get(id).attempt, done.get(id).error?.message];
 	assert.deepEqual(told("again"), ["completed", 2, undefined]);
@@ -78,7 +78,7 @@ test("a cancel aborts the signal with Cancelled, a lost lease with LeaseLost", a
 				throw reason;
 			}
 		},
-		{ lease_ms: 600 },
+		{ lease_ms: 6000 },
 	);
 	await client.submit([
 		{ task_type: type, task_id: "cancelled" },
@@ -92,7 +92,7 @@ test("a cancel aborts the signal with Cancelled, a lost lease with LeaseLost", a
 		worker: "thief",
 		done: [{ project, task_id: "lost", lease, outcome: "completed", result: 7 }],
 	});
-	const done = await client.wait(["cancelled", "lost"], { timeoutMs: 20000 });
+	const done = await client.wait(["cancelled", "lost"], { timeoutMs: 120000 });
 	await until("both handlers have ended", () => ended.length === 2);
 	await worker.stop();
 	assert.ok(reasons.get("cancelled") instanceof Cancelled);
@@ -107,19 +107,16 @@ test("a cancel aborts the signal with Cancelled, a lost lease with LeaseLost", a
 
 test("a lease is renewed while the handler works longer than it lasts", async () => {
 	const go = deferred();
-	const { client, type, worker } = await prepare(() => go.promise, { lease_ms: 300 });
+	const lease_ms = 4000;
+	const { client, type, worker } = await prepare(() => go.promise, { lease_ms });
 	await client.submit({ task_type: type, task_id: "a" });
-	const events = client.progress({ task_type: type });
+	const until_ms = async () => Date.parse((await client.get("a")).lease_until);
 	await until("it runs", () => worker.jobs.length === 1);
-	const first = (await client.get("a")).lease_until;
-	await until(
-		"three leases have passed",
-		async () => Date.parse((await client.get("a")).lease_until) > Date.parse(first) + 900,
-	);
+	const first = await until_ms();
+	await until("the first lease has passed", async () => (await until_ms()) > first + lease_ms);
 	go.resolve("late");
-	assert.equal(await client.result("a", { timeoutMs: 10000 }), "late");
+	assert.equal(await client.result("a", { timeoutMs: 120000 }), "late");
 	assert.equal((await client.get("a")).attempt, 1);
-	await events.return();
 	await worker.stop();
 });
 
@@ -135,7 +132,7 @@ test("progress is told live, the last word before the end", async () => {
 	go.resolve();
 	const [{ task_id, progress }] = await told;
 	assert.deepEqual([task_id, progress], ["a", { percent: 100 }]);
-	await client.wait("a", { timeoutMs: 10000 });
+	await client.wait("a", { timeoutMs: 120000 });
 	await worker.stop();
 });
 
@@ -195,7 +192,7 @@ test("progress that cannot be sent is told where it is made", async () => {
 		}
 	});
 	await client.submit([{ task_type: type, task_id: "a" }]);
-	await client.result("a", { timeoutMs: 10000 });
+	await client.result("a", { timeoutMs: 120000 });
 	assert.deepEqual(errors, ["RangeError", "TypeError", "TypeError"]);
 	await worker.stop();
 });
@@ -205,16 +202,18 @@ test("several types run side by side, each with its own limit", async () => {
 	const [a, b] = [freshName("a"), freshName("b")];
 	const most = { [a]: 0, [b]: 0 };
 	const now = { [a]: 0, [b]: 0 };
+	const three = deferred();
 	const handler = async ({ task_type }) => {
 		most[task_type] = Math.max(most[task_type], ++now[task_type]);
-		await new Promise(setImmediate);
+		if (now[b] === 3) three.resolve();
+		await (task_type === b ? three.promise : new Promise(setImmediate));
 		now[task_type]--;
 	};
 	const worker = new Worker(client, { concurrency: 8 }).task(a, handler, { concurrency: 2 }).task(b, handler).start();
 	const tasks = Array.from({ length: 60 }, (_, n) => ({ task_type: n % 2 ? a : b }));
-	await client.wait(await client.submit(tasks), { timeoutMs: 20000 });
+	await client.wait(await client.submit(tasks), { timeoutMs: 120000 });
 	await worker.stop();
-	assert.ok(most[a] <= 2 && most[b] <= 8 && most[b] > 2, JSON.stringify(most));
+	assert.ok(most[a] <= 2 && most[b] <= 8, JSON.stringify(most));
 });
 
 test("what cannot work is refused at once", async () => {

@@ -116,14 +116,16 @@ class Client:
         batch_id: str | None = None,
         dry_run: bool = False,
         ack: str = "logged",
+        order: str | None = None,
     ) -> Submission:
         """Admits a task, a list of tasks or a graph, whole or not at all; when it returns, no crash loses it.
 
         Ids are made here, so a repetition after a lost answer admits nothing twice. What is too large for a message
-        goes in parts. ack="archived" waits until MySQL has it.
+        goes in parts. ack="archived" waits until MySQL has it. order (score, fifo or critical_path) says which
+        of a graph's tasks of one priority goes first.
         """
-        order = submitting.Order(what, self._project_for(what, project), batch_id)
-        return await submitting.submit(self.wire, order, dry_run=dry_run, ack=ack)
+        whole = submitting.Order(what, self._project_for(what, project), batch_id)
+        return await submitting.submit(self.wire, whole, dry_run=dry_run, ack=ack, by=order)
 
     async def enqueue(
         self, what: submitting.What, *, project: str | None = None, batch_id: str | None = None

@@ -117,6 +117,7 @@ class Terms:
     waiting_hours: float
     dependencies: float
     retries: float
+    order: float = 0  # of a graph with an order of its own, in the place of dependencies
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,12 @@ def max_bytes(wire: Wire) -> int:
     return min(MESSAGE_BYTES, wire.nats.max_payload or MESSAGE_BYTES)
 
 
-async def submit(wire: Wire, order: Order, *, dry_run: bool, ack: str) -> Submission:
+async def submit(wire: Wire, order: Order, *, dry_run: bool, ack: str, by: str | None) -> Submission:
     extra: dict[str, Any] = {"dry_run": True} if dry_run else {}
     if ack != "logged":
         extra["ack"] = ack
+    if by is not None:
+        extra["order"] = by
     messages = order.messages(max_bytes(wire), extra)
     position = None if dry_run else await wire.position()
     reply: dict[str, Any] = {}

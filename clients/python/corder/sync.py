@@ -148,8 +148,9 @@ class Client:
         batch_id: str | None = None,
         dry_run: bool = False,
         ack: str = "logged",
+        order: str | None = None,
     ) -> Submission:
-        work = self.asynchronous.submit(what, project=project, batch_id=batch_id, dry_run=dry_run, ack=ack)
+        work = self.asynchronous.submit(what, project=project, batch_id=batch_id, dry_run=dry_run, ack=ack, order=order)
         return self._loop.run(work)
 
     def enqueue(self, what: What, *, project: str | None = None, batch_id: str | None = None) -> Submission:

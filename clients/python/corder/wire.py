@@ -215,6 +215,8 @@ async def open_wire(url: str | None, prefix: str | None, patience: float, option
             await given_reconnected()
 
     async def failed(error: Exception) -> None:
+        if not last and not connection.is_connected:
+            log.warning("no NATS server takes us at %s yet: %s; trying on", shown, error)
         log.debug("connection: %s", error)
         last[:] = [str(error)]
         if given_error is not None:

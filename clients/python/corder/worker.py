@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .client import Client, connect
 from .ids import worker_name
@@ -19,6 +19,14 @@ F = TypeVar("F", bound=Handler)
 
 LEASE_SECONDS = 30.0
 GRACE_SECONDS = 30.0
+
+
+def _is_nobodys(handler: Any) -> bool:
+    """A handler that no program has set: none, Python's own, or what asyncio.run has had for Ctrl-C since 3.11."""
+    runner = getattr(getattr(handler, "func", None), "__self__", None)
+    return handler in (signal.SIG_DFL, signal.default_int_handler, None) or isinstance(
+        runner, getattr(asyncio, "Runner", ())
+    )
 
 
 class Worker:
@@ -155,8 +163,8 @@ class Worker:
             return []
         loop = asyncio.get_running_loop()
         caught = []
-        for one in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(one) in (signal.SIG_DFL, signal.default_int_handler, None):
+        for one in (signal.SIGINT, signal.SIGTERM):
+            if _is_nobodys(signal.getsignal(one)):
                 loop.add_signal_handler(one, self._signalled)
                 caught.append(one)
         return caught

@@ -8,7 +8,7 @@ from .records import LogEvent, TaskRecord, collection_of, merge_records
 from .reducers import log_reducer, reduce_collection, reduce_log, reduce_tasks, resume_position, updates
 from .state import CodingAgentState, QueueReference, TaskCollection, all_tasks
 from .tool import submit_tasks_tool
-from .waits import Wait
+from .waits import Wait, open_interrupts
 from .worker import graph_handler, thread_of
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "graph_handler",
     "log_reducer",
     "merge_records",
+    "open_interrupts",
     "questions",
     "reduce_collection",
     "reduce_log",

@@ -88,7 +88,7 @@ def command_of(arguments: argparse.Namespace) -> Any:
 
 def report(thread_id: str, state: StateSnapshot) -> dict[str, Any]:
     asked = [{"id": one.id, "value": one.value} for one in questions(state)]
-    return {"thread": thread_id, "status": "asks" if state.next else "ended", "questions": asked}
+    return {"thread": thread_id, "status": "asks" if asked else "ended", "questions": asked}
 
 
 async def drive(arguments: argparse.Namespace) -> int:
@@ -104,7 +104,7 @@ async def drive(arguments: argparse.Namespace) -> int:
         async def one(thread_id: str) -> bool:
             state = await Driver(graph, manager, durability=arguments.durability).run(thread_id, first)
             print(json.dumps(report(thread_id, state), default=str), flush=True)
-            return not state.next
+            return not questions(state)
 
         return ENDED if all(await asyncio.gather(*map(one, threads))) else ASKS
 

@@ -15,7 +15,7 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 import corder
 
 from .manager import TaskQueueManager
-from .waits import Wait
+from .waits import Wait, has_ended, open_interrupts
 
 PATIENCE_SECONDS = 5.0
 
@@ -51,11 +51,12 @@ class Driver:
             await self._stop()
 
     async def _drive(self, state: StateSnapshot, config: RunnableConfig) -> StateSnapshot:
-        while state.next:
-            waits = {one.id: wait for one in state.interrupts if (wait := Wait.from_json(one.value))}
+        while not has_ended(state):
+            asked = open_interrupts(state)
+            waits = {one.id: wait for one in asked if (wait := Wait.from_json(one.value))}
             if waits:
                 await self._invoke(Command(resume=await self._ready(waits)), config)
-            elif state.interrupts:
+            elif asked:
                 break
             else:
                 # It was stopped between two steps.
@@ -97,7 +98,7 @@ class Driver:
 
 def questions(state: StateSnapshot) -> list[Interrupt]:
     """The interrupts of a state that do not wait for tasks: those that somebody has to answer."""
-    return [one for one in state.interrupts if Wait.from_json(one.value) is None]
+    return [one for one in open_interrupts(state) if Wait.from_json(one.value) is None]
 
 
 async def waiting_threads(checkpointer: Any) -> list[str]:

@@ -167,11 +167,11 @@ async def _block(config: RunnableConfig, manager: TaskQueueManager, wait: Wait, 
         return
     runtime = runtime_of(config)
     write = runtime.stream_writer if runtime is not None else lambda _: None
+    heartbeat = getattr(runtime, "heartbeat", lambda: None)  # older LangGraphs have none
 
     def tell(event: corder.Event) -> None:
         write({"type": "corder.event", **log_event(event.raw, event.position)})
-        if runtime is not None:
-            runtime.heartbeat()
+        heartbeat()
 
     async with Live(manager.client, manager.project, wait.task_ids, write):
         await manager.client.wait(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from langgraph.types import Interrupt, StateSnapshot
+
 if TYPE_CHECKING:
     from .manager import TaskQueueManager
 
@@ -52,3 +54,15 @@ def enough(count: Count, finished: int, total: int) -> bool:
     """Whether so many ended tasks end the wait. More than there are cannot be waited for: then all are enough."""
     wanted = total if count == "all" else 1 if count == "any" else count
     return finished >= min(wanted, total)
+
+
+def open_interrupts(state: StateSnapshot) -> list[Interrupt]:
+    """Those that nobody has answered. Older LangGraphs (1.x) also list those of a task that has ended since, as long as
+    another of its step waits; a driver that took them for open would resume them for ever.
+    """
+    return [one for task in state.tasks if not task.result for one in task.interrupts]
+
+
+def has_ended(state: StateSnapshot) -> bool:
+    """Older LangGraphs leave out of `next` what was resumed and has interrupted again."""
+    return not state.next and not open_interrupts(state)

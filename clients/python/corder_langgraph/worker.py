@@ -15,6 +15,8 @@ from langgraph.types import Command, Interrupt, StateSnapshot
 
 import corder
 
+from .waits import has_ended, open_interrupts
+
 ToInput = Callable[[corder.Job], Any]
 ToResult = Callable[[Any], Any]
 OnInterrupt = Callable[[corder.Job, list[Interrupt]], Awaitable[dict[str, Any]]]
@@ -59,13 +61,13 @@ def graph_handler(
         state = await _state(graph, own)
         begun = state is not None and (state.next or state.values)
         given: Any = None if begun else to_input(job)
-        if state is not None and begun and not state.next:
+        if state is not None and begun and has_ended(state):
             return to_result(state.values)
         values: Any = None
         while True:
             values = await _run(graph, job, given, own, context, checkpointed=state is not None)
             state = await _state(graph, own)
-            if state is None or not state.next:
+            if state is None or has_ended(state):
                 return to_result(values if state is None else state.values)
             given = await _answers(job, state, on_interrupt)
 
@@ -103,11 +105,12 @@ async def _run(
 
 
 async def _answers(job: corder.Job, state: StateSnapshot, on_interrupt: OnInterrupt | None) -> Any:
-    if not state.interrupts:
+    asked = open_interrupts(state)
+    if not asked:
         # A breakpoint that the graph was compiled with: nothing is asked, it just goes on.
         await asyncio.sleep(0)
         return None
     if on_interrupt is None:
-        asked = "; ".join(str(one.value) for one in state.interrupts)
-        raise corder.TaskFailed(f"the graph asks, and nobody here answers: {asked}", retryable=False)
-    return Command(resume=await on_interrupt(job, list(state.interrupts)))
+        questions = "; ".join(str(one.value) for one in asked)
+        raise corder.TaskFailed(f"the graph asks, and nobody here answers: {questions}", retryable=False)
+    return Command(resume=await on_interrupt(job, asked))

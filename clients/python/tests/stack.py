@@ -1,4 +1,4 @@
-"""One private stack for all tests of a run: `corder up` in a folder of its own, stopped at the end."""
+"""Private stacks: `corder up` in a folder of its own, stopped at the end of the run; most tests share one."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-@functools.cache
-def environment() -> dict[str, str]:
-    """The variables with which a program finds the stack; starts it when nobody has yet."""
+def start() -> dict[str, str]:
+    """Starts a stack of its own, stopped at the end of the run; the variables with which a program finds it."""
     folder = Path(tempfile.mkdtemp(prefix="corder-python-"))
     with (folder / "up.log").open("w") as log:
         words = [str(BIN / "corder"), "up", "--dir", str(folder / "stack"), "--http", str(free_port())]
@@ -46,7 +45,7 @@ def environment() -> dict[str, str]:
         shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(stop)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while "Corder is up" not in (folder / "up.log").read_text():
         if up.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"the stack did not start:\n{(folder / 'up.log').read_text()}")
@@ -54,6 +53,12 @@ def environment() -> dict[str, str]:
     lines = (folder / "stack/env").read_text().splitlines()
     found = dict(word.split("=", 1) for line in lines for word in shlex.split(line) if "=" in word)
     return {**clean_environment(), **{name: found[name] for name in found if name in FOREIGN or name == "CORDER_HTTP"}}
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    """The variables of the stack that the tests share; starts it when nobody has yet."""
+    return start()
 
 
 def url() -> str:

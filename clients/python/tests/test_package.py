@@ -1,4 +1,4 @@
-"""The wheel: builds, installs into an empty environment with nats-py and nothing else, has the project's version."""
+"""The wheel: made of the source distribution, alone with nats-py in an empty environment, of the project's version."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ SOURCE = ROOT / "clients/python"
 PROBE = "import corder, corder.sync, importlib.metadata as m; print(corder.__version__, m.version('corder'))"
 
 
-def run(*words: str | Path) -> str:
-    return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True, timeout=120).stdout
+def run(*words: str | Path, cwd: Path | None = None) -> str:
+    done = subprocess.run([str(word) for word in words], cwd=cwd, capture_output=True, text=True, timeout=240)
+    if done.returncode != 0:
+        raise AssertionError(f"{words}\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 class Package(unittest.TestCase):
@@ -33,7 +36,9 @@ class Package(unittest.TestCase):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-            run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, SOURCE)
+            run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", folder, cwd=SOURCE)
+            (source,) = folder.glob("corder-*.tar.gz")
+            run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source)
             (wheel,) = folder.glob("corder-*.whl")
             with zipfile.ZipFile(wheel) as archive:
                 files = archive.namelist()

@@ -1,4 +1,7 @@
-"""The README's programs, run as they stand; a text block behind one is what it prints."""
+"""The README's programs, run as they stand; a text block behind one is what it prints.
+
+On a stack of their own, as a reader has one: what other tests leave failed or waiting shows in its health.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import unittest
 from pathlib import Path
 from typing import ClassVar
 
-from stack import environment
+from stack import start
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCK = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
@@ -26,16 +29,18 @@ def catches(pid: int, number: signal.Signals) -> bool:
 
 
 class Readme(unittest.TestCase):
+    environment: ClassVar[dict[str, str]]
     folder: ClassVar[tempfile.TemporaryDirectory[str]]
     workers: ClassVar[list[subprocess.Popen[bytes]]] = []
     blocks: ClassVar[list[tuple[str, str]]] = BLOCK.findall(README.read_text())
 
     @classmethod
     def setUpClass(cls) -> None:
+        cls.environment = start()
         cls.folder = tempfile.TemporaryDirectory()
         for number, (program, _) in enumerate(cls.blocks):
             if program.startswith("# worker.py"):
-                cls.workers.append(subprocess.Popen([sys.executable, cls.written(number)], env=environment()))
+                cls.workers.append(subprocess.Popen([sys.executable, cls.written(number)], env=cls.environment))
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -57,17 +62,21 @@ class Readme(unittest.TestCase):
                 continue
             with self.subTest(program=program.splitlines()[-4:]):
                 words = [sys.executable, self.written(number)]
-                run = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=60)
+                run = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=120)
                 self.assertEqual((run.returncode, run.stdout), (0, expected), run.stderr)
 
     def test_the_worker_stops_when_it_is_told(self) -> None:
         program = next(number for number, (text, _) in enumerate(self.blocks) if text.startswith("# worker.py"))
-        worker = subprocess.Popen([sys.executable, self.written(program)], env=environment())
-        deadline = time.monotonic() + 60
-        while not catches(worker.pid, signal.SIGTERM) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        worker.send_signal(signal.SIGTERM)
-        self.assertEqual(worker.wait(15), 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs in the background inherits none
+        for told in (signal.SIGTERM, signal.SIGINT):
+            worker = subprocess.Popen([sys.executable, self.written(program)], env=self.environment)
+            deadline = time.monotonic() + 180
+            # Python itself catches SIGINT from the start; the worker takes it right before SIGTERM.
+            while not catches(worker.pid, signal.SIGTERM) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            with self.subTest(told.name):
+                worker.send_signal(told)
+                self.assertEqual(worker.wait(15), 0)
 
 
 if __name__ == "__main__":

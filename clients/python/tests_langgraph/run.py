@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .support import Stack
 
-TEST_SECONDS = 400
+TEST_SECONDS = 1200
 
 _stack: Stack | None = None
 

@@ -46,14 +46,14 @@ class Stack:
             self._up = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_stop_with_the_parent
             )
-        until_sync("the stack is up", lambda: "In another terminal" in (self.folder / "up.log").read_text(), 180)
+        until_sync("the stack is up", lambda: "In another terminal" in (self.folder / "up.log").read_text(), 300)
         return self
 
     def stop(self) -> None:
         if self._up is not None:
             self._up.send_signal(signal.SIGINT)
             try:
-                self._up.wait(30)
+                self._up.wait(120)
             except subprocess.TimeoutExpired:
                 self._up.kill()
                 raise

@@ -163,7 +163,7 @@ class GraphAsWorker(CorderCase):
             ]
         )
         async with worker:
-            self.assertEqual(await self.client.result("b", timeout=30), {"a": 7})
+            self.assertEqual(await self.client.result("b", timeout=120), {"a": 7})
 
     async def test_a_second_try_goes_on_where_the_first_stopped(self) -> None:
         async def fails_once() -> None:
@@ -200,7 +200,7 @@ class GraphAsWorker(CorderCase):
                 stopped.set()
 
         working = asyncio.create_task(self.work(self.graph(write=hangs)))
-        await asyncio.wait_for(started.wait(), 30)
+        await asyncio.wait_for(started.wait(), 120)
         await self.client.cancel("t")
         self.assertEqual((await working).status, "cancelled")
         self.assertTrue(stopped.is_set())

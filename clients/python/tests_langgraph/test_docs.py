@@ -84,5 +84,5 @@ class Package(unittest.TestCase):
             install = ["--python", str(folder / "empty/bin/python"), "install", "--no-compile", f"{wheel}[langgraph]"]
             subprocess.run([*pip, *install], check=True, timeout=300)
             command = [str(folder / "empty/bin/corder-langgraph"), "drive", "--help"]
-            told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+            told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
             self.assertIn("--all-threads", told)

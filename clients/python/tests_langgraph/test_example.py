@@ -73,7 +73,7 @@ class Story:
     async def driven(self, *more: str) -> dict[str, Any]:
         """What the driver says in the end."""
         process = self.drive(*more)
-        told, wrong = await asyncio.to_thread(process.communicate, timeout=180)
+        told, wrong = await asyncio.to_thread(process.communicate, timeout=600)
         if process.returncode not in (0, 3):
             raise AssertionError(wrong)
         report: dict[str, Any] = json.loads(told.splitlines()[-1])

@@ -213,7 +213,7 @@ class Waiting(CorderCase):
                     if event.status == "running":
                         break
             listening.set()
-            await asyncio.wait_for(running, 30)
+            await asyncio.wait_for(running, 120)
         told = next(one for one in stream if one["type"] == "corder.progress")
         self.assertEqual((told["percent"], told["message"]), (50, "half"))
         self.assertEqual([one["status"] for one in stream if one["type"] == "corder.event"][-1], "completed")
@@ -309,7 +309,7 @@ class Manager(CorderCase):
         self.assertEqual([event["status"] for event in first.events], ["pending"])
         self.assertEqual((await self.manager.observe(["t"], first.events)).events, [])
         async with self.worker():
-            await self.client.wait("t", timeout=30)
+            await self.client.wait("t", timeout=120)
         then = await self.manager.observe(["t"], first.events)
         self.assertEqual([event["status"] for event in then.events], ["running", "completed"])
         self.assertGreater(then.position or 0, first.position or 0)

@@ -23,16 +23,12 @@ export async function startStack() {
 		rmSync(folder, { recursive: true, force: true });
 	};
 	try {
-		const env = await until(
-			"the stack",
-			() => {
-				if (child.exitCode !== null) throw new Error(readFileSync(join(folder, "up.log"), "utf8"));
-				const lines = readFileSync(join(folder, "stack/env"), "utf8").matchAll(/^(\w+)=(.*)$/gm);
-				const found = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
-				return found.CORDER_HTTP && found;
-			},
-			{ seconds: 120 },
-		);
+		const env = await until("the stack", () => {
+			if (child.exitCode !== null) throw new Error(readFileSync(join(folder, "up.log"), "utf8"));
+			const lines = readFileSync(join(folder, "stack/env"), "utf8").matchAll(/^(\w+)=(.*)$/gm);
+			const found = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
+			return found.CORDER_HTTP && found;
+		});
 		return { env, pid: child.pid, folder, stop };
 	} catch (error) {
 		await stop();
