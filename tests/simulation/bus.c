@@ -262,6 +262,20 @@ static void outgoing_free(void *context) {
 /* Nobody serves it: the asker hears so. */
 static void tell_nobody(const struct outgoing *outgoing);
 
+/* To a log, with expectations: the answer is routed as any message. False: it is something else. */
+static bool append(struct parcel *parcel) {
+	struct bus_message message = { parcel->subject, parcel->reply, parcel->body, parcel, NULL };
+	struct text answer = { 0 };
+	bool is_append = *parcel->reply && parcel->header_count > 0 && streams_publish(&message, &answer);
+	if (answer.length > 0) {
+		struct parcel *told = parcel_new(parcel->reply, "", NULL, 0, (struct slice){ answer.bytes, answer.length });
+		route_subject(told);
+		release(told);
+	}
+	text_release(&answer);
+	return is_append;
+}
+
 static void route(void *context) {
 	struct outgoing *outgoing = context;
 	struct parcel *parcel = outgoing->parcel;
@@ -271,7 +285,7 @@ static void route(void *context) {
 		route_reply(parcel);
 	else if (!cut && strncmp(parcel->subject, "$JS.ACK.", 8) == 0)
 		jetstream_ack(parcel->subject, parcel->body);
-	else if (!cut) {
+	else if (!cut && !append(parcel)) {
 		bool kept = streams_capture(parcel->subject, parcel->body) != NULL;
 		if (route_subject(parcel) == 0 && *parcel->reply && !kept)
 			tell_nobody(outgoing);
@@ -423,6 +437,10 @@ void bus_begin(void) {
 
 void bus_end(void) {
 	memset(buses, 0, sizeof(buses));
+}
+
+void bus_fail_requests(struct bus *bus) {
+	(void)bus; /* nobody stops here, all of them die */
 }
 
 void bus_close(struct bus **bus) {

@@ -9,8 +9,9 @@
 #include "ledger.h"
 #include "scenario.h"
 #include "shared/base/memory.h"
+#include "shared/task/record.h"
 
-enum { REQUEST_MS = 4000, AGAIN_US = 100000 };
+enum { AGAIN_US = 100000 };
 
 struct batch {
 	struct client *client;
@@ -45,7 +46,7 @@ static void add_dependencies(struct client *client, struct batch *batch, int ind
 	for (int i = 0; i < count && (index > 0 || client->known > 0); i++) {
 		static const char *const conditions[] = { "completed", "completed", "completed", "finished", "failed" };
 		struct batch *other = batch;
-		if ((index == 0 || world_draw(4) == 0) && client->known > 0)
+		if ((index == 0 || world_draw(3) == 0) && client->known > 0)
 			other = client->all[world_draw((uint32_t)client->known)];
 		if (other == batch ? index == 0
 		                   : strcmp(other->project, batch->project) != 0 || !other->accepted || other->enqueued)
@@ -107,7 +108,7 @@ static void accepted(struct batch *batch) {
 	struct client *client = batch->client;
 	client->known++;
 	scenario.unanswered--;
-	later(client, 1000 + world_draw(scenario.pace_us), next_batch, client);
+	later(client, 1000 + world_draw(world.calm ? 50000 : scenario.pace_us), next_batch, client);
 }
 
 static void told(const struct batch *batch) {
@@ -118,21 +119,16 @@ static void told(const struct batch *batch) {
 	}
 }
 
-/* A Redis that fell back, or the wrong one of two, may not know a dependency yet, until that is noticed. */
-static bool may_be_mistaken(const struct bus_message *message) {
-	return !scenario_is_calm() && strstr(message->body.bytes, "\"unknown_dependency\"");
-}
-
 static void on_submitted(void *context, enum status status, const struct bus_message *message) {
 	struct batch *batch = context;
 	batch->copies--;
 	if (status == STATUS_OK && strstr(message->body.bytes, "{\"ok\":true")) {
 		told(batch);
 		accepted(batch);
-	} else if (status == STATUS_OK && !strstr(message->body.bytes, "\"unavailable\"") && !may_be_mistaken(message)) {
+	} else if (status == STATUS_OK && !strstr(message->body.bytes, "\"unavailable\"")) {
 		world_violation("a good submission was refused: %.600s", message->body.bytes);
 	} else if (!batch->accepted && batch->copies == 0) {
-		later(batch->client, AGAIN_US + world_draw(500000), submit, batch);
+		later(batch->client, AGAIN_US + world_draw(world.calm ? 100000 : 500000), submit, batch);
 	}
 }
 
@@ -141,7 +137,7 @@ static void on_enqueued(void *context, enum status status, uint64_t sequence) {
 	struct batch *batch = context;
 	(void)sequence;
 	if (status != STATUS_OK) {
-		later(batch->client, AGAIN_US + world_draw(500000), submit, batch);
+		later(batch->client, AGAIN_US + world_draw(world.calm ? 100000 : 500000), submit, batch);
 		return;
 	}
 	for (int i = 0; i < batch->tasks; i++) {
@@ -158,12 +154,12 @@ static void submit(void *context) {
 	char subject[64];
 	if (batch->enqueued) {
 		snprintf(subject, sizeof(subject), "corder.v1.enqueue.%s", batch->project);
-		stream_append(batch->client->bus, subject, STREAM_ANY_SEQUENCE, body, REQUEST_MS, on_enqueued, batch);
+		stream_append(batch->client->bus, subject, STREAM_ANY_SEQUENCE, body, scenario.request_ms, on_enqueued, batch);
 		return;
 	}
 	for (int copies = world_draw(10) == 0 ? 2 : 1; copies > 0; copies--) {
 		batch->copies++;
-		bus_request(batch->client->bus, "corder.v1.submit", NULL, 0, body, REQUEST_MS, on_submitted, batch);
+		bus_request(batch->client->bus, "corder.v1.submit", NULL, 0, body, scenario.request_ms, on_submitted, batch);
 	}
 }
 
@@ -175,19 +171,32 @@ static void next_batch(void *context) {
 
 /* ---- commands ---- */
 
+struct said {
+	char name[96];
+	bool open; /* in the log it had not ended when this was said */
+};
+
 static void on_said(void *context, enum status status, const struct bus_message *message) {
-	(void)context;
+	struct said *said = context;
+	const struct fold_task *task = said ? ledger_task(said->name) : NULL;
 	if (status == STATUS_OK && strstr(message->body.bytes, "\"internal\""))
 		world_violation("a command failed: %.300s", message->body.bytes);
+	if (status == STATUS_OK && task && said->open && !record_is_final(task->status) &&
+	    strstr(message->body.bytes, "\"not_found\""))
+		world_violation("%s is said not to exist: %.300s", said->name, message->body.bytes);
+	free(said);
 }
 
 static void say(struct client *client, const char *verb, const struct fold_task *task, const char *more) {
 	char subject[64], body[400];
 	int project = (int)strcspn(task->name, "/");
+	struct said *said = memory_new(sizeof(*said));
+	snprintf(said->name, sizeof(said->name), "%s", task->name);
+	said->open = !record_is_final(task->status);
 	snprintf(subject, sizeof(subject), "corder.v1.task.%s", verb);
 	snprintf(body, sizeof(body), "{\"project\":\"%.*s\",\"task_id\":\"%s\"%s}", project, task->name,
 	         task->name + project + 1, more);
-	bus_request(client->bus, subject, NULL, 0, slice_of(body), REQUEST_MS, on_said, client);
+	bus_request(client->bus, subject, NULL, 0, slice_of(body), scenario.request_ms, on_said, said);
 }
 
 static struct fold_task *any_task(void) {
@@ -206,7 +215,7 @@ static void command(struct client *client) {
 		snprintf(body, sizeof(body), "{\"task_type\":\"type-%u\"%s}", world_draw(scenario.types),
 		         world_draw(2) ? ",\"project\":\"shop\"" : "");
 		bus_request(client->bus, kind == 8 ? "corder.v1.queue.pause" : "corder.v1.queue.resume", NULL, 0,
-		            slice_of(body), REQUEST_MS, on_said, client);
+		            slice_of(body), scenario.request_ms, on_said, NULL);
 	} else if (task && kind < 2) {
 		say(client, "cancel", task, "");
 	} else if (task && kind < 4) {
@@ -226,9 +235,10 @@ static void help_along(struct client *client) {
 	for (uint32_t i = 0; i < scenario.types; i++)
 		for (int project = 0; project < 2; project++) {
 			snprintf(body, sizeof(body), "{\"task_type\":\"type-%u\"%s}", i, project ? ",\"project\":\"shop\"" : "");
-			bus_request(client->bus, "corder.v1.queue.resume", NULL, 0, slice_of(body), REQUEST_MS, on_said, client);
+			bus_request(client->bus, "corder.v1.queue.resume", NULL, 0, slice_of(body), scenario.request_ms, on_said,
+			            NULL);
 		}
-	bool patient = world.now_us - client->calm_since_us < 8000000;
+	bool patient = world.now_us - client->calm_since_us < 3000000;
 	for (struct fold_task *task; (task = ledger_next(&at)) && said < 20;) {
 		if (task->waits_for_approval && task->status == 'b')
 			say(client, "approve", task, ""), said++;
@@ -245,7 +255,7 @@ static void on_tick(void *context) {
 		command(client);
 	if (world.calm && scenario.first_client == client->process->id)
 		help_along(client);
-	later(client, world.calm ? 1500000 : 300000 + world_draw(1500000), on_tick, client);
+	later(client, world.calm ? 500000 : 300000 + world_draw(1500000), on_tick, client);
 }
 
 void client_start(struct process *process) {

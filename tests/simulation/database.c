@@ -18,6 +18,8 @@ enum { MAX_QUERY_BYTES = 1 << 20, REJECTED = 1064 };
 static sqlite3 *database;
 static unsigned char *remembered;
 static sqlite3_int64 remembered_bytes;
+static int64_t positions[4]; /* of the partitions */
+static bool positions_known;
 
 /* ---- results ---- */
 
@@ -75,47 +77,49 @@ static unsigned error_of(int code) {
 }
 
 /* One statement of SQLite's own; 0 or an error number of MariaDB's. */
-static unsigned run_one(const char *sql, struct db_result *result, char *why, size_t room) {
-	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
-	if (code == SQLITE_OK && statement && sqlite3_column_count(statement) > 0) {
+static unsigned run_one(const struct text *sql, struct db_result *result, char *why, size_t room) {
+	int code;
+	sqlite3_stmt *statement = statement_for(database, sql, &code);
+	if (statement && sqlite3_column_count(statement) > 0) {
 		result_clear(result);
 		result->columns = (size_t)sqlite3_column_count(statement);
 	}
-	while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+	while (statement && (code = sqlite3_step(statement)) == SQLITE_ROW)
 		take_row(result, statement);
-		code = SQLITE_OK;
-	}
 	result->affected = (uint64_t)sqlite3_changes(database);
 	if (code != SQLITE_DONE && code != SQLITE_OK)
-		snprintf(why, room, "%s in: %.300s", sqlite3_errmsg(database), sql);
+		snprintf(why, room, "%s in: %.300s", sqlite3_errmsg(database), sql->bytes);
 	unsigned number = code == SQLITE_DONE || code == SQLITE_OK ? 0 : error_of(code);
-	sqlite3_finalize(statement);
+	sqlite3_reset(statement);
 	return number;
 }
 
 /* All statements of a query, in order, until one fails; then what was begun is taken back. */
 static unsigned run(struct slice query, struct db_result *result, char *why, size_t room) {
-	struct text sql = { 0 };
+	static struct text sql;
 	unsigned number = 0;
+	positions_known = false;
 	while (number == 0 && dialect_next(&query, &sql)) {
 		if (dialect_is_check(&sql)) {
 			number = result->affected == 1 ? 0 : 1242;
 			snprintf(why, room, "Subquery returns more than 1 row");
 		} else {
-			number = run_one(sql.bytes, result, why, room);
+			number = run_one(&sql, result, why, room);
 		}
 	}
-	text_release(&sql);
 	if (number != 0 && !sqlite3_get_autocommit(database))
 		sqlite3_exec(database, "ROLLBACK", NULL, NULL, NULL);
 	return number;
 }
 
 void database_rows(const char *sql, void (*row)(void *context, int columns, const char *const *values), void *context) {
-	sqlite3_stmt *statement = NULL;
+	static struct text text;
 	const char *values[64];
-	must(sqlite3_prepare_v2(database, sql, -1, &statement, NULL) == SQLITE_OK);
+	int code;
+	text_clear(&text);
+	text_add(&text, sql);
+	sqlite3_stmt *statement = statement_for(database, &text, &code);
+	must(statement != NULL);
 	while (sqlite3_step(statement) == SQLITE_ROW) {
 		int columns = sqlite3_column_count(statement);
 		for (int i = 0; i < columns; i++) {
@@ -124,25 +128,32 @@ void database_rows(const char *sql, void (*row)(void *context, int columns, cons
 		}
 		row(context, columns, values);
 	}
-	sqlite3_finalize(statement);
+	sqlite3_reset(statement);
 }
 
 static void take_position(void *context, int columns, const char *const *values) {
 	(void)columns;
-	*(int64_t *)context = strtoll(values[0], NULL, 10);
+	(void)context;
+	size_t partition = (size_t)strtoll(values[0], NULL, 10);
+	must(partition < sizeof(positions) / sizeof(positions[0]));
+	positions[partition] = strtoll(values[1], NULL, 10);
 }
 
+/* Asked for all the time: read anew only when something may have changed. */
 int64_t database_position(int64_t partition) {
-	char sql[96];
-	int64_t seq = 0;
-	snprintf(sql, sizeof(sql), "SELECT seq FROM log_position WHERE partition_id=%lld", (long long)partition);
-	database_rows(sql, take_position, &seq);
-	return seq;
+	if (!positions_known) {
+		memset(positions, 0, sizeof(positions));
+		database_rows("SELECT partition_id,seq FROM log_position", take_position, NULL);
+		positions_known = true;
+	}
+	return positions[partition];
 }
 
 /* ---- opening ---- */
 
 static void open_empty(void) {
+	must(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) == SQLITE_OK &&
+	     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK);
 	must(sqlite3_open(":memory:", &database) == SQLITE_OK);
 	dialect_open(database);
 }
@@ -167,25 +178,32 @@ static void make_tables(void) {
 	}
 }
 
-/* The tables are made once a program; a world begins with a copy of that. */
-static unsigned char *fresh;
-static sqlite3_int64 fresh_bytes;
+/* The tables are made once a program, and emptied for each world. */
+static struct text empty_all;
+
+static void add_table(void *context, int columns, const char *const *values) {
+	(void)columns;
+	(void)context;
+	text_printf(&empty_all, "DELETE FROM %s;", values[0]);
+}
 
 static void load(const unsigned char *image, sqlite3_int64 bytes) {
 	unsigned char *copy = sqlite3_malloc64((sqlite3_uint64)bytes);
+	positions_known = false;
 	memcpy(copy, image, (size_t)bytes);
 	must(sqlite3_deserialize(database, "main", copy, bytes, bytes,
 	                         SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE) == SQLITE_OK);
 }
 
 void database_begin(void) {
-	if (!database)
+	if (!database) {
 		open_empty();
-	if (!fresh) {
 		make_tables();
-		fresh = sqlite3_serialize(database, "main", &fresh_bytes, 0);
+		database_rows("SELECT name FROM sqlite_schema WHERE type='table' AND name<>'schema_migrations'", add_table,
+		              NULL);
 	}
-	load(fresh, fresh_bytes);
+	must(sqlite3_exec(database, empty_all.bytes, NULL, NULL, NULL) == SQLITE_OK);
+	positions_known = false;
 }
 
 void database_end(void) {
@@ -198,10 +216,14 @@ void database_remember(void) {
 	remembered = sqlite3_serialize(database, "main", &remembered_bytes, 0);
 }
 
+/* A server that lost something was started again: what was sent to the one before is never answered. */
+static uint64_t incarnation;
+
 void database_old(void) {
 	if (!remembered)
 		return;
 	load(remembered, remembered_bytes);
+	incarnation++;
 	database_break_all();
 }
 
@@ -218,13 +240,14 @@ struct db {
 	struct line line;
 	struct db_call *first, **end;
 	uint64_t serial;
+	uint64_t incarnation; /* of the database it is connected to */
 	bool breaking, deaf;
 };
 
 struct flight {
 	struct db *db;
 	struct process *process;
-	uint64_t life, number, serial;
+	uint64_t life, number, serial, incarnation;
 	struct slice sql;
 	bool reply_lost;
 	unsigned error_number;
@@ -254,6 +277,7 @@ static void reconnect(void *context) {
 		return;
 	}
 	db->line.up = true;
+	db->incarnation = incarnation;
 	db->deaf = false;
 	db->line.out_us = db->line.in_us = world.now_us;
 }
@@ -331,7 +355,8 @@ static void on_answer(void *context) {
 static void execute(void *context) {
 	struct flight *flight = context;
 	bool lives = process_is(flight->process, flight->life);
-	if (servers.database_down || (lives && flight->db->line.number != flight->number)) {
+	bool is_gone = servers.database_down || flight->incarnation != incarnation;
+	if (is_gone || (lives && flight->db->line.number != flight->number)) {
 		if (lives && flight->db->line.number == flight->number)
 			break_soon(flight->db, world_draw(10000));
 		flight_free(flight);
@@ -379,6 +404,7 @@ void db_query(struct db *db, struct slice sql, db_handler *handler, void *contex
 	flight->process = db->line.process;
 	flight->life = db->line.life;
 	flight->number = db->line.number;
+	flight->incarnation = db->incarnation;
 	flight->serial = call->serial;
 	flight->sql = copy_for_world(sql);
 	flight->reply_lost = fate == FATE_REPLY_LOST;

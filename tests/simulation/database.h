@@ -16,6 +16,10 @@ bool dialect_next(struct slice *query, struct text *sql);
 /* Is it the check that the statement before has changed one row (SET @moved=…)? */
 bool dialect_is_check(const struct text *sql);
 
+/* statements.c: prepared once for all statements that differ in their literals only, with this one's bound; reset it, and do
+ * not finalize it. NULL: *code says why, or it is empty. */
+sqlite3_stmt *statement_for(sqlite3 *database, const struct text *sql, int *code);
+
 void database_forget(void);
 
 #endif

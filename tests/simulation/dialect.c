@@ -146,10 +146,32 @@ static void add_table_line(struct text *sql, struct slice line, bool *first) {
 	text_append(sql, open, (size_t)(close - open) + 1);
 }
 
+static void add_column(struct text *sql, struct slice table, struct slice line) {
+	static const char phrase[] = "\tADD COLUMN IF NOT EXISTS ";
+	if (!begins(line, phrase))
+		return;
+	struct slice rest = { line.bytes + sizeof(phrase) - 1, line.length - sizeof(phrase) + 1 };
+	struct slice name = slice_cut(&rest, ' ');
+	text_printf(sql, "%.*s ADD COLUMN %.*s DEFAULT '';\n", (int)table.length, table.bytes, (int)name.length,
+	            name.bytes);
+}
+
 void dialect_tables(struct slice migration, struct text *sql) {
-	bool first = true;
-	while (migration.bytes)
-		add_table_line(sql, slice_cut(&migration, '\n'), &first);
+	bool first = true, altering = false;
+	struct slice table = { NULL, 0 };
+	while (migration.bytes) {
+		struct slice line = slice_cut(&migration, '\n');
+		if (begins(line, "ALTER TABLE")) {
+			altering = true;
+			table = line;
+		}
+		if (!altering)
+			add_table_line(sql, line, &first);
+		else
+			add_column(sql, table, line); /* of keys, types and defaults there are none here */
+		if (altering && line.length > 0 && line.bytes[line.length - 1] == ';')
+			altering = false;
+	}
 }
 
 /* ---- statements ---- */
@@ -195,6 +217,8 @@ static const char *add_excluded(struct text *sql, const char *at) {
 }
 
 static const char *add_phrase(struct text *sql, const char *at, const char *end, bool *updates) {
+	if (!strchr("O)AEV,I", *at)) /* with which they begin */
+		return NULL;
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++) {
 		size_t length = strlen(phrases[i].text);
 		if ((size_t)(end - at) < length || memcmp(at, phrases[i].text, length) != 0)

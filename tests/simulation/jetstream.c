@@ -12,6 +12,9 @@
 
 enum { API_TIMEOUT_MS = 5000, REMEMBERED_US = 10000000 };
 
+static const char EXPECTED_SEQUENCE[] = "Nats-Expected-Last-Sequence", EXPECTED_ID[] = "Nats-Expected-Last-Msg-Id",
+				  MESSAGE_ID[] = "Nats-Msg-Id";
+
 static struct stream *streams;
 
 struct stream *streams_first(void) {
@@ -346,6 +349,35 @@ void stream_append_after(struct bus *bus, const char *subject, uint64_t expected
 	snprintf(like.id, sizeof(like.id), "%s", id);
 	snprintf(like.after, sizeof(like.after), "%s", after);
 	send(bus, OP_APPEND, like, timeout_ms, (union handler){ .appended = done }, context);
+}
+
+/* As a message of the bus: it comes to streams_publish(), and so does the answer to whoever listens. */
+enum status stream_append_heard(struct bus *bus, const char *subject, uint64_t expected_last, const char *id,
+                                const char *after, const char *answer, struct slice body) {
+	char expected[24];
+	snprintf(expected, sizeof(expected), "%llu", (unsigned long long)expected_last);
+	struct bus_header headers[] = { { EXPECTED_SEQUENCE, expected }, { MESSAGE_ID, id }, { EXPECTED_ID, after } };
+	return bus_publish_with(bus, subject, answer, headers, 3, body);
+}
+
+/* An append with expectations, that came as a message; answer: what is said of it. False: it is none. */
+bool streams_publish(const struct bus_message *message, struct text *answer) {
+	struct stream *stream = stream_for(message->subject);
+	const char *expected = bus_header(message, EXPECTED_SEQUENCE);
+	if (!expected)
+		return false;
+	struct flight flight = { .subject = (char *)(uintptr_t)message->subject, .body = message->body };
+	flight.sequence = strtoull(expected, NULL, 10);
+	snprintf(flight.id, sizeof(flight.id), "%s", bus_header(message, MESSAGE_ID));
+	snprintf(flight.after, sizeof(flight.after), "%s", bus_header(message, EXPECTED_ID));
+	flight.status = STATUS_OK;
+	if (stream)
+		append(stream, &flight);
+	if (stream && flight.status == STATUS_OK)
+		text_printf(answer, "{\"stream\":\"%s\",\"seq\":%llu}", stream->name, (unsigned long long)flight.got_sequence);
+	else if (stream)
+		text_add(answer, "{\"error\":{\"code\":400,\"err_code\":10071,\"description\":\"wrong last sequence\"}}");
+	return true;
 }
 
 void stream_append(struct bus *bus, const char *subject, uint64_t expected_last, struct slice body, int64_t timeout_ms,

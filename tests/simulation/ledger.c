@@ -27,11 +27,11 @@ struct log {
 };
 
 static struct log logs[PARTITIONS_MOST];
-static struct dict tasks;   /* name -> struct fold_task */
-static struct dict keys;    /* project/key -> how many run */
-static struct dict settled; /* lease -> what became of the try */
-static struct dict lost;    /* entry id -> struct entry */
-static struct dict ever_tasks, ever_leases, ever_settled;
+static struct dict tasks;                                             /* name -> struct fold_task */
+static struct dict keys;                                              /* project/key -> how many run */
+static struct dict settled;                                           /* lease -> what became of the try */
+static struct dict lost;                                              /* entry id -> struct entry */
+static struct dict ever_tasks, ever_leases, ever_settled, ever_ended; /* ended: leases that were over once */
 static struct dict told_accepted, told_settled;
 static uint64_t events;
 
@@ -196,6 +196,7 @@ static void fold_try(struct fold_task *task, const struct record *record, const 
 		if (record->status == 'c' && lease[0] == '\0')
 			world_violation("%s was completed without a lease", task->name);
 		add_running(task, -1);
+		set(&ever_ended, task->lease, "1");
 		if (lease[0] != '\0') {
 			set(&settled, lease, outcome);
 			set(&ever_settled, lease, outcome);
@@ -370,6 +371,7 @@ void ledger_end(void) {
 	dict_clear(&ever_tasks);
 	dict_clear(&ever_leases);
 	dict_clear(&ever_settled);
+	dict_clear(&ever_ended);
 	dict_clear(&told_accepted);
 	dict_clear(&told_settled);
 }
@@ -399,6 +401,12 @@ void ledger_told_settled(const char *name, const char *lease, const char *status
 	else
 		set(&told_settled, lease, letter);
 	arena_use(arena);
+}
+
+bool ledger_lease_is_in_force(const char *name, const char *lease) {
+	const struct fold_task *task = ledger_task(name);
+	/* What the log has lost comes back: a lease that was over is over. */
+	return task && task->status == 'r' && strcmp(task->lease, lease) == 0 && !get(&ever_ended, lease);
 }
 
 void ledger_check_told(void) {

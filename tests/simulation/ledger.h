@@ -37,6 +37,8 @@ void ledger_told_accepted(const char *name);
 void ledger_told_lease(const char *name, const char *lease, int64_t attempt);
 void ledger_told_settled(const char *name, const char *lease, const char *status);
 
+bool ledger_lease_is_in_force(const char *name, const char *lease);
+
 /* At the end: nothing that was told has been forgotten. */
 void ledger_check_told(void);
 /* At the end: the database's rows are the fold of the log. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -67,7 +68,8 @@ static void add(struct totals *to, const struct totals *more) {
 	to->violations += more->violations;
 }
 
-static bool stops; /* with the first violation */
+static bool stops;          /* with the first violation */
+static double seconds_most; /* no chunk is begun after that; 0: no limit */
 static volatile sig_atomic_t interrupted;
 
 /* The chunks under way are finished, and what was run is told. */
@@ -164,7 +166,8 @@ static void run_all(const uint64_t *seeds, uint64_t count, int jobs, struct tota
 			if (all[i].next < all[i].end && !(stops && totals->violations > 0))
 				run_chunk(&all[i], seeds); /* what a seed that broke the program has left */
 			say_progress(totals, count, began);
-			if (all[i].pid == 0 && next < count && !interrupted && !(stops && totals->violations > 0))
+			bool time_is_left = seconds_most <= 0 || real_seconds() - began < seconds_most;
+			if (all[i].pid == 0 && next < count && time_is_left && !interrupted && !(stops && totals->violations > 0))
 				begin_chunk(&all[i], &next, seeds, count);
 			busy = busy || all[i].pid != 0;
 		}
@@ -186,6 +189,26 @@ static void tell(const struct totals *totals, double seconds) {
 		       (unsigned long long)totals->failed[i]);
 	printf("\n%llu passed, %llu failed\n", (unsigned long long)(totals->seeds - totals->violations),
 	       (unsigned long long)totals->violations);
+}
+
+/* One line, to be added up with others: seeds in order from the first one on. */
+static void tell_json(const struct totals *totals, uint64_t first, double seconds) {
+	struct rusage used;
+	getrusage(RUSAGE_CHILDREN, &used);
+	double cpu = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+	             (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+	printf("{\"first\":%llu,\"seeds\":%llu,\"steps\":%llu,\"events\":%llu,\"virtual_s\":%llu,\"seconds\":%.1f,\"cpu_"
+	       "s\":%.1f,"
+	       "\"violations\":%llu,\"faults\":{",
+	       (unsigned long long)first, (unsigned long long)totals->seeds, (unsigned long long)totals->steps,
+	       (unsigned long long)totals->events, (unsigned long long)(totals->virtual_us / 1000000), seconds, cpu,
+	       (unsigned long long)totals->violations);
+	for (int i = 0; i < FAULT_COUNT; i++)
+		printf("%s\"%s\":%llu", i ? "," : "", fault_names[i], (unsigned long long)totals->faults[i]);
+	printf("},\"failed\":[");
+	for (uint64_t i = 0; i < totals->violations && i < 32; i++)
+		printf("%s%llu", i ? "," : "", (unsigned long long)totals->failed[i]);
+	printf("]}\n");
 }
 
 /* ---- options ---- */
@@ -228,6 +251,7 @@ static void usage(void) {
 	fputs("Usage: corder-simulate [--seeds A..B | --file FILE] [--jobs N] [--verbose] [--stop]\n"
 	      "  --seeds A..B  these seeds (1..2000)     --file FILE  those that stand in a file, one a line\n"
 	      "  --jobs N      so many at a time         --stop       ends with the first chunk that has a violation\n"
+	      "  --seconds N   begins nothing after that      --json  sums as one line, beside the violations\n"
 	      "  --verbose     tells what happens; for one seed\n",
 	      stderr);
 	exit(64);
@@ -251,7 +275,7 @@ static void warm_up(bool verbose) {
 int main(int argc, char **argv) {
 	uint64_t count = 0, *seeds = NULL;
 	int jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
-	bool verbose = false;
+	bool verbose = false, json = false;
 	struct totals totals = { 0 };
 	for (int i = 1; i < argc; i++) {
 		bool has_value = i + 1 < argc;
@@ -263,6 +287,10 @@ int main(int argc, char **argv) {
 			jobs = atoi(argv[++i]);
 		else if (strcmp(argv[i], "--verbose") == 0)
 			verbose = true;
+		else if (strcmp(argv[i], "--seconds") == 0 && has_value)
+			seconds_most = atof(argv[++i]);
+		else if (strcmp(argv[i], "--json") == 0)
+			json = true;
 		else if (strcmp(argv[i], "--stop") == 0)
 			stops = true;
 		else
@@ -278,14 +306,17 @@ int main(int argc, char **argv) {
 	signal(SIGINT, on_interrupt);
 	signal(SIGTERM, on_interrupt);
 	world.verbose = verbose;
-	if (verbose) {
-		warm_up(true);
+	if (verbose || jobs == 0) {
+		warm_up(verbose);
 		for (uint64_t i = 0; i < count; i++)
 			run_seed(seeds[i], &totals);
 	} else {
 		jobs = jobs < 1 ? 1 : jobs > JOBS_MOST ? JOBS_MOST : jobs;
 		run_all(seeds, count, jobs, &totals);
 	}
-	tell(&totals, real_seconds() - began);
+	if (json)
+		tell_json(&totals, seeds[0], real_seconds() - began);
+	else
+		tell(&totals, real_seconds() - began);
 	return totals.violations ? 1 : 0;
 }

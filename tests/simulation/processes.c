@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scenario.h"
 #include "servers.h"
+#include "services/scheduler/scheduler.h"
 #include "shared/base/memory.h"
 #include "shared/service/service_inside.h"
 #include "world.h"
@@ -79,6 +81,9 @@ static struct service *open_service(const struct service_definition *definition,
 	id_make(service->id);
 	if (service_read_settings(service, err) != STATUS_OK)
 		return NULL;
+	/* Shorter than is allowed outside: ended tasks are to leave Redis within the life of a small world. */
+	if (world.current->kind == PROCESS_SCHEDULER)
+		((struct scheduler_settings *)service->settings)->keep_ended_s = scenario.keep_ended_s;
 	struct bus_options options = { service->common->nats_url, definition->name };
 	service->loop = world.current->loop = loop_open();
 	enum status status = bus_open(service->loop, &options, &service->bus, err);

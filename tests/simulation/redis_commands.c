@@ -165,7 +165,8 @@ static struct kv_reply get(struct redis *redis, const struct slice *words, size_
 }
 
 static bool is_word(struct slice word, const char *name) {
-	return word.length == strlen(name) && strncasecmp(word.bytes, name, word.length) == 0;
+	return (word.bytes[0] | 32) == (name[0] | 32) && word.length == strlen(name) &&
+	       strncasecmp(word.bytes, name, word.length) == 0;
 }
 
 static struct kv_reply set(struct redis *redis, const struct slice *words, size_t count) {

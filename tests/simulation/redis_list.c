@@ -9,7 +9,8 @@
 #include "shared/base/memory.h"
 
 static bool is_word(struct slice word, const char *name) {
-	return word.length == strlen(name) && strncasecmp(word.bytes, name, word.length) == 0;
+	return (word.bytes[0] | 32) == (name[0] | 32) && word.length == strlen(name) &&
+	       strncasecmp(word.bytes, name, word.length) == 0;
 }
 
 static _Noreturn void unknown(struct slice word) {

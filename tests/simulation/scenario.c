@@ -11,8 +11,9 @@
 #include "ledger.h"
 #include "shared/base/memory.h"
 #include "shared/task/record.h"
+#include "subjects/subjects.h"
 
-enum { TICK_US = 50000, REST_US = 250000, PATIENCE_US = 240000000, STEPS_MOST = 3000000 };
+enum { TICK_US = 50000, REST_US = 100000, PATIENCE_US = 240000000, STEPS_MOST = 3000000 };
 
 struct scenario scenario;
 static struct dict expected;
@@ -46,35 +47,57 @@ static void set_int(const char *name, long long value) {
 	setenv(name, text, 1);
 }
 
-static void set_settings(void) {
+static void set_settings(uint32_t patience_ms) {
 	set_int("CORDER_PARTITIONS", scenario.partitions);
 	set_int("CORDER_SWEEP_MS", 200 + world_draw(400));
-	set_int("CORDER_KEEP_ENDED_S", 15);
+	set_int("CORDER_KEEP_ENDED_S", 15); /* the least; see processes.c */
 	set_int("CORDER_AUDIT_MS", 5000);
-	set_int("CORDER_LEASE_MS", 1000 + world_draw(4000));
-	set_int("CORDER_PATIENCE_MS", 1000 + world_draw(4000));
-	set_int("CORDER_MARK_PATIENCE_MS", 1000 + world_draw(4000));
-	set_int("CORDER_ADMIT_TIMEOUT_MS", 3000);
+	/* Few: every batch is a large graph. Not drawn, so that the seeds of old mean what they meant. */
+	set_int("CORDER_SLICE_TASKS", world.seed % 3 == 0 ? (long long)(world.seed % 5) + 2 : LIMIT_SLICE_TASKS);
+	set_int("CORDER_LEASE_MS", 1000 + world_draw(patience_ms));
+	set_int("CORDER_PATIENCE_MS", 300 + world_draw(patience_ms));
+	set_int("CORDER_MARK_PATIENCE_MS", 300 + world_draw(patience_ms));
+	set_int("CORDER_ADMIT_TIMEOUT_MS", 800 + world_draw(patience_ms));
 	setenv("CORDER_LOG_LEVEL", world.verbose ? "debug" : "error", 1);
 }
 
-static void draw_scenario(void) {
+/* Most worlds are small and short, with as many faults in them as a long one; some are large, and some faults need a long calm. */
+static const struct size {
+	uint32_t batches, workers, pace_us, quiet_us, until_us;
+	uint32_t patience_ms, hold_us, calls,
+		ticks; /* calls, ticks: by how much faults are more frequent in a call, a tick */
+} sizes[] = {
+	{ 2, 2, 400000, 500000, 2500000, .patience_ms = 800, .hold_us = 800000, .calls = 3, .ticks = 6 },
+	{ 4, 3, 1500000, 1500000, 5000000, .patience_ms = 2000, .hold_us = 2000000, .calls = 2, .ticks = 3 },
+	{ 5, 3, 4000000, 4000000, 16000000, .patience_ms = 5000, .hold_us = 3000000, .calls = 1, .ticks = 1 },
+};
+
+static const struct size *draw_size(void) {
+	uint32_t drawn = world_draw(16);
+	return &sizes[drawn < 12 ? 0 : drawn < 15 ? 1 : 2];
+}
+
+static void draw_scenario(const struct size *size) {
 	scenario = (struct scenario){ .partitions = world_draw(4) ? 1 : 2,
 		                          .types = 1 + world_draw(2),
-		                          .batches = 1 + world_draw(4),
-		                          .pace_us = 100000 + world_draw(4000000),
+		                          .batches = 1 + world_draw(size->batches),
+		                          .pace_us = size->pace_us / 40 + world_draw(size->pace_us),
 		                          .clients = 1 + (int)world_draw(2),
-		                          .workers = 2 + (int)world_draw(2),
-		                          .commands = world_draw(3) == 0 };
+		                          .workers = 1 + (int)world_draw(size->workers),
+		                          .commands = world_draw(3) == 0,
+		                          .request_ms = 700 + world_draw(size->patience_ms),
+		                          .hold_us = size->hold_us,
+		                          .more_lease_ms = size->patience_ms / 2,
+		                          .keep_ended_s = world_draw(2) ? 15 : 1 + world_draw(3) };
 	for (int kind = 0; kind < 4; kind++)
 		scenario.instances[kind] = 1 + (world_draw(3) == 0);
 	if (world_draw(2))
 		scenario.instances[PROCESS_SCHEDULER] = 2;
-	scenario.faults_until_us = 4000000 + world_draw(16000000);
+	scenario.faults_until_us = size->quiet_us + world_draw(size->until_us);
 }
 
 /* Per million calls, or per million ticks. */
-static void draw_faults(void) {
+static void draw_faults(const struct size *size) {
 	static const uint32_t most[FAULT_COUNT] = {
 		[FAULT_REQUEST_LOST] = 15000,  [FAULT_REPLY_LOST] = 15000,   [FAULT_LATE] = 30000,
 		[FAULT_DOUBLED] = 40000,       [FAULT_LAST_CALL] = 4000,     [FAULT_KILL] = 30000,
@@ -82,8 +105,10 @@ static void draw_faults(void) {
 		[FAULT_REDIS_OLD] = 15000,     [FAULT_REDIS_TWICE] = 15000,  [FAULT_LOG_TAIL] = 15000,
 		[FAULT_DATABASE_TAIL] = 15000, [FAULT_DATABASE_DOWN] = 8000,
 	};
-	for (int fault = 0; fault < FAULT_COUNT; fault++)
-		world.chance[fault] = world_draw(2) ? 1 + world_draw(most[fault]) : 0;
+	for (uint32_t fault = 0; fault < FAULT_COUNT; fault++) {
+		uint32_t times = fault < FAULT_KILL ? size->calls : size->ticks;
+		world.chance[fault] = world_draw(2) ? times * (1 + world_draw(most[fault])) : 0;
+	}
 }
 
 static void start_processes(void) {
@@ -108,11 +133,17 @@ static int64_t redis_number(int64_t partition, const char *field) {
 }
 
 /* For how many tasks or leases it waits for a time. */
-static int64_t redis_waits(int64_t partition) {
+static int64_t redis_length(int64_t partition, const char *command, const char *name) {
 	char key[40];
-	snprintf(key, sizeof(key), "{p%lld}:due", (long long)partition);
-	struct slice words[] = { SLICE("ZCARD"), slice_of(key) };
+	snprintf(key, sizeof(key), "{p%lld}:%s", (long long)partition, name);
+	struct slice words[] = { slice_of(command), slice_of(key) };
 	return redis_command(servers.redis[0], words, 2)->number;
+}
+
+/* What the sweep still has to do, and large graphs that are to be finished or given back. */
+static int64_t redis_waits(int64_t partition) {
+	return redis_length(partition, "ZCARD", "due") + redis_length(partition, "LLEN", "rel") +
+	       redis_length(partition, "HLEN", "rs") + redis_length(partition, "HLEN", "ab");
 }
 
 /* Has nothing been lost that is still to be put back? */
@@ -168,9 +199,9 @@ static void server_troubles(void) {
 		redis_server_down();
 	if (world_fault(FAULT_DATABASE_DOWN))
 		database_server_down();
-	if (world_draw(20) == 0)
+	if (world_draw(20) == 0 && world.chance[FAULT_REDIS_OLD])
 		redis_server_remember();
-	if (world_draw(20) == 0)
+	if (world_draw(20) == 0 && world.chance[FAULT_DATABASE_TAIL])
 		remember_database();
 	if (is_whole() && world_fault(FAULT_REDIS_EMPTY))
 		redis_server_empty();
@@ -296,9 +327,10 @@ static void check_end(void) {
 
 bool scenario_run(uint64_t seed) {
 	world_begin(seed);
-	draw_scenario();
-	draw_faults();
-	set_settings();
+	const struct size *size = draw_size();
+	draw_scenario(size);
+	draw_faults(size);
+	set_settings(size->patience_ms);
 	servers_begin();
 	memset(refill_to, 0, sizeof(refill_to));
 	memset(rewrite_to, 0, sizeof(rewrite_to));

@@ -7,6 +7,9 @@
 struct scenario {
 	int64_t partitions;
 	uint32_t types, batches, pace_us;
+	uint32_t request_ms, hold_us,
+		more_lease_ms; /* how long one waits for an answer, holds a task; leases above the least */
+	int64_t keep_ended_s;
 	int instances[4], clients, workers;
 	bool commands;
 	int first_client;

@@ -77,6 +77,8 @@ struct stream *stream_named(const char *name); /* NULL: there is none */
 struct stream *streams_first(void);
 /* Takes what was published on a subject; NULL when no stream wants it. */
 struct stream *streams_capture(const char *subject, struct slice body);
+/* An append with expectations that came as a message; answer: what is said of it. False: it is none. */
+bool streams_publish(const struct bus_message *message, struct text *answer);
 void stream_lose_tail(struct stream *stream, size_t messages);
 bool subject_matches(const char *pattern, const char *subject);
 void streams_end(void);

@@ -15,8 +15,8 @@ struct held {
 	struct held *next;
 	struct worker *worker;
 	char project[32], task_id[96], lease[64], type[16], outcome[12];
-	bool renews, retryable;
-	int again; /* how often the settle is said once more */
+	bool renews, retryable, in_force; /* in_force: the lease was, in the log, when the settle was said */
+	int again;                        /* how often the settle is said once more */
 	int64_t until_us;
 };
 
@@ -57,6 +57,9 @@ static void on_settled(void *context, enum status status, const struct bus_messa
 		const cJSON *code = cJSON_GetObjectItem(cJSON_GetObjectItem(item, "error"), "code");
 		if (!code || (strcmp(code->valuestring, "stale_lease") != 0 && strcmp(code->valuestring, "not_found") != 0))
 			world_violation("a settle failed: %.300s", message->body.bytes);
+		if (held->in_force && ledger_lease_is_in_force(name, held->lease))
+			world_violation("%s was refused the settle by lease %s, which has been in force all the time: %.300s", name,
+			                held->lease, message->body.bytes);
 	} else if (status == STATUS_OK && !strstr(message->body.bytes, "\"unavailable\"")) {
 		world_violation("a settle was refused: %.300s", message->body.bytes);
 	}
@@ -70,7 +73,9 @@ static void on_settled(void *context, enum status status, const struct bus_messa
 static void settle(void *context) {
 	struct held *held = context;
 	struct worker *worker = held->worker;
-	char subject[48];
+	char subject[48], name[140];
+	snprintf(name, sizeof(name), "%s/%s", held->project, held->task_id);
+	held->in_force = ledger_lease_is_in_force(name, held->lease);
 	snprintf(subject, sizeof(subject), "corder.v1.settle.%s", held->type);
 	text_clear(&worker->body);
 	text_printf(
@@ -143,7 +148,7 @@ static void take(struct worker *worker, const cJSON *task) {
 	held->retryable = world_draw(4) > 0;
 	held->renews = world_draw(2) == 0;
 	held->again = world_draw(8) == 0;
-	held->until_us = world.now_us + world_draw(world_draw(6) ? 200000 : 3000000);
+	held->until_us = world.now_us + world_draw(world.calm || world_draw(6) ? 200000 : scenario.hold_us);
 	worker->holding++;
 	if (!world.calm && world_draw(25) == 0)
 		drop(held); /* forgotten */
@@ -173,17 +178,17 @@ static void ask(void *context) {
 		later(worker, 100000, ask, worker);
 		return;
 	}
-	uint32_t wait_ms = world_draw(4) ? 1000 + world_draw(2000) : 0;
+	uint32_t wait_ms = world_draw(4) ? 500 + world_draw(2000) : 0;
 	snprintf(worker->type, sizeof(worker->type), "type-%u",
 	         (unsigned)((worker->requests + worker->process->id) % scenario.types));
 	snprintf(subject, sizeof(subject), "corder.v1.work.%s", worker->type);
 	text_clear(&worker->body);
 	text_printf(&worker->body,
 	            "{\"worker\":\"w-%d\",\"max\":%u,\"wait_ms\":%u,\"lease_ms\":%u,\"request_id\":\"r-%d-%llu-%lld\"}",
-	            worker->process->id, 1 + world_draw(3), wait_ms, 1000 + world_draw(2000), worker->process->id,
-	            (unsigned long long)worker->process->life, (long long)worker->requests);
+	            worker->process->id, 1 + world_draw(3), wait_ms, 1000 + world_draw(scenario.more_lease_ms),
+	            worker->process->id, (unsigned long long)worker->process->life, (long long)worker->requests);
 	bus_request(worker->bus, subject, NULL, 0, (struct slice){ worker->body.bytes, worker->body.length },
-	            wait_ms + 1500, on_work, worker);
+	            wait_ms + scenario.request_ms, on_work, worker);
 }
 
 void worker_start(struct process *process) {
