@@ -22,13 +22,16 @@ function edit(folder, fits, change) {
 	return false;
 }
 
+const cut = (lines, at) => lines.filter((_, index) => index !== at);
+const put = (lines, at, line) => lines.map((old, index) => (index === at ? line : old));
+
 const without = (test) => (lines) => {
 	const at = lines.findLastIndex(test);
-	return at > 0 ? lines.toSpliced(at, 1) : null;
+	return at > 0 ? cut(lines, at) : null;
 };
 const replaced = (test, change) => (lines) => {
 	const at = lines.findLastIndex(test);
-	return at > 0 ? lines.with(at, change(lines[at])) : null;
+	return at > 0 ? put(lines, at, change(lines[at])) : null;
 };
 const json = (change) => (line) => JSON.stringify(change(JSON.parse(line)));
 const inRedis = (name, change) => replaced((line) => line.includes(`}:${name}","type"`), json(change));
@@ -38,7 +41,7 @@ const damages = [
 		"an event row is gone",
 		"gap in the table of events",
 		/task_events/,
-		(lines) => lines.toSpliced(Math.floor(lines.length / 2), 1),
+		(lines) => cut(lines, Math.floor(lines.length / 2)),
 	],
 	[
 		"a task's row says another status",
@@ -70,7 +73,7 @@ const damages = [
 		"a block of the log is gone",
 		"a gap in the log",
 		/^log-/,
-		(lines) => (lines.length > 4 ? lines.toSpliced(Math.floor(lines.length / 2), 1) : null),
+		(lines) => (lines.length > 4 ? cut(lines, Math.floor(lines.length / 2)) : null),
 	],
 	[
 		"an event is not in the stream",
@@ -88,7 +91,7 @@ const damages = [
 			const before = lines.findLastIndex(
 				(line, at) => at < last && line.includes(`"${task_id}"`) && line.includes(`"${project}"`),
 			);
-			return lines.with(last, lines[before]).with(before, lines[last]);
+			return put(put(lines, last, lines[before]), before, lines[last]);
 		},
 	],
 	[
@@ -173,7 +176,7 @@ const damages = [
 		"a counter of Redis is wrong",
 		"a counter is wrong",
 		/^redis/,
-		inRedis("c", (key) => ({ ...key, value: key.value.with(1, "99999") })),
+		inRedis("c", (key) => ({ ...key, value: put(key.value, 1, "99999") })),
 	],
 	[
 		"an event was set aside",

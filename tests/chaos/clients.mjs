@@ -7,7 +7,7 @@ import { randomGraph, types } from "./graphs.mjs";
 import { History } from "./history.mjs";
 import { jetstream } from "./nats.mjs";
 
-const { folder, seed, url, clientCount, backlog, largest, skews } = JSON.parse(process.argv[2]);
+const { folder, seed, url, clientCount, backlog, usual, largest, skews } = JSON.parse(process.argv[2]);
 const history = new History(folder, `clients-${process.pid}`);
 const projects = ["p1", "p2", "p3"];
 const accepted = new Map(projects.map((project) => [project, []]));
@@ -40,7 +40,7 @@ class Client {
 	}
 
 	async submitGraph(project) {
-		const tasks = this.graph(project, this.random.between(2, 30));
+		const tasks = this.graph(project, this.random.between(2, usual));
 		const body = { project, batch_id: `batch${serial++}.${this.index}`, tasks };
 		const reply = await this.caller.insist("submit", body);
 		if (!reply?.ok) return;
@@ -186,6 +186,7 @@ let echoing = null;
 function echo(caller, random) {
 	const subjects = [
 		"internal.mark.>",
+		"internal.logged.>",
 		"internal.ready.>",
 		"internal.persisted.>",
 		"internal.admit.>",

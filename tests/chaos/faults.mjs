@@ -105,7 +105,10 @@ const powerCut = (...names) => ({
 		names.forEach((name) => stack[name].child.kill("SIGSTOP"));
 		names.forEach((name) => stack.disks.copy(name));
 		await Promise.all(names.map((name) => endServer(stack, name)));
-		names.forEach((name) => stack.disks.swap(name));
+		for (const name of names) {
+			stack.disks.swap(name);
+			stack.disks.free(name); // what had filled the disk a moment ago may be back
+		}
 		return async () => {
 			await Promise.all(names.map((name) => stack[name].start()));
 			const after = await Promise.all(names.map((name) => measure(stack, name)));
@@ -117,7 +120,9 @@ const powerCut = (...names) => ({
 
 const partitionsOf = (stack) =>
 	Array.from({ length: Number(stack.settings.CORDER_PARTITIONS) }, (_, partition) => partition);
-const redisSeq = (stack, partition) => Number(redisCli(stack, "--raw", "HGET", `{p${partition}}:m`, "seq").toString());
+const redisMeta = (stack, partition, name) => Number(redisCli(stack, "--raw", "HGET", `{p${partition}}:m`, name).toString());
+const redisSeq = (stack, partition) => redisMeta(stack, partition, "seq");
+const redisMark = (stack, partition) => redisMeta(stack, partition, "mark");
 
 // The seq of the log's last event; 0 when it is empty.
 async function logSeq(manager, partition) {
@@ -146,11 +151,12 @@ const powerCutNats = {
 	...cutNats,
 	hits: (stack) => (stack.disks ? ["nats+redis"] : []),
 	async do(stack) {
-		await untilSeqs(
-			stack,
-			"Redis did not come up to the log",
-			(p, seq) => redisSeq(stack, p) >= seq && redisCli(stack, "HGET", `{p${p}}:m`, "epoch").length > 5,
-		);
+		// By its marks, which say what it knows to be in the log: its own numbers may be of another branch.
+		const wanted = new Map();
+		await untilSeqs(stack, "Redis did not come up to the log", (p, seq) => {
+			if (!wanted.has(p)) wanted.set(p, seq);
+			return redisMark(stack, p) >= wanted.get(p) && redisCli(stack, "HGET", `{p${p}}:m`, "epoch").length > 5;
+		});
 		const had = partitionsOf(stack).map((p) => redisSeq(stack, p));
 		const heal = await cutNats.do(stack);
 		return async () => {
@@ -203,7 +209,7 @@ async function consumersGone(stack) {
 }
 
 // The log takes no more. Services put the limit back when they look, so it is set again all the time. (A limit below what is
-// there would make JetStream drop the oldest.)
+// there would make JetStream drop the oldest: so there is room for what comes between the look and the update.)
 async function streamFull(stack) {
 	let over = false;
 	const limit = async (manager) => {
@@ -211,7 +217,7 @@ async function streamFull(stack) {
 			if (!name.startsWith("CORDER_LOG_")) continue;
 			const { state, config } = await manager.streams.info(name);
 			if (config.max_bytes <= 0 || over)
-				await manager.streams.update(name, { max_bytes: over ? -1 : state.bytes + 50000 });
+				await manager.streams.update(name, { max_bytes: over ? -1 : state.bytes + 3000000 });
 		}
 	};
 	const keep = async () => {
@@ -295,7 +301,7 @@ export const faults = {
 	"power-cut-nats": powerCutNats,
 	"power-cut-redis": powerCut("redis"),
 	"power-cut-mariadb": powerCut("mariadb"),
-	"stream-full": { hold: [1000, 4000], hits: () => ["nats"], do: streamFull },
+	"stream-full": { hold: [4000, 9000], hits: () => ["nats"], do: streamFull },
 	"consumers-deleted": { hold: [0, 100], hits: () => ["nats"], do: consumersGone },
 	duplicates: {
 		hold: [3000, 8000],

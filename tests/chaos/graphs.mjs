@@ -2,7 +2,9 @@
 const conditions = ["completed", "completed", "completed", "finished", "failed"];
 const policies = ["skip", "skip", "run", "block"];
 export const types = ["alpha", "beta", "gamma"];
-export const keyLimits = { k1: 1, k2: 2, k5: 5 };
+// Keys by their limits; there are many of each, or what runs under them would be all that limits the load.
+const keyLimits = { k1: 1, k2: 2, k5: 5 };
+const keysOfEach = 20;
 
 // Edges as [child, parent] pairs of indices; a parent always stands before its child.
 const shapes = {
@@ -39,8 +41,10 @@ function oneTask(random, task_id, skewMs) {
 		retry_backoff: { initial_ms: between(0, 150), factor: 1 + below(2), max_ms: 400 },
 		execution_context: { id: task_id, dice: below(1000000) },
 	};
-	if (chance(0.12)) task.concurrency_key = pick(Object.keys(keyLimits));
-	if (task.concurrency_key) task.concurrency_limit = keyLimits[task.concurrency_key];
+	if (chance(0.12)) {
+		const kind = pick(Object.keys(keyLimits));
+		Object.assign(task, { concurrency_key: `${kind}.${below(keysOfEach)}`, concurrency_limit: keyLimits[kind] });
+	}
 	if (chance(0.05)) task.timeout = between(4, 30) / 10;
 	if (chance(0.05)) task.hold = true;
 	if (chance(0.06))

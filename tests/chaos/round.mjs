@@ -84,10 +84,11 @@ export class Round {
 		let generation = 0;
 		const common = { folder, seed: plan.seed };
 		const skews = plan.wrongClocks ? [0, 3600000, -3600000, 5000] : [0];
-		const load = { clientCount: 4, backlog: this.options.backlog ?? 250, largest: 600, skews };
+		const { load: times } = this.options;
+		const load = { clientCount: 2 + 2 * times, backlog: 250 * times, usual: 20 * times, largest: 600, skews };
 		stack.clients = await this.startChild("clients.mjs", { ...common, url: stack.urlFor("clients", "nats"), ...load });
 		stack.startWorkers = async () => {
-			const words = { ...common, url: stack.urlFor("workers", "nats"), workerCount: 6, generation: generation++ };
+			const words = { ...common, url: stack.urlFor("workers", "nats"), workerCount: 6, most: 8 * times, generation: generation++ };
 			stack.workers = await this.startChild("workers.mjs", words);
 		};
 		stack.endWorkers = () => endProcess(stack.workers, "SIGKILL");

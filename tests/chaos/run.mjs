@@ -22,7 +22,7 @@ const { values } = parseArgs({
 		dir: { ...text, default: fileURLToPath(new URL("../../build/chaos", import.meta.url)) },
 		json: text,
 		without: text,
-		backlog: text,
+		load: { ...text, default: "6" },
 		keep: { type: "boolean", default: false },
 		"sync-always": { type: "boolean", default: false },
 		help: { type: "boolean", default: false },
@@ -34,6 +34,7 @@ const usage = `./dev chaos: breaks a whole stack under load, and proves that eve
   --seed N          the first seed (1), each round takes the next one; or a list: 3,10,17
   --seconds N       seconds of faults in all (60; of a list of seeds, every one is run)
   --round N         seconds of faults in one round (60)
+  --load N          how much is submitted and worked on (6; 1 is a trickle)
   --patience N      seconds in which everything has to come to rest after the last fault (60)
   --dust N          seconds of rest before Redis is searched for what was left behind (20)
   --faults LIST     only these kinds, parted by commas; none: a round without faults
@@ -94,9 +95,9 @@ async function oneRound(seed, seconds, totals, started) {
 		patienceMs: number("patience") * 1000,
 		dustMs: number("dust") * 1000,
 		without: values.without,
+		load: Math.max(1, number("load")),
 		syncAlways: values["sync-always"],
 	};
-	if (values.backlog) options.backlog = number("backlog");
 	const round = new Round(folder, plan, options);
 	const timer = progress(round, totals, started);
 	let problem = "";

@@ -3,6 +3,7 @@ const added = [
 	"tasks",
 	"accepted",
 	"enqueued",
+	"in_part",
 	"events",
 	"leases",
 	"ranked",

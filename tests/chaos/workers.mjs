@@ -6,7 +6,7 @@ import { dice } from "./dice.mjs";
 import { types } from "./graphs.mjs";
 import { History } from "./history.mjs";
 
-const { folder, seed, url, workerCount, generation } = JSON.parse(process.argv[2]);
+const { folder, seed, url, workerCount, most, generation } = JSON.parse(process.argv[2]);
 const history = new History(folder, `workers-${process.pid}`);
 const callers = [];
 let calm = false;
@@ -35,7 +35,7 @@ class Worker {
 
 	async run() {
 		while (!this.caller.over) {
-			if (this.handling > 12) await pause(20);
+			if (this.handling > 2 * most) await pause(20);
 			else await this.turn();
 		}
 	}
@@ -45,7 +45,7 @@ class Worker {
 		const done = this.done.splice(0, 100);
 		const body = {
 			worker: name,
-			max: calm ? 20 : random.between(1, 8),
+			max: calm ? most : random.between(1, most),
 			wait_ms: random.between(100, 900),
 			done,
 			lease_ms: random.chance(0.15) ? random.between(4000, 9000) : random.between(1200, 3500),

@@ -1,6 +1,6 @@
 // What a round has left in its folder, as plain data. The stored forms (records of the log, rows, Redis' packed states) are
 // read here by code of its own, from their descriptions in record.h, prelude.lua and 0001_tables.sql.
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
 const words = {
@@ -21,9 +21,19 @@ const words = {
 export const finals = new Set(["completed", "failed", "cancelled", "skipped"]);
 export const keyOf = ({ project, task_id }) => `${project}/${task_id}`;
 
+// In pieces: a long round leaves files that are larger than a string may be.
 function* linesOf(file) {
 	if (!existsSync(file)) return;
-	for (const line of readFileSync(file, "utf8").split("\n")) if (line) yield line;
+	const [handle, piece] = [openSync(file), Buffer.alloc(1 << 24)];
+	let left = Buffer.alloc(0);
+	for (let size; (size = readSync(handle, piece)) > 0; ) {
+		const all = Buffer.concat([left, piece.subarray(0, size)]);
+		const end = all.lastIndexOf(10) + 1;
+		for (const line of all.toString("utf8", 0, end).split("\n")) if (line) yield line;
+		left = all.subarray(end);
+	}
+	closeSync(handle);
+	if (left.length > 0) yield left.toString("utf8");
 }
 
 // A process that was killed may have left half a line at its end.
@@ -121,7 +131,7 @@ function readRedis(folder) {
 export const pairs = (list) =>
 	new Map(Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i], list[2 * i + 1]]));
 
-// A state as prelude.lua packs it (big-endian; strings end with NUL).
+// A state as prelude_data.lua packs it (big-endian; strings end with NUL).
 export function unpack(text) {
 	const bytes = Buffer.from(text, "latin1");
 	let at = 0;
@@ -136,18 +146,20 @@ export function unpack(text) {
 		at = stop + 1;
 		return found;
 	};
-	const state = { status: words[String.fromCharCode(take(1))] };
-	const fields = { priority: 1, flags: 1, waits: 1, policy: 1, retries: 2, degree: 4, left: 4, version: 4, attempt: 4 };
-	Object.assign(fields, { created: 7, ready: 7, due: 7, started: 7, seq: 6, group_bytes: 1 });
+	const state = { number: take(6), status: words[String.fromCharCode(take(1))] };
+	const fields = { priority: 1, flags: 1, waits: 1, policy: 1, retries: 1, special: 1, group_bytes: 1, degree: 2 };
+	Object.assign(fields, { left: 3, version: 3, attempt: 3, created: 7, ready: 7, due: 7, started: 7, seq: 6 });
 	for (const [name, size] of Object.entries(fields)) state[name] = take(size);
-	for (const name of ["identity", "constants", "hash", "worker", "lease", "because"]) state[name] = string();
-	[state.project, state.type, state.task_id, state.batch, state.trace] = state.identity.split("\x1f");
-	state.key = state.constants.split("\x1f")[4] ?? "";
+	for (const name of ["fixed", "worker", "lease", "because"]) state[name] = string();
+	const [identity, constants, hash] = state.fixed.split("\x1e");
+	[state.project, state.type, state.task_id, state.batch, state.trace] = identity.split("\x1f");
+	state.hash = hash;
+	state.key = constants.split("\x1f")[4] ?? "";
 	return state;
 }
 
 // What unpack() knows; Redis says in `m` which one it holds.
-export const stateFormat = "2";
+export const stateFormat = "5";
 
 export function readRun(folder) {
 	const { plan, options, settings } = JSON.parse(readFileSync(join(folder, "round.json"), "utf8"));

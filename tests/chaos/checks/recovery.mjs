@@ -20,7 +20,7 @@ export function recovery(run) {
 		entry.count++;
 		if (problem) entry.problems++;
 		if (!till || till > healed - 3000) continue; // nobody submits any more
-		const first = (list) => Math.min(...list.filter(({ asked: at }) => at >= till).map(({ t }) => t));
+		const first = (list) => list.reduce((least, { asked: at, t }) => (at >= till && t < least ? t : least), Infinity);
 		const took = Math.max(first(submits), first(settles)) - till;
 		const alone = run.faults.every(
 			(other) => other === fault || (other.till ?? Infinity) < till - 200 || other.from > till + took,

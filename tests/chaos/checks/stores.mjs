@@ -189,7 +189,7 @@ function checkPartition(run, fold, violation, partition, figures) {
 	const ofFold = new Map(
 		[...fold.tasks.values()].filter((task) => task.partition === partition).map((task) => [task.number, task]),
 	);
-	const states = new Map([...keys.hash("t")].map(([number, bytes]) => [Number(number), unpack(bytes)]));
+	const states = new Map([...keys.hash("t")].map(([member, bytes]) => [memberNumber(member), unpack(bytes)]));
 	figures.redis_tasks += states.size;
 	if (ofFold.size > 0 && !keys.hash("m").get("epoch")) violation("Redis is not live", `partition ${partition}`);
 	compareStates(ofFold, states, keys, violation, run.settled);
@@ -210,14 +210,14 @@ function compareStates(ofFold, states, keys, violation, settled) {
 			if (state[name] !== task[name])
 				violation("Redis is not the fold", `${task.key}: ${name} is ${state[name]}, the events say ${task[name]}`);
 		}
-		if (settled && Number(ids.get(task.key)) !== task.number)
+		if (settled && memberNumber(ids.get(task.key) ?? "") !== task.number)
 			violation("Redis does not find a task by its name", task.key);
 	}
 	for (const [number, { project, task_id }] of states)
 		if (!ofFold.has(number)) violation("a task in Redis that has no events", `${project}/${task_id}`);
 	if (!settled) return; // while ended tasks leave, the keys are not of one moment
-	for (const [name, number] of ids)
-		if (!states.has(Number(number))) violation("leaked in Redis", `the name ${name} (${number})`);
+	for (const [name, member] of ids)
+		if (!states.has(memberNumber(member))) violation("leaked in Redis", `the name ${name} (${memberNumber(member)})`);
 }
 
 function compareQueues(states, keys, violation, settled) {
@@ -292,9 +292,10 @@ function checkLeft(run, fold, ofFold, states, keys, violation) {
 	}
 	if (!run.settled) return;
 	for (const name of ["x", "e"])
-		for (const number of keys.hash(name).keys())
-			if (!states.has(Number(number))) violation("leaked in Redis", `${number} in ${name}`);
-	for (const name of keys.named("d:")) if (!states.has(Number(name.slice(2)))) violation("leaked in Redis", name);
+		for (const member of keys.hash(name).keys())
+			if (!states.has(memberNumber(member))) violation("leaked in Redis", `${memberNumber(member)} in ${name}`);
+	for (const name of keys.named("d:"))
+		if (!states.has(memberNumber(name.slice(2)))) violation("leaked in Redis", `d:${memberNumber(name.slice(2))}`);
 	for (const name of ["rel", "ab", "rs", "ld"])
 		if (keys.get(name)) violation("leaked in Redis", `${name}: ${JSON.stringify(keys.get(name)).slice(0, 100)}`);
 	for (const name of keys.named("rq:"))
@@ -302,7 +303,7 @@ function checkLeft(run, fold, ofFold, states, keys, violation) {
 	for (const name of keys.named("pk:")) violation("leaked in Redis", name);
 	if ((keys.get("ob")?.value.length ?? 0) > 0 && run.settled)
 		violation("leaked in Redis", `${keys.get("ob").value.length} entries in the outbox`);
-	const known = /^(m|id|t|x|e|fw|due|lg|k|ps|fin|c|ob|rl)$|^(d|r|rq|kw):/;
+	const known = /^(m|id|t|x|e|fw|due|lg|k|ps|fin|c|ob|oi|rl)$|^(d|r|rq|kw):/;
 	for (const name of keys.named("")) if (!known.test(name)) violation("leaked in Redis", `a key nobody knows: ${name}`);
 }
 
