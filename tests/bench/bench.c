@@ -1,44 +1,109 @@
-/* corder-bench: throughput, latency, CPU and memory of a running stack, through the public contract alone.
- * Figures are of one run on one machine: compare them with others of the same run. */
+/* corder-bench: puts load on a running stack through the public contract alone, and prints what it saw. */
+#include "bench.h"
+
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "bench.h"
 #include "shared/base/clock.h"
 #include "shared/base/id.h"
-#include "shared/base/log.h"
 #include "shared/base/memory.h"
 
-static struct options {
-	const char *url, *pids, *redis_pid;
-	int64_t tasks, layers, width, chain, idle;
-	int64_t waiting;
-	bool json;
-} options = { .tasks = 100000, .layers = 50, .width = 1000, .chain = 1000, .idle = 500, .waiting = 100000 };
-
-static int compare(const void *a, const void *b) {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-	return (x > y) - (x < y);
+static bool run_crowd(struct bench *bench) {
+	bench_begin(bench);
+	return bench_crowd(bench, true);
 }
 
-double bench_percentile_ms(struct bench *bench, double percent) {
-	if (bench->latency_count == 0)
-		return 0;
-	qsort(bench->latencies_us, bench->latency_count, sizeof(int64_t), compare);
-	size_t at = (size_t)(percent / 100 * (double)(bench->latency_count - 1));
-	return (double)bench->latencies_us[at] / 1000;
+static bool run_fill(struct bench *bench) {
+	bench_begin(bench);
+	return bench_crowd(bench, false);
 }
 
-void bench_latency(struct bench *bench, int64_t us) {
-	if (bench->latency_count == bench->latency_room) {
-		bench->latency_room = bench->latency_room * 2 + 1024;
-		bench->latencies_us = memory_resize(bench->latencies_us, bench->latency_room, sizeof(int64_t));
+static const struct measure {
+	const char *name, *what;
+	bool (*run)(struct bench *bench);
+} measures[] = {
+	{ "crowd", "submit and work a graph at the same time, as fast as it goes", run_crowd },
+	{ "fill", "submit a graph, and leave it waiting", run_fill },
+	{ "chain", "a chain, one worker, one task at a time: end of a task to start of the next", bench_chain },
+	{ "open", "tasks at the times of a schedule, as latencies under load want it", bench_open },
+	{ "slots", "the submission in --file, by --slots workers", bench_slots },
+	{ "idle", "one task at a time, --rate a second: submit to start", bench_idle },
+};
+
+enum { FIRST_NUMBER = 256 };
+
+static const struct number {
+	const char *name, *what;
+	size_t offset;
+	int64_t initial;
+} numbers[] = {
+	{ "tasks", "how many", offsetof(struct options, tasks), 200000 },
+	{ "width", "of a layer, or of a fan", offsetof(struct options, width), 1000 },
+	{ "degree", "dependencies of a task of a layer", offsetof(struct options, degree), 3 },
+	{ "batch", "tasks a submit", offsetof(struct options, batch), 200 },
+	{ "submits", "submits under way", offsetof(struct options, submits), 8 },
+	{ "lease", "tasks a work request", offsetof(struct options, lease), 100 },
+	{ "workers", "work requests under way", offsetof(struct options, workers), 8 },
+	{ "projects", "to spread the tasks over", offsetof(struct options, projects), 1 },
+	{ "priority", "of all tasks; 0: not said", offsetof(struct options, priority), 0 },
+	{ "whole", "1: all submits are parts of one graph, admitted whole", offsetof(struct options, whole), 0 },
+	{ "rate", "tasks a second", offsetof(struct options, rate), 100 },
+	{ "before_s", "seconds at that rate", offsetof(struct options, before_s), 10 },
+	{ "burst", "tasks a second after that", offsetof(struct options, burst), 0 },
+	{ "burst_s", "for so many seconds", offsetof(struct options, burst_s), 0 },
+	{ "after_s", "then seconds at the first rate again", offsetof(struct options, after_s), 0 },
+	{ "slots", "workers of a workflow, each with one task at a time", offsetof(struct options, slots), 4 },
+};
+
+static void usage(FILE *out) {
+	struct text text = { 0 };
+	text_add(&text, "corder-bench: put load on a running stack (NATS_URL)\n\nUsage\n  corder-bench MEASURE [options]\n"
+	                "\nMeasures\n");
+	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++)
+		text_printf(&text, "  %-16s %s\n", measures[i].name, measures[i].what);
+	text_add(&text, "\nOptions\n  --graph G        what is submitted:\n");
+	graphs_help(&text);
+	text_add(&text,
+	         "  --type T         the task type, instead of one of this run alone\n  --file F         a submission\n");
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		text_printf(&text, "  --%-14s %s (%" PRId64 ")\n", numbers[i].name, numbers[i].what, numbers[i].initial);
+	fwrite(text.bytes, 1, text.length, out);
+	text_release(&text);
+}
+
+static int64_t *number_of(struct options *options, size_t index) {
+	return (int64_t *)((char *)options + numbers[index].offset);
+}
+
+static bool read_options(struct options *options, int argc, char **argv) {
+	enum { COUNT_NUMBERS = sizeof(numbers) / sizeof(numbers[0]) };
+	struct option names[COUNT_NUMBERS + 5] = {
+		[COUNT_NUMBERS] = { "graph", 1, NULL, 'g' },
+		{ "type", 1, NULL, 't' },
+		{ "file", 1, NULL, 'f' },
+		{ "help", 0, NULL, 'h' },
+	};
+	for (size_t i = 0; i < COUNT_NUMBERS; i++) {
+		names[i] = (struct option){ numbers[i].name, 1, NULL, FIRST_NUMBER + (int)i };
+		*number_of(options, i) = numbers[i].initial;
 	}
-	bench->latencies_us[bench->latency_count++] = us;
+	options->url = getenv("NATS_URL");
+	options->graph = graph_named("independent");
+	int c;
+	while ((c = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+		if (c >= FIRST_NUMBER)
+			*number_of(options, (size_t)(c - FIRST_NUMBER)) = strtoll(optarg, NULL, 10);
+		else if (c == 't')
+			options->type = optarg;
+		else if (c == 'f')
+			options->file = optarg;
+		else if (c != 'g' || (options->graph = graph_named(optarg)) == NULL)
+			return false;
+	}
+	return options->url != NULL && optind == argc - 1;
 }
 
 bool bench_turn_until(struct bench *bench, bool (*done)(struct bench *bench), int64_t limit_s) {
@@ -48,232 +113,147 @@ bool bench_turn_until(struct bench *bench, bool (*done)(struct bench *bench), in
 			fprintf(stderr, "gave up after %" PRId64 " s\n", limit_s);
 			return false;
 		}
-		loop_turn(bench->loop, 100000);
+		corder_turn(bench->client, 100);
 	}
 	return true;
 }
 
-/* Each run has a task type of its own, named as its project. */
-const char *bench_work_subject(const struct bench *bench) {
-	static char subject[96];
-	snprintf(subject, sizeof(subject), "corder.v1.work.%s", bench->project);
-	return subject;
-}
-
-/* User and system time of a process in microseconds, from /proc. */
-static int64_t cpu_of(long pid) {
-	char path[64], line[1024];
-	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	FILE *file = fopen(path, "r");
-	if (file == NULL)
-		return 0;
-	size_t length = fread(line, 1, sizeof(line) - 1, file);
-	fclose(file);
-	line[length] = '\0';
-	char *at = strrchr(line, ')');
-	unsigned long user = 0, system = 0;
-	if (at == NULL || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
-		return 0;
-	return (int64_t)(user + system) * 1000000 / sysconf(_SC_CLK_TCK);
-}
-
-static int64_t cpu_of_all(void) {
-	int64_t sum = cpu_of(getpid());
-	for (struct slice rest = slice_of(options.pids); rest.bytes != NULL && rest.length > 0;)
-		sum += cpu_of((long)slice_int(slice_cut(&rest, ','), 0));
-	return sum;
-}
-
-static void add_task(struct bench *bench, struct text *out, int64_t i, const char *prefix) {
-	text_printf(out, "{\"task_id\":\"%s%" PRId64 "\",\"task_type\":\"%s\",\"execution_context\":%s", prefix, i,
-	            bench->project, bench->context);
-}
-
-static void independent(struct bench *bench, struct text *out, int64_t from, int64_t count) {
-	text_add_char(out, '[');
-	for (int64_t i = from; i < from + count; i++) {
-		if (i > from)
-			text_add_char(out, ',');
-		add_task(bench, out, i, "t");
-		text_add_char(out, '}');
+void bench_add_project(const struct bench *bench, struct text *out, int64_t n) {
+	text_add(out, bench->project);
+	if (bench->options.projects > 1) {
+		text_add_char(out, '-');
+		text_add_int(out, n % bench->options.projects);
 	}
-	text_add_char(out, ']');
 }
 
-/* Each task depends on three of the layer before: its own place and the next two. */
-static void layered(struct bench *bench, struct text *out, int64_t from, int64_t count) {
-	text_add_char(out, '[');
-	for (int64_t i = from; i < from + count; i++) {
-		if (i > from)
-			text_add_char(out, ',');
-		add_task(bench, out, i, "g");
-		int64_t layer = i / options.width, place = i % options.width;
-		for (int64_t k = 0; layer > 0 && k < 3; k++)
-			text_printf(out, "%s\"g%" PRId64 "\"", k > 0 ? "," : ",\"dependencies\":[",
-			            (layer - 1) * options.width + (place + k) % options.width);
-		text_add(out, layer > 0 ? "]}" : "}");
+void bench_submit(struct bench *bench, const struct text *body, corder_reply_handler *handler, void *context) {
+	struct corder_request request = { .subject = "submit",
+		                              .body = body->bytes,
+		                              .length = body->length,
+		                              .try_ms = BENCH_REQUEST_MS,
+		                              .patience_ms = BENCH_REQUEST_MS };
+	corder_ask(bench->client, &request, handler, context);
+}
+
+bool bench_reply_ok(struct bench *bench, const char *what, const struct corder_reply *reply) {
+	if (reply->status == CORDER_OK)
+		return true;
+	fprintf(stderr, "%s: %s %s\n", what, reply->error.code, reply->error.message);
+	bench->failed = true;
+	return false;
+}
+
+const char *bench_find(const char *at, const char *end, struct slice name, struct slice *value) {
+	const char *found = memmem(at, (size_t)(end - at), name.bytes, name.length);
+	if (found == NULL)
+		return NULL;
+	const char *start = found + name.length;
+	const char *stop = memchr(start, '"', (size_t)(end - start));
+	if (stop == NULL)
+		return NULL;
+	*value = (struct slice){ start, (size_t)(stop - start) };
+	return stop;
+}
+
+enum { ROWS_MS = 600000 };
+
+static int64_t rows_awaited;
+
+static void on_archived(void *context, const struct corder_reply *reply) {
+	bench_reply_ok(context, "archived submit", reply);
+	rows_awaited--;
+}
+
+static bool has_rows(struct bench *bench) {
+	return bench->failed || rows_awaited == 0;
+}
+
+bool bench_wait_for_rows(struct bench *bench) {
+	struct text body = { 0 };
+	rows_awaited = bench->options.projects;
+	for (int64_t i = 0; i < bench->options.projects; i++) {
+		text_clear(&body);
+		text_add(&body, "{\"project\":\"");
+		bench_add_project(bench, &body, i);
+		text_add(&body, "\",\"task_type\":\"last\",\"hold\":true,\"ack\":\"archived\"}");
+		corder_ask(bench->client,
+		           &(struct corder_request){
+					   .subject = "submit", .body = body.bytes, .try_ms = ROWS_MS, .patience_ms = ROWS_MS },
+		           on_archived, bench);
 	}
-	text_add_char(out, ']');
+	text_release(&body);
+	return bench_turn_until(bench, has_rows, 600) && !bench->failed;
 }
 
-static void new_project(struct bench *bench) {
-	char id[ID_BYTES];
-	id_make(id);
-	snprintf(bench->project, sizeof(bench->project), "bench-%s", id);
-	bench->failed = false;
-	bench->latency_count = 0;
-}
-
-static void print_figure(const struct figure *f) {
-	if (options.json) {
-		printf("{\"name\":\"%s\",\"tasks\":%" PRId64
-		       ",\"done_per_s\":%.0f,\"persisted_per_s\":%.0f,\"submitted_per_s\":%.0f,"
-		       "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"cpu_us_per_task\":%.1f,\"redis_bytes_per_task\":%.0f}\n",
-		       f->name, f->tasks, f->per_second_done, f->per_second_persisted, f->submit_per_second, f->p50_ms,
-		       f->p99_ms, f->cpu_us_a_task, f->bytes_a_task);
-		fflush(stdout);
-		return;
-	}
-	printf("%-12s %8" PRId64, f->name, f->tasks);
-	if (f->per_second_persisted > 0)
-		printf("  %7.0f/s submitted  %7.0f/s done  %7.0f/s persisted", f->submit_per_second, f->per_second_done,
-		       f->per_second_persisted);
-	if (f->p50_ms > 0)
-		printf("  p50 %.2f ms  p99 %.2f ms", f->p50_ms, f->p99_ms);
-	if (f->cpu_us_a_task > 0)
-		printf("  %.0f us CPU a task", f->cpu_us_a_task);
-	if (f->bytes_a_task > 0)
-		printf("  %.0f bytes of Redis a waiting task", f->bytes_a_task);
-	printf("   %s\n", f->what);
+/* What runs before this line is not counted. */
+void bench_begin(struct bench *bench) {
+	printf("begin\n");
 	fflush(stdout);
+	bench->started_us = clock_mono_us();
 }
 
-static bool throughput(struct bench *bench, const char *name, const char *what, bench_tasks *tasks, int64_t total) {
-	new_project(bench);
-	int64_t cpu = cpu_of_all();
-	if (!bench_run(bench, tasks, total, true))
-		return false;
-	double n = (double)total * 1e6;
-	struct figure figure = { .name = name, .what = what, .tasks = total };
-	figure.submit_per_second = n / (double)(bench->submitted_us - bench->started_us);
-	figure.per_second_done = n / (double)(bench->completed_us - bench->started_us);
-	figure.per_second_persisted = n / (double)(bench->persisted_us - bench->started_us);
-	figure.cpu_us_a_task = options.pids[0] != '\0' ? (double)(cpu_of_all() - cpu) / (double)total : 0;
-	print_figure(&figure);
-	return true;
+static void add_seconds(struct text *out, const char *name, const struct bench *bench, int64_t at_us) {
+	if (at_us != 0)
+		text_printf(out, ",\"%s\":%.6f", name, (double)(at_us - bench->started_us) / 1e6);
 }
 
-static bool latency(struct bench *bench, const char *name, const char *what, int64_t total,
-                    bool (*run)(struct bench *bench, int64_t total)) {
-	new_project(bench);
-	if (!run(bench, total))
-		return false;
-	struct figure figure = { .name = name, .what = what, .tasks = total };
-	figure.p50_ms = bench_percentile_ms(bench, 50);
-	figure.p99_ms = bench_percentile_ms(bench, 99);
-	print_figure(&figure);
-	return true;
+static void add_histogram(struct text *out, const char *name, const struct histogram *histogram) {
+	if (histogram->total == 0)
+		return;
+	text_printf(out, ",\"%s\":", name);
+	histogram_json(histogram, out);
 }
 
-static int64_t redis_bytes(void) {
-	char command[256], line[256];
-	int64_t bytes = 0;
-	snprintf(command, sizeof(command), "redis-cli -u '%s' info memory",
-	         getenv("REDIS_URL") != NULL ? getenv("REDIS_URL") : "");
-	FILE *pipe = popen(command, "r");
-	while (pipe != NULL && fgets(line, sizeof(line), pipe) != NULL)
-		if (sscanf(line, "used_memory:%" SCNd64, &bytes) == 1)
-			break;
-	if (pipe != NULL)
-		pclose(pipe);
-	return bytes;
-}
-
-static bool memory(struct bench *bench) {
-	new_project(bench);
-	int64_t before = redis_bytes();
-	if (!bench_run(bench, independent, options.waiting, false))
-		return false;
-	struct figure figure = { .name = "memory", .what = "256-byte contexts, no dependencies", .tasks = options.waiting };
-	figure.bytes_a_task = (double)(redis_bytes() - before) / (double)options.waiting;
-	print_figure(&figure);
-	return true;
-}
-
-static void usage(FILE *out) {
-	fputs("corder-bench: measure a running stack\n\n"
-	      "  --nats URL      default: NATS_URL\n"
-	      "  --pids LIST     processes whose CPU is counted, parted by commas\n"
-	      "  --tasks N       independent tasks (100000)\n"
-	      "  --layers N      layers of the graph (50), of 1,000 tasks with 3 dependencies each\n"
-	      "  --chain N       length of the chain (1000)\n"
-	      "  --idle N        single tasks to an idle worker (500)\n"
-	      "  --waiting N     waiting tasks whose memory is measured (100000); 0: not\n"
-	      "  --json          a JSON line a figure\n",
-	      out);
-}
-
-static bool read_options(int argc, char **argv) {
-	static const struct option names[] = {
-		{ "nats", 1, NULL, 'n' },  { "pids", 1, NULL, 'p' }, { "tasks", 1, NULL, 't' },   { "layers", 1, NULL, 'l' },
-		{ "chain", 1, NULL, 'c' }, { "idle", 1, NULL, 'i' }, { "waiting", 1, NULL, 'w' }, { "json", 0, NULL, 'j' },
-		{ "help", 0, NULL, 'h' },  { NULL, 0, NULL, 0 },
-	};
-	int64_t *numbers[] = { ['t'] = &options.tasks,
-		                   ['l'] = &options.layers,
-		                   ['c'] = &options.chain,
-		                   ['i'] = &options.idle,
-		                   ['w'] = &options.waiting };
-	int c;
-	options.url = getenv("NATS_URL");
-	options.pids = "";
-	while ((c = getopt_long(argc, argv, "h", names, NULL)) != -1) {
-		if (c == 'j')
-			options.json = true;
-		else if (c == 'n')
-			options.url = optarg;
-		else if (c == 'p')
-			options.pids = optarg;
-		else if (c == 'h' || c == '?')
-			return false;
-		else
-			*numbers[c] = strtoll(optarg, NULL, 10);
-	}
-	return options.url != NULL;
+static void print_figures(const struct bench *bench) {
+	struct text out = { 0 };
+	text_printf(&out, "end {\"tasks\":%" PRId64, bench->options.tasks);
+	add_seconds(&out, "submitted_s", bench, bench->submitted_us);
+	add_seconds(&out, "completed_s", bench, bench->completed_us);
+	add_seconds(&out, "persisted_s", bench, bench->persisted_us);
+	add_histogram(&out, "submit_us", &bench->submit);
+	add_histogram(&out, "work_us", &bench->work);
+	add_histogram(&out, "settle_us", &bench->settle);
+	add_histogram(&out, "start_us", &bench->start);
+	printf("%s%s}\n", out.bytes, bench->more.length > 0 ? bench->more.bytes : "");
+	fflush(stdout);
+	text_release(&out);
 }
 
 static bool is_connected(struct bench *bench) {
-	return bus_connected(bench->bus);
+	return corder_connected(bench->client);
+}
+
+static void name_run(struct bench *bench) {
+	char id[ID_BYTES];
+	id_make(id);
+	snprintf(bench->project, sizeof(bench->project), "bench-%s", id);
+	snprintf(bench->type, sizeof(bench->type), "%s",
+	         bench->options.type != NULL ? bench->options.type : bench->project);
+	snprintf(bench->context, sizeof(bench->context), "{\"data\":\"%0244d\"}", 7); /* 256 bytes */
 }
 
 int main(int argc, char **argv) {
-	struct bench bench = { .batch_tasks = 200, .lease_tasks = 100, .submit_window = 8, .work_window = 8 };
-	struct error err = { 0 };
-	char context[300];
-	if (!read_options(argc, argv)) {
+	static struct bench bench;
+	const struct measure *measure = NULL;
+	bool understood = read_options(&bench.options, argc, argv);
+	for (size_t i = 0; understood && i < sizeof(measures) / sizeof(measures[0]); i++)
+		if (strcmp(measures[i].name, argv[optind]) == 0)
+			measure = &measures[i];
+	if (measure == NULL) {
 		usage(stderr);
 		return 64;
 	}
-	log_open("corder-bench", LOG_LEVEL_WARN);
-	snprintf(context, sizeof(context), "{\"data\":\"%0244d\"}", 7); /* 256 bytes */
-	bench.context = context;
-	bench.loop = loop_open();
-	struct bus_options bus = { .url = options.url, .name = "corder-bench" };
-	if (bus_open(bench.loop, &bus, &bench.bus, &err) != STATUS_OK || !bench_turn_until(&bench, is_connected, 10)) {
-		fprintf(stderr, "cannot reach NATS at %s %s\n", options.url, err.message);
+	name_run(&bench);
+	struct corder_options options = { .url = bench.options.url, .name = "corder-bench" };
+	struct corder_error error = { 0 };
+	bench.client = corder_open(&options, &error);
+	if (bench.client == NULL || !bench_turn_until(&bench, is_connected, 10)) {
+		fprintf(stderr, "cannot reach NATS at %s %s\n", bench.options.url, error.message);
 		return 69;
 	}
-	bool ok = (options.chain == 0 ||
-	           latency(&bench, "chain", "a hop: end of a task to start of the next", options.chain, bench_chain)) &&
-	          (options.idle == 0 ||
-	           latency(&bench, "idle", "submit to start, one at a time, 100/s", options.idle, bench_idle)) &&
-	          (options.tasks == 0 ||
-	           throughput(&bench, "independent", "batches of 200, leases of 100", independent, options.tasks)) &&
-	          (options.layers == 0 ||
-	           throughput(&bench, "layered", "3 dependencies a task", layered, options.layers * options.width)) &&
-	          (options.waiting == 0 || memory(&bench));
-	bus_close(&bench.bus);
-	loop_close(&bench.loop);
-	free(bench.latencies_us);
+	bool ok = measure->run(&bench);
+	if (ok)
+		print_figures(&bench);
+	corder_close(&bench.client);
 	return ok ? 0 : 1;
 }

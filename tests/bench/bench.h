@@ -1,52 +1,95 @@
-/* The benchmark's parts: a client that submits, a crowd of workers, figures. It uses the public contract only. */
+/* The benchmark's load: a client that submits, a crowd of workers, figures. It stands on the C client (clients/c), and on the
+ * public contract alone; it only reads the tasks of a reply in its own, careless way. What a run costs is counted from outside
+ * (measure.mjs), between the lines `begin` and `end {figures}` that each run prints. */
 #ifndef CORDER_BENCH_H
 #define CORDER_BENCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shared/base/loop.h"
+#include "clients/c/corder.h"
+#include "histogram.h"
 #include "shared/base/text.h"
-#include "shared/bus/bus.h"
+
+enum { BENCH_REQUEST_MS = 60000 };
+
+struct bench;
+struct options;
+
+/* Writes what stands between the braces of task i of a graph. */
+typedef void bench_task(const struct bench *bench, struct text *out, int64_t i);
+
+struct graph {
+	const char *name, *what;
+	bench_task *task;
+	/* How many tasks have to be accepted before the batch [from, last] is sent, so that no task comes before its
+	 * dependencies; NULL: none. */
+	int64_t (*needs)(const struct options *options, int64_t from, int64_t last);
+};
+
+struct options {
+	const char *url, *file;
+	const struct graph *graph;
+	const char *type;
+	int64_t tasks, width, degree;
+	int64_t batch, submits; /* tasks a submit, submits under way */
+	int64_t lease, workers; /* tasks a work request, work requests under way */
+	int64_t projects, priority;
+	int64_t whole;                                   /* 1: the submits are parts of one graph */
+	int64_t rate, burst, before_s, burst_s, after_s; /* open loop: tasks a second, and for how long */
+	int64_t slots;                                   /* workers of a workflow */
+};
 
 struct bench {
-	struct loop *loop;
-	struct bus *bus;
-	char project[64];                   /* new for each run, so that runs do not meet */
-	int64_t batch_tasks;                /* tasks a submit */
-	int64_t lease_tasks;                /* tasks a work request */
-	int64_t submit_window, work_window; /* requests under way */
-	const char *context;                /* JSON of each task's execution_context */
-	/* figures of the scenario that runs */
-	int64_t submitted, completed, expected;
+	struct corder *client;
+	struct options options;
+	char project[64]; /* new for each run, so that runs do not meet; the task type has the same name */
+	char type[64];
+	char context[300]; /* JSON of each task's execution_context, 256 bytes */
 	int64_t started_us, submitted_us, completed_us, persisted_us;
-	int64_t *latencies_us;
-	size_t latency_count, latency_room;
+	int64_t completed;
+	struct histogram submit, work, settle, start; /* round trips; and what the measure is about */
+	struct text more;                             /* figures of one measure alone, as JSON members */
 	bool failed;
 };
 
-struct figure {
-	const char *name, *what;
-	int64_t tasks;
-	double per_second_done, per_second_persisted, submit_per_second;
-	double p50_ms, p99_ms; /* 0: not measured */
-	double cpu_us_a_task;  /* of all watched processes and this one; 0: not measured */
-	double bytes_a_task;
-};
+const struct graph *graph_named(const char *name);
+void graphs_help(struct text *out);
 
-/* Writes the tasks [from, from+count) of a scenario as a JSON list into out. */
-typedef void bench_tasks(struct bench *bench, struct text *out, int64_t from, int64_t count);
+/* Submits all tasks and works them (when `works`), until the last row is in the database. */
+bool bench_crowd(struct bench *bench, bool works);
+/* Submits one task at a time, each after the last was settled, or at a steady rate: the time until its worker has it. */
+bool bench_chain(struct bench *bench);
+bool bench_idle(struct bench *bench);
+/* Submits at the times of a schedule: --rate for --before_s, --burst for --burst_s, --rate for --after_s. */
+bool bench_open(struct bench *bench);
+/* Runs the submission in --file by --slots workers that take as long as its contexts say. */
+bool bench_slots(struct bench *bench);
 
-/* Submits `total` tasks and works them all (when `works`), until the last row is in the database. */
-bool bench_run(struct bench *bench, bench_tasks *tasks, int64_t total, bool works);
-/* A chain of `total` tasks, one worker, one at a time: the time from each settle to the next start. */
-bool bench_chain(struct bench *bench, int64_t total);
-/* One task at a time, at a steady rate, to an idle worker: submit to start. */
-bool bench_idle(struct bench *bench, int64_t total);
-
-const char *bench_work_subject(const struct bench *bench);
-double bench_percentile_ms(struct bench *bench, double percent);
-void bench_latency(struct bench *bench, int64_t us);
+void bench_begin(struct bench *bench);
+/* The project of the n-th submit. */
+void bench_add_project(const struct bench *bench, struct text *out, int64_t n);
+/* Submits a body as it stands. */
+void bench_submit(struct bench *bench, const struct text *body, corder_reply_handler *handler, void *context);
 bool bench_turn_until(struct bench *bench, bool (*done)(struct bench *bench), int64_t limit_s);
+/* Returns once every row that is due is committed: rows are written in order, a project lives in one partition. */
+bool bench_wait_for_rows(struct bench *bench);
+bool bench_reply_ok(struct bench *bench, const char *what, const struct corder_reply *reply);
+/* Finds `name` (with the quote that opens its value) and gives the value; NULL when there is none. The ids here hold
+ * nothing that JSON would escape. */
+const char *bench_find(const char *at, const char *end, struct slice name, struct slice *value);
+
+struct delivered {
+	struct slice project, id, lease;
+	const char *rest; /* what comes behind its id */
+};
+struct delivery {
+	const char *at, *end;
+};
+struct delivery bench_delivery(const struct corder_reply *reply);
+/* The tasks of a reply one by one; false: there is no other. */
+bool bench_next_task(struct delivery *delivery, struct delivered *task);
+/* Adds that the task is completed to the settlements of a request. */
+void bench_add_done(struct text *done, const struct delivered *task);
 
 #endif

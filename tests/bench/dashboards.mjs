@@ -57,15 +57,16 @@ function used() {
 
 for (let i = 0; i < streams; i++) listen(i);
 await wait(3000);
-const before = used(), began = Date.now();
+const before = used(), began = Date.now(), own = process.cpuUsage();
 measuring = true;
 await wait(seconds * 1000);
 measuring = false;
-const after = used(), tookS = (Date.now() - began) / 1000;
+const after = used(), { user, system } = process.cpuUsage(own), tookS = (Date.now() - began) / 1000;
 lateMs.sort((a, b) => a - b);
 const late = (share) => lateMs[Math.min(lateMs.length - 1, Math.floor(lateMs.length * share))] ?? 0;
 console.log(`${open} streams open, ${refused} refused, ${lost} lost`);
 console.log(`${(frames / Math.min(parsed, streams) / tookS).toFixed(1)} frames a second each, ${(bytes / tookS / 1e6).toFixed(1)} MB/s in all`);
 console.log(`from made to read: p50 ${late(0.5)} ms, p99 ${late(0.99)} ms, most ${late(1)} ms`);
+console.log(`reading all of it: ${((user + system) / 1e4 / tookS).toFixed(0)} % of a core`);
 if (pid) console.log(`the monitor: ${(100 * (after.cpuS - before.cpuS) / tookS).toFixed(0)} % of a core, ${after.rssMb.toFixed(0)} MB`);
 process.exit(0);

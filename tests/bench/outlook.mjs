@@ -71,7 +71,7 @@ async function watch(project, tasks) {
 	}
 }
 
-const quantile = (list, share) => list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * share))];
+const quantile = (list, share) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * share))];
 
 function judge(looks) {
 	const last = looks.at(-1), { started_ms, finished_ms, created_ms } = last.place;

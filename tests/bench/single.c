@@ -1,4 +1,4 @@
-/* Latency: a chain worked one by one, and single tasks to an idle worker. */
+/* Latency on an idle system: a chain worked one by one, and single tasks at a steady rate. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,124 +7,113 @@
 #include "bench.h"
 #include "shared/base/clock.h"
 
-enum { REQUEST_MS = 30000, PACE_US = 10000 };
+enum { WAIT_MS = 20000, FIRST_US = 200000 };
 
 static struct single {
 	struct bench *bench;
-	int64_t total, started;
+	int64_t started;
 	int64_t since_us; /* the settle, or the submit, whose effect is awaited */
-	char id[160], lease[160];
+	char project[80], id[160], lease[200];
+	struct text body;
 	bool chain;
 } single;
 
 static void ask(bool settle);
 
-static bool copy_member(struct slice body, const char *name, char *out, size_t room) {
-	char key[32];
-	snprintf(key, sizeof(key), "\"%s\":\"", name);
-	const char *tasks = memmem(body.bytes, body.length, "\"tasks\":[{", 10);
-	if (tasks == NULL)
-		return false;
-	const char *found = memmem(tasks, body.length - (size_t)(tasks - body.bytes), key, strlen(key));
-	if (found == NULL)
-		return false;
-	const char *start = found + strlen(key);
-	snprintf(out, room, "%.*s", (int)(strchr(start, '"') - start), start);
-	return true;
+static bool take(const char *end, const char **at, struct slice name, char *out, size_t room) {
+	struct slice value;
+	*at = bench_find(*at, end, name, &value);
+	if (*at != NULL)
+		snprintf(out, room, "%.*s", (int)value.length, value.bytes);
+	return *at != NULL;
 }
 
-static void on_submitted(void *context, enum status status, const struct bus_message *reply) {
+static void on_submitted(void *context, const struct corder_reply *reply) {
 	(void)context;
-	if (status != STATUS_OK || memcmp(reply->body.bytes, "{\"ok\":true", 10) != 0)
-		single.bench->failed = true;
+	if (bench_reply_ok(single.bench, "submit", reply))
+		histogram_add(&single.bench->submit, clock_mono_us() - single.since_us);
 }
 
 static void submit_one(void *context) {
+	struct bench *bench = single.bench;
 	(void)context;
-	struct text body = { 0 };
-	text_printf(&body, "{\"project\":\"%s\",\"task_type\":\"%s\",\"execution_context\":%s}", single.bench->project,
-	            single.bench->project, single.bench->context);
+	text_clear(&single.body);
+	text_printf(&single.body, "{\"project\":\"%s\",", bench->project);
+	graph_named("independent")->task(bench, &single.body, single.started);
+	text_add_char(&single.body, '}');
 	single.since_us = clock_mono_us();
-	bus_request(single.bench->bus, "corder.v1.submit", NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS,
-	            on_submitted, NULL);
-	text_release(&body);
+	bench_submit(bench, &single.body, on_submitted, NULL);
 }
 
-static void on_task(void *context, enum status status, const struct bus_message *reply) {
+static void on_task(void *context, const struct corder_reply *reply) {
 	struct bench *bench = single.bench;
-	int64_t now = clock_mono_us();
+	int64_t now = clock_mono_us(), total = bench->options.tasks;
 	(void)context;
-	if (status != STATUS_OK || memcmp(reply->body.bytes, "{\"ok\":true", 10) != 0) {
-		fprintf(stderr, "work: %.*s\n", status == STATUS_OK ? (int)reply->body.length : 9,
-		        status == STATUS_OK ? reply->body.bytes : "no answer");
-		bench->failed = true;
+	if (!bench_reply_ok(bench, "work", reply))
 		return;
-	}
-	if (!copy_member(reply->body, "task_id", single.id, sizeof(single.id)) ||
-	    !copy_member(reply->body, "lease", single.lease, sizeof(single.lease))) {
-		if (bench->completed < single.total)
+	bench->completed = single.started;
+	const char *end = reply->body + reply->length;
+	const char *at = memmem(reply->body, reply->length, "\"tasks\":[{", 10);
+	if (at == NULL || !take(end, &at, SLICE("{\"project\":\""), single.project, sizeof(single.project)) ||
+	    !take(end, &at, SLICE("\"task_id\":\""), single.id, sizeof(single.id)) ||
+	    !take(end, &at, SLICE("\"lease\":\""), single.lease, sizeof(single.lease))) {
+		if (bench->completed < total)
 			ask(false);
 		return;
 	}
 	if (!single.chain || single.started > 0)
-		bench_latency(bench, now - single.since_us);
+		histogram_add(&bench->start, now - single.since_us);
 	single.started++;
-	if (single.chain)
-		single.since_us = clock_mono_us();
-	else if (single.started < single.total)
-		loop_timer_start(bench->loop, clock_mono_us() + PACE_US, submit_one, NULL);
+	if (!single.chain && single.started < total)
+		corder_later(bench->client, 1000000 / bench->options.rate, submit_one, NULL);
 	ask(true);
 }
 
 static void ask(bool settle) {
 	struct bench *bench = single.bench;
-	struct text body = { 0 };
-	bool last = settle && single.started == single.total;
-	text_printf(&body, "{\"worker\":\"bench\",\"max\":1,\"wait_ms\":%d,\"done\":[", last ? 0 : 5000);
-	if (settle) {
-		text_printf(&body, "{\"project\":\"%s\",\"task_id\":\"%s\",\"lease\":\"%s\",\"outcome\":\"completed\"}",
-		            bench->project, single.id, single.lease);
-		bench->completed++;
-	}
-	text_add(&body, "]}");
-	bus_request(bench->bus, bench_work_subject(bench), NULL, 0, (struct slice){ body.bytes, body.length }, REQUEST_MS,
-	            on_task, NULL);
-	text_release(&body);
+	struct corder_work work = { .task_type = bench->type,
+		                        .worker = "bench",
+		                        .request_id = "",
+		                        .max = 1,
+		                        .wait_ms = single.started == bench->options.tasks ? 0 : WAIT_MS,
+		                        .patience_ms = BENCH_REQUEST_MS };
+	text_clear(&single.body);
+	text_printf(&single.body,
+	            "{\"project\":\"%s\",\"task_id\":\"%s\",\"lease\":\"%s\",\"outcome\":\"completed\",\"result\":{}}",
+	            single.project, single.id, single.lease);
+	if (settle)
+		work.done = single.body.bytes;
+	if (single.chain)
+		single.since_us = clock_mono_us();
+	corder_work(bench->client, &work, on_task, NULL);
 }
 
 static bool all_done(struct bench *bench) {
-	return bench->failed || bench->completed >= single.total;
+	return bench->failed || bench->completed >= bench->options.tasks;
 }
 
-static void chain_tasks(struct bench *bench, struct text *out, int64_t from, int64_t count) {
-	text_add_char(out, '[');
-	for (int64_t i = from; i < from + count; i++) {
-		text_printf(out, "%s{\"task_id\":\"c%" PRId64 "\",\"task_type\":\"%s\",\"execution_context\":%s",
-		            i > from ? "," : "", i, bench->project, bench->context);
-		if (i > 0)
-			text_printf(out, ",\"dependencies\":[\"c%" PRId64 "\"]", i - 1);
-		text_add_char(out, '}');
-	}
-	text_add_char(out, ']');
-}
-
-static void start(struct bench *bench, int64_t total, bool chain) {
-	single = (struct single){ .bench = bench, .total = total, .chain = chain };
+static bool run(struct bench *bench, bool chain) {
+	single = (struct single){ .bench = bench, .chain = chain };
 	bench->completed = 0;
-	bench->latency_count = 0;
+	ask(false);
+	if (!chain)
+		corder_later(bench->client, FIRST_US, submit_one, NULL);
+	bool ok = bench_turn_until(bench, all_done, 300) && !bench->failed;
+	bench->completed_us = clock_mono_us();
+	ok = ok && bench_wait_for_rows(bench);
+	bench->persisted_us = clock_mono_us();
+	return ok;
 }
 
-bool bench_chain(struct bench *bench, int64_t total) {
-	if (!bench_run(bench, chain_tasks, total, false))
+bool bench_chain(struct bench *bench) {
+	bench->options.graph = graph_named("chain");
+	if (!bench_crowd(bench, false))
 		return false;
-	start(bench, total, true);
-	ask(false);
-	return bench_turn_until(bench, all_done, 120) && !bench->failed;
+	bench_begin(bench);
+	return run(bench, true);
 }
 
-bool bench_idle(struct bench *bench, int64_t total) {
-	start(bench, total, false);
-	ask(false);
-	loop_timer_start(bench->loop, clock_mono_us() + 200000, submit_one, NULL);
-	return bench_turn_until(bench, all_done, 120) && !bench->failed;
+bool bench_idle(struct bench *bench) {
+	bench_begin(bench);
+	return run(bench, false);
 }
