@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.." || exit
 # shellcheck source=cmake/say.sh
 source cmake/say.sh
 
-parts=(check build unit contract integration node system operations js chaos python langgraph dashboard simulation)
+parts=(check build unit contract integration node system operations c js chaos python langgraph dashboard simulation counts)
+on_request=(asan tsan) # the system tests once more, with sanitizers in every process; slow
 declare -A passed failed took
 total_passed=0
 total_failed=0
@@ -92,6 +93,19 @@ part_system() {
 	return "$code"
 }
 
+part_asan() {
+	run_sanitized asan
+}
+
+part_tsan() {
+	run_sanitized tsan
+}
+
+run_sanitized() {
+	cmake --preset "$1" -DCORDER_WERROR=ON && cmake --build --preset "$1" --target programs || return 1
+	npm_setup tests/system && node tests/system/sanitizers.mjs "$1"
+}
+
 part_python() {
 	npm_setup tests/system && clients/python/test.sh
 }
@@ -100,11 +114,19 @@ part_langgraph() {
 	clients/python/test_langgraph.sh
 }
 
+# needs_node_20 <what>: false, and says so, where Node.js is older; Debian 12 has 18.
+needs_node_20() {
+	node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && return
+	echo "skipped: $1 needs Node.js 20, this is $(node --version)"
+	return 1
+}
+
+part_c() {
+	npm_setup tests/system && clients/c/test.sh
+}
+
 part_js() {
-	if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
-		echo "skipped: the JavaScript client needs Node.js 20, this is $(node --version)"
-		return 0
-	fi
+	needs_node_20 "the JavaScript client" || return 0
 	npm_setup clients/js && npm_setup tests/system || return 1
 	clients/js/test.sh
 }
@@ -112,7 +134,7 @@ part_js() {
 # Seeds that once found something, each with a few seconds of its faults; then the checker has to notice damage that is done
 # to what it found good. ./dev chaos runs other seeds, for longer.
 part_chaos() {
-	npm_setup tests/system && tests/chaos/run --seed 3,10 --round 12 --keep && node tests/chaos/bites.mjs build/chaos/seed-10
+	npm_setup tests/system && tests/chaos/run --seed 3,10 --round 12 --load 1 --keep && node tests/chaos/bites.mjs build/chaos/seed-10
 }
 
 # The seeds that once found something, then those of every run.
@@ -127,12 +149,18 @@ part_simulation() {
 	return "$code"
 }
 
+# Instructions of the cores and codecs, held to figures: the same on every machine, whatever else it does.
+part_counts() {
+	tests/counts/run.mjs
+}
+
 part_operations() {
 	node tests/operations/run.mjs
 }
 
 # In a browser; the stack and its client are those of the system tests.
 part_dashboard() {
+	needs_node_20 "the browser of the dashboard's tests (Playwright)" || return 0
 	npm_setup tests/system && run_node tests/dashboard
 }
 
@@ -147,7 +175,7 @@ run_part() {
 	esac
 	code=$?
 	case $part in
-	check | node | system | operations | js | chaos | python | langgraph | dashboard | simulation) count_log "$log" ;;
+	check | node | system | asan | tsan | operations | c | js | chaos | python | langgraph | dashboard | simulation | counts) count_log "$log" ;;
 	build) count_passed=$((code == 0)) count_failed=$((code != 0)) ;;
 	esac
 	if [ "$code" -ne 0 ] && [ "$count_failed" -eq 0 ]; then
@@ -185,7 +213,7 @@ main() {
 	local chosen=("$@") part started log code
 	[ $# -gt 0 ] || chosen=("${parts[@]}")
 	for part in "${chosen[@]}"; do
-		[[ " ${parts[*]} " == *" $part "* ]] || die "there is no part \"$part\": ${parts[*]}"
+		[[ " ${parts[*]} ${on_request[*]} " == *" $part "* ]] || die "there is no part \"$part\": ${parts[*]} ${on_request[*]}"
 	done
 	# What does not fit the present source would be tested otherwise.
 	[[ " ${chosen[*]} " == *" build "* || "${chosen[*]}" == check ]] || chosen=(build "${chosen[@]}")

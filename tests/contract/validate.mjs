@@ -88,7 +88,8 @@ function references(node) {
 function checkAsyncApi(header) {
 	const document = parse(read("asyncapi.yaml"));
 	const channels = Object.values(document.channels).filter((channel) => channel.address !== null);
-	const addresses = channels.map(({ address }) => address.replace(/^corder\.v1\./, "").replace(/\{\w+\}/g, "*"));
+	const wild = (parameter) => (parameter === "{block}" ? ">" : "*"); // several tokens, or one
+	const addresses = channels.map(({ address }) => address.replace(/^corder\.v1\./, "").replace(/\{\w+\}/g, wild));
 	const subjects = defines(header, "SUBJECT").filter((subject) => subject !== "v1");
 	sameList("asyncapi.yaml has the subjects of subjects.h, in its order", subjects, addresses);
 	check("the order is the same", subjects.join() === addresses.join() ? "" : addresses.join());

@@ -118,12 +118,35 @@ test("a monitor that is killed and started again is survived without a reload", 
 	await shows(page, ".progress p", /of 4 tasks/);
 	assert.equal(await completed(), before + 1);
 	assert.equal(await page.evaluate(() => globalThis.mark), "the same page");
+	await page.goto(`${stage.address}/#/`);
+	const row = page.locator("tr", { has: page.getByText("grid", { exact: true }) });
+	const [{ n }] = await stage.witness.sql("SELECT COUNT(*) n FROM tasks WHERE worker='grid' AND status='completed'");
+	await row.getByText(n, { exact: true }).waitFor(); // what workers did before the monitor's death
+	await page.done();
+});
+
+test("MySQL away is told on every page; what could not be read comes by itself when it is back", async () => {
+	const awaited = [/503 \(Service Unavailable\)/];
+	const page = await openPage("/queues", { awaited });
+	await live(page);
+	await shows(page, ".nav .mark", /degraded/);
+	const { mariadb } = stage.stack;
+	await mariadb.kill();
+	await shows(page, ".notice.bad", /MySQL is not connected/);
+	await shows(page, ".nav .mark", /critical/);
+	await page.goto(`${stage.address}/#/tasks?project=live`);
+	await shows(page, ".empty", /could not be read.*asked again by itself/);
+	await mariadb.start();
+	await shows(page, "tbody tr:last-child .task-link", "one");
+	await shows(page, ".nav .mark", /degraded/);
+	assert.equal(await page.locator(".notice.bad").count(), 0);
 	await page.done();
 });
 
 test("a hidden tab closes its connection, and takes up again where it was", async () => {
 	const page = await openPage("/events?project=live");
 	await live(page);
+	await page.waitForSelector("tbody .task-link"); // what was before has come: a late answer would tell of more
 	const hide = (hidden) =>
 		page.evaluate((value) => {
 			Object.defineProperty(document, "hidden", { value, configurable: true });

@@ -108,6 +108,14 @@ test("tasks: newest first, filtered by the URL, page by page", async () => {
 	);
 });
 
+test("tasks of a service: from a task to all of them, and back to all", async () => {
+	const page = await visit("/task/shop/design");
+	await page.locator(".facts").getByRole("link", { name: "checkout" }).click();
+	await shows(page, "tbody .task-link", "design");
+	await page.getByRole("button", { name: /service checkout/ }).click();
+	await page.waitForFunction(() => document.querySelectorAll("tbody .task-link").length === 50);
+});
+
 test("task: its events, tries, error, edges, and why it waits", async () => {
 	const page = await visit("/task/shop/design");
 	const events = await rows(
@@ -144,7 +152,7 @@ test("failures: like with like, and all of a group retried at once", async () =>
 	await page.locator("dialog").getByRole("button", { name: "Retry 2 tasks" }).click();
 	await shows(page, ".toast", /started over/);
 	await sqlSays("none is failed any more", "SELECT COUNT(*) FROM tasks WHERE project='shop' AND status='failed'", 0);
-	await shows(page, ".empty strong", "Nothing has failed");
+	await shows(page, ".empty strong", "No failed task is here");
 	assert.equal(await page.evaluate(() => localStorage.length), 0, "the token is not kept beyond the tab");
 	await page.done();
 });

@@ -65,7 +65,10 @@ test("a task that waits again after its first try shows where that try ended", a
 test("the counts of the project page are those of MySQL", async () => {
 	const page = await openPage("/project/survey?view=timeline");
 	const counts = await stage.witness.sql("SELECT status, COUNT(*) n FROM tasks WHERE project='survey' GROUP BY 1");
-	for (const { status, n } of counts) await shows(page, `.chip:has(.is-${status})`, `${status} ${n}`);
+	for (const { status, n } of counts) {
+		const shown = new Intl.NumberFormat("en-US").format(n);
+		await shows(page, `.chip:has(.is-${status})`, `${status} ${shown}`);
+	}
 	await page.done();
 });
 

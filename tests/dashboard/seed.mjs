@@ -72,7 +72,7 @@ export async function seed() {
 	await survey();
 	const { witness } = stage;
 	const poison =
-		"INSERT INTO poison_events VALUES (0, 999999, 'Data too long for column ''worker''', 'raw <b>bytes</b>', UTC_TIMESTAMP(6))";
+		"INSERT INTO poison_events(partition_id,seq,reason,raw,at) VALUES (0, 999999, 'Data too long for column ''worker''', 'raw <b>bytes</b>', UTC_TIMESTAMP(6))";
 	await witness.sql(poison);
 	await sqlSays("all tasks are in MySQL", "SELECT COUNT(*) FROM tasks", big + 10);
 	await sqlSays("the settled are, too", "SELECT COUNT(*) FROM tasks WHERE project='shop' AND status='failed'", 2);

@@ -57,7 +57,20 @@ test("nothing runs over the edge of a phone", async () => {
 		await settled(page);
 		const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 		assert.ok(over <= 0, `${path} is ${over} pixels too wide`);
+		const current = page.locator(".nav [aria-current]");
+		if ((await current.count()) === 0) continue;
+		const { x, width } = await current.boundingBox();
+		assert.ok(x >= 0 && x + width <= 360, `${path} does not show where it is`);
 	}
+	await page.done();
+});
+
+test("between phone and desk no name is squeezed to a column of letters", async () => {
+	const page = await openPage("/queues", { width: 820, height: 1100 });
+	await settled(page);
+	const link = page.getByRole("link", { name: "breaking" });
+	const { width } = await link.boundingBox();
+	assert.ok(width > 40, `"breaking" is ${width} pixels wide`);
 	await page.done();
 });
 

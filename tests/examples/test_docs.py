@@ -30,7 +30,7 @@ NATS_GO = "github.com/nats-io/nats.go@v1.36.0"
 BLOCK = re.compile(r"```(sh|python|js)\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
 
 
-def run(*words: str | Path, cwd: Path | None = None, seconds: float = 60, **more: str) -> str:
+def run(*words: str | Path, cwd: Path | None = None, seconds: float = 240, **more: str) -> str:
     env = {**environment(), **more}
     done = subprocess.run(
         [str(word) for word in words], cwd=cwd, env=env, capture_output=True, text=True, timeout=seconds
@@ -197,10 +197,10 @@ class Workers(unittest.TestCase):
     def greet(cls, expected: set[str]) -> None:
         """Wave upon wave of tasks, until everybody has had one: a busy machine may start some late."""
         with corder.sync.connect(url(), project="greetings") as client:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 180
             while not expected <= set(cls.greeted) and time.monotonic() < deadline:
                 tasks = [corder.Task("hello", execution_context={"name": f"n{n}"}) for n in range(2 * len(expected))]
-                outcomes = client.wait(client.submit(tasks), timeout=60)
+                outcomes = client.wait(client.submit(tasks), timeout=120)
                 for task in tasks:
                     info = client.get(task.task_id)
                     pair = (outcomes[task.task_id].result["said"], f"hello {task.execution_context['name']}")

@@ -303,6 +303,20 @@ static void a_server_that_is_away_at_the_start_is_found_when_it_comes(void **sta
 	bus_close(&late);
 }
 
+static void one_of_several_servers_is_enough(void **state) {
+	struct fixture *f = *state;
+	struct bus *bus = NULL;
+	struct error err;
+	char urls[256];
+	snprintf(urls, sizeof(urls), "nats://127.0.0.1:1,%s,nats://127.0.0.1:2", server_url(f->nats));
+	assert_int_equal(bus_open(f->loop, &(struct bus_options){ urls, "list" }, &bus, &err), STATUS_OK);
+	int64_t limit_us = clock_mono_us() + LIMIT_US;
+	while (!bus_connected(bus) && clock_mono_us() < limit_us)
+		loop_turn(f->loop, 10000);
+	assert_true(bus_connected(bus));
+	bus_close(&bus);
+}
+
 static void an_open_attempt_does_not_hold_up_closing(void **state) {
 	struct fixture *f = *state;
 	struct bus *bus = NULL;
@@ -419,6 +433,7 @@ int main(void) {
 		TEST(a_killed_server_fails_what_waits_and_traffic_goes_on_when_it_is_back),
 		TEST(a_server_that_is_away_at_the_start_is_found_when_it_comes),
 		TEST(an_open_attempt_does_not_hold_up_closing),
+		TEST(one_of_several_servers_is_enough),
 		TEST(malformed_urls_and_subjects_are_refused),
 		TEST(headers_arrive_as_they_were_sent),
 		TEST(a_kept_message_outlives_its_handler),

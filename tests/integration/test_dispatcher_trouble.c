@@ -177,7 +177,8 @@ static void a_stop_answers_who_waits_and_finishes_what_is_under_way(void **state
 	turn_for(d, 50);
 	test_relay_mute(d->relays[0], true);
 	struct asked *work = ask(d, "work.t", "{'worker':'w-1'}");
-	turn_for(d, 50);
+	while (scripts_status(d->scripts, "shop/a", NULL) != 'r')
+		turn_for(d, 5);
 	kill(d->pids[0], SIGTERM);
 	await_reply(d, waiting);
 	assert_reply(waiting, "ok", "true");
@@ -273,12 +274,40 @@ static void many_workers_at_three_dispatchers_get_each_task_once(void **state) {
 	}
 }
 
+/* The log has an entry that this Redis does not have: what Redis does not know may be there. */
+static void a_redis_behind_the_log_refuses_nobody(void **state) {
+	struct dispatching *d = *state;
+	ADMIT(d, { .id = "a" });
+	struct asked *work = ask_now(d, "work.coding", "{'worker':'w-1'}");
+	assert_int_equal(count_in(work, "tasks"), 1);
+	test_relay_claim(d->relays[0], "999 0123456789abcdef01234567");
+	struct asked *settled =
+		ask_now(d, "settle.coding",
+	            "{'worker':'w-1','done':[{'project':'shop','task_id':'a','lease':'another','outcome':'completed'}]}");
+	assert_reply(settled, "error/code", "unavailable");
+	asked_free(&settled);
+	/* what it does not refuse is told */
+	settled = ask_now(d, "settle.coding",
+	                  "{'worker':'w-1','done':[{'project':'shop','task_id':'a','lease':'%s','outcome':'completed'}]}",
+	                  text_in(work, "tasks/0/lease"));
+	assert_reply(settled, "done/0/status", "completed");
+	asked_free(&settled);
+	/* that settle was the log's next entry: there is nothing that Redis does not have any more */
+	settled =
+		ask_now(d, "settle.coding",
+	            "{'worker':'w-1','done':[{'project':'shop','task_id':'a','lease':'another','outcome':'completed'}]}");
+	assert_reply(settled, "done/0/error/code", "stale_lease");
+	asked_free(&settled);
+	asked_free(&work);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(what_does_not_fit_into_a_reply_goes_back_at_once),
 		TEST(inputs_that_do_not_fit_are_left_out_and_named),
 		TEST(archived_waits_for_the_database),
+		TEST(a_redis_behind_the_log_refuses_nobody),
 		TEST(a_redis_that_is_being_rebuilt_makes_requests_wait),
 		TEST(a_redis_that_restarts_costs_time_only),
 		TEST(a_stop_answers_who_waits_and_finishes_what_is_under_way),

@@ -113,9 +113,20 @@ static void ten_thousand_calls_are_answered_in_order(void **state) {
 	}
 }
 
+/* The source of a library with one function that returns this; in static memory. */
+static struct slice function(const char *name, const char *returned) {
+	static char sources[4][256];
+	static unsigned next;
+	char *source = sources[next++ % 4];
+	snprintf(source, sizeof(sources[0]),
+	         "redis.register_function(LIBRARY .. '_%s', function(keys, args) return %s end)\n", name, returned);
+	return slice_of(source);
+}
+
 static void a_script_is_loaded_when_the_server_does_not_have_it(void **state) {
 	struct fixture *f = *state;
-	struct kv_script script = { .name = "join", .source = SLICE("return KEYS[1] .. ARGV[1] .. ARGV[2]") };
+	struct kv_library library = { .source = function("join", "keys[1] .. args[1] .. args[2]") };
+	struct kv_script script = { .name = "join", .library = &library };
 	struct slice keys[] = { SLICE("{p0}k") }, arguments[] = { SLICE("-"), SLICE("x\r\ny") };
 	struct answer answer = { 0 };
 	for (int round = 1; round <= 3; round++) {
@@ -125,11 +136,11 @@ static void a_script_is_loaded_when_the_server_does_not_have_it(void **state) {
 		assert_int_equal(answer.status, STATUS_OK);
 		assert_string_equal(answer.text.bytes, "{p0}k-x\r\ny");
 		struct answer flush = { 0 };
-		call(f, &flush, (const char *[]){ "SCRIPT", "FLUSH" }, 2);
+		call(f, &flush, (const char *[]){ "FUNCTION", "FLUSH" }, 2);
 		text_release(&flush.text);
 	}
-	assert_int_equal(strlen(script.sha1), 40);
-	struct kv_script broken = { .name = "broken", .source = SLICE("this is no Lua") };
+	struct kv_library no_lua = { .source = SLICE("this is no Lua") };
+	struct kv_script broken = { .name = "broken", .library = &no_lua };
 	kv_script(f->kv, &broken, NULL, 0, NULL, 0, keep, &answer);
 	await(f, &answer.count, 7);
 	assert_int_equal(answer.status, STATUS_REJECT);
@@ -151,7 +162,8 @@ static void an_error_says_whether_to_try_again(void **state) {
 static void a_lost_server_answers_retry_and_comes_back_by_itself(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 }, waiting = { 0 };
-	struct kv_script script = { .name = "get", .source = SLICE("return redis.call('GET', KEYS[1])") };
+	struct kv_library library = { .source = function("get", "redis.call('GET', keys[1])") };
+	struct kv_script script = { .name = "get", .library = &library };
 	struct slice keys[] = { SLICE("kept") };
 	call(f, &answer, (const char *[]){ "CONFIG", "SET", "appendfsync", "always" }, 4);
 	call(f, &answer, (const char *[]){ "SET", "kept", "yes" }, 3);
@@ -189,7 +201,8 @@ static void a_call_that_takes_too_long_drops_the_connection(void **state) {
 static void closing_answers_what_is_under_way(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
-	struct kv_script script = { .name = "one", .source = SLICE("return 1") };
+	struct kv_library library = { .source = function("one", "1") };
+	struct kv_script script = { .name = "one", .library = &library };
 	struct slice block[] = { SLICE("BLPOP"), SLICE("nothing"), SLICE("0") };
 	kv_command(f->kv, block, 3, 0, keep, &answer);
 	kv_script(f->kv, &script, NULL, 0, NULL, 0, keep, &answer);

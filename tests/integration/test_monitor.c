@@ -194,7 +194,7 @@ static void who_holds_a_key_is_named(void **state) {
 	stack_ask(f, "work.keying", "{\"worker\":\"w2\",\"max\":1,\"wait_ms\":0}");
 	stack_await_reply(
 		f, "explain", "{\"project\":\"keyed\",\"task_id\":\"k2\"}",
-		"\"kind\":\"key\",\"message\":\"Its concurrency key repo/x is taken: 1 run with it, 1 may, 1 wait for it.\","
+		"\"kind\":\"key\",\"message\":\"Its concurrency key repo/x is held by k1; 1 may run with it at once.\","
 		"\"holders\":[\"k1\"]");
 }
 

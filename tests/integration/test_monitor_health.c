@@ -117,7 +117,7 @@ static void a_type_without_workers_and_an_old_ready_task(void **state) {
 	struct stack *f = *state; /* shop/first waits since the start */
 	await_check(f, "ready_age", "degraded");
 	await_check(f, "no_workers", "degraded");
-	stack_expect(f->body.bytes, "tasks of type coding wait for ");
+	stack_expect(f->body.bytes, "no worker asks for tasks of type coding, which wait for ");
 	work(f, "coding", 30000, "completed");
 	await_check(f, "ready_age", "ok");
 	await_check(f, "no_workers", "ok");
@@ -245,7 +245,7 @@ static int64_t sql(struct stack *f, const char *statement) {
 
 static void an_event_that_was_set_aside(void **state) {
 	struct stack *f = *state;
-	sql(f, "INSERT INTO poison_events VALUES (0,4711,'a reason',X'001F726177',NOW(6))");
+	sql(f, "INSERT INTO poison_events(partition_id,seq,reason,raw,at)VALUES(0,4711,'a reason',X'001F726177',NOW(6))");
 	await_check(f, "poison", "degraded");
 	assert_int_equal(stack_get(f, "/api/v1/poison"), 200);
 	stack_expect(f->body.bytes, "\"seq\":4711");

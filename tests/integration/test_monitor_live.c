@@ -20,7 +20,9 @@ const char *__lsan_default_suppressions(void) {
 #define TOKEN "a-token-of-some-length"
 enum { STREAMS_MAX = 4 };
 
-static const char *const environment[] = { "CORDER_HTTP_TOKEN", TOKEN, "CORDER_HTTP_MAX_STREAMS", "4", NULL };
+static const char *const environment[] = {
+	"CORDER_HTTP_TOKEN", TOKEN, "CORDER_HTTP_MAX_STREAMS", "4", "CORDER_FAILURES_LOOK_BACK", "6", NULL
+};
 
 static int set_up(void **state) {
 	struct stack *stack;
@@ -255,11 +257,13 @@ static void work(struct stack *f, const char *outcome) {
 	struct json *json = json_read((struct slice){ f->reply.bytes, f->reply.length }, NULL);
 	struct json_value task = json_first(json_member(json_root(json), "tasks"));
 	struct slice id = json_text(json_member(task, "task_id")), lease = json_text(json_member(task, "lease"));
+	struct slice project = json_text(json_member(task, "project"));
 	assert_true(id.length > 0);
 	snprintf(body, sizeof(body),
-	         "{\"worker\":\"w7\",\"done\":[{\"project\":\"chain\",\"task_id\":\"%.*s\",\"lease\":\"%.*s\",\"outcome\":"
+	         "{\"worker\":\"w7\",\"done\":[{\"project\":\"%.*s\",\"task_id\":\"%.*s\",\"lease\":\"%.*s\",\"outcome\":"
 	         "\"%s\",\"error\":{\"message\":\"cannot open 'file %.*s'\",\"retryable\":false}}]}",
-	         (int)id.length, id.bytes, (int)lease.length, lease.bytes, outcome, (int)id.length, id.bytes);
+	         (int)project.length, project.bytes, (int)id.length, id.bytes, (int)lease.length, lease.bytes, outcome,
+	         (int)id.length, id.bytes);
 	json_close(&json);
 	if (*outcome != '\0')
 		stack_expect(stack_ask(f, "settle.chained", body), "\"ok\":true");
@@ -298,6 +302,9 @@ static void a_graph_is_foreseen_and_explained_up_the_chain(void **state) {
 
 static void what_happened_is_told_by_events_failures_and_batches(void **state) {
 	struct stack *f = *state;
+	/* Of a small project, and longer ago than events are looked at. */
+	stack_ask(f, "submit", "{\"project\":\"small\",\"task_id\":\"f0\",\"task_type\":\"chained\",\"max_retries\":0}");
+	work(f, "failed");
 	stack_expect(stack_ask(f, "submit",
 	                       "{\"project\":\"chain\",\"batch_id\":\"b2\",\"tasks\":["
 	                       "{\"task_id\":\"f1\",\"task_type\":\"chained\",\"priority\":9},"
@@ -306,9 +313,10 @@ static void what_happened_is_told_by_events_failures_and_batches(void **state) {
 	stack_await_http(f, "/api/v1/queues", 200, "{\"priority\":9,\"ready\":1,");
 	work(f, "failed");
 	work(f, "failed");
-	stack_await_http(f, "/api/v1/failures", 200, "\"count\":2");
+	stack_await_http(f, "/api/v1/failures", 200, "\"count\":3");
 	stack_expect(f->body.bytes, "\"message\":\"cannot open #\"");
-	stack_expect(f->body.bytes, "\"projects\":[{\"project\":\"chain\",\"task_ids\":[\"f2\",\"f1\"]}]");
+	stack_expect(f->body.bytes, "\"projects\":[{\"project\":\"chain\",\"task_ids\":[\"f2\",\"f1\"]},"
+	                            "{\"project\":\"small\",\"task_ids\":[\"f0\"]}]");
 	assert_int_equal(stack_get(f, "/api/v1/tasks/chain/f1/events"), 200);
 	stack_expect(f->body.bytes, "\"status\":\"pending\",\"previous\":null,\"version\":1");
 	stack_expect(f->body.bytes, "\"status\":\"failed\",\"previous\":\"running\",\"version\":3");
@@ -329,7 +337,7 @@ static void what_happened_is_told_by_events_failures_and_batches(void **state) {
 	stack_expect(f->body.bytes, "\"task_id\":\"f1\"");
 	assert_int_equal(stack_get(f, "/api/v1/status?task_type=chained&window_s=60"), 200);
 	stack_expect(f->body.bytes, "\"task_type\":\"chained\",");
-	stack_expect(f->body.bytes, "\"failed_count\":2");
+	stack_expect(f->body.bytes, "\"failed_count\":3");
 	assert_int_equal(stack_get(f, "/api/v1/series?window_s=60&step_s=10"), 200);
 	stack_expect(f->body.bytes, "\"step_s\":10");
 	stack_await_http(f, "/api/v1/projects", 200, "\"project\":\"chain\",\"counts\":{");

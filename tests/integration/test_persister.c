@@ -168,23 +168,49 @@ static void a_restarted_persister_goes_on_where_the_last_one_was(void **state) {
 }
 
 /* The stream is deleted and made anew; the relay says where the database is, and goes on. */
+/* The history has fixed dates, so that what is old is older than any year in which this runs. */
 static void old_tasks_are_deleted_in_small_steps(void **state) {
 	(void)state;
 	persisting_open_writer(0);
-	stage.writers[0].persister->options.retention_days = 1;
 	stage.writers[0].persister->options.retention_step_rows = 7;
 	persisting_append_lives("old", 50);
 	history_submit(&stage.history, "waits", "cold-1");
 	history_add(&stage.history, (struct record){ .status = 'j', .project = SLICE("demo"), .at_us = 1000000 });
 	persisting_append_history();
 	persisting_await_all();
-	persisting_ask("UPDATE tasks SET finished_at='2020-01-01' WHERE task_id<>'old-3' AND finished_at IS NOT NULL");
+	persisting_ask("UPDATE tasks SET finished_at='1971-01-01' WHERE task_id<>'old-3' AND finished_at IS NOT NULL");
+	stage.writers[0].persister->options.retention_days =
+		18000; /* a walk before would find nothing, and rest a minute */
 	persisting_await_answer("SELECT COUNT(*) FROM tasks", "2");
 	persisting_await_answer("SELECT COUNT(*) FROM task_events", "4");
 	persisting_expect("SELECT COUNT(*) FROM task_attempts", "1");
 	persisting_expect("SELECT COUNT(*) FROM task_dependencies", "1");
 	persisting_append_lives("new", 10);
 	persisting_await_position(stage.history.seq);
+}
+
+/* The first after a pause is written at once, the next ones together; somebody who waits for them need not wait so long. */
+static void transactions_keep_their_distance_unless_somebody_waits(void **state) {
+	(void)state;
+	persisting_open_writer(0);
+	struct persister *persister = stage.writers[0].persister;
+	persister->options.write_every_us = INT64_C(3600000000);
+	persisting_append_lives("first", 1);
+	persisting_await_position(stage.history.seq);
+	uint64_t transactions = persister->counters.transactions;
+	int64_t seq = stage.history.seq;
+	for (int i = 0; i < 20; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "next-%d", i);
+		persisting_append_lives(name, 1);
+	}
+	int64_t until_us = clock_mono_us() + 1000000; /* some ticks, whose safety poll must not write either */
+	while (clock_mono_us() < until_us)
+		loop_turn(stage.loop, 10000);
+	assert_int_equal(persister->partitions[0].position.seq, seq);
+	assert_int_equal(bus_publish(stage.bus, "corder.v1.internal.hurry.0", SLICE("")), STATUS_OK);
+	persisting_await_position(stage.history.seq);
+	assert_true(persister->counters.transactions <= transactions + 2);
 }
 
 /* Both write through one connection: their transactions of several packets must not mix. */
@@ -201,6 +227,62 @@ static void a_large_backlog_is_written_in_large_transactions(void **state) {
 	persisting_expect("SELECT COUNT(*) FROM tasks WHERE status='completed'", "4000");
 }
 
+enum { CROWD = 1000 };
+
+static void submit_crowd(const char *name, int64_t numbers[CROWD]) {
+	for (int i = 0; i < CROWD; i++) {
+		char id[24];
+		snprintf(id, sizeof(id), "%s-%d", name, i);
+		numbers[i] = history_submit(&stage.history, id, "");
+	}
+	persisting_append_history();
+	persisting_await_position(stage.history.seq);
+}
+
+/* A transaction of the leases of every so-many-th task, and one of their ends: both are changes of rows that are there. */
+static void work_crowd(const char *name, const int64_t numbers[CROWD], int from, int each) {
+	for (int step = 0; step < 2; step++) {
+		for (int i = from; i < CROWD; i += each) {
+			char id[24];
+			snprintf(id, sizeof(id), "%s-%d", name, i);
+			(step ? history_complete : history_lease)(&stage.history, numbers[i], id, 1);
+		}
+		persisting_append_history();
+		persisting_await_position(stage.history.seq);
+		if (step == 0)
+			persisting_expect("SELECT COUNT(*),COUNT(lease),COUNT(finished_at) FROM tasks WHERE status='running'",
+			                  each == 1 ? "1000|1000|0" : "100|100|0");
+	}
+}
+
+static void rows_that_are_there_are_changed_where_they_stand_close_or_far_apart(void **state) {
+	(void)state;
+	static int64_t numbers[CROWD];
+	persisting_open_writer(0);
+	submit_crowd("far", numbers);
+	work_crowd("far", numbers, 3, 10);
+	persisting_expect("SELECT COUNT(*),SUM(task_id LIKE '%3'),COUNT(lease),COUNT(started_at) FROM tasks WHERE "
+	                  "status='completed'",
+	                  "100|100|0|100");
+	persisting_expect("SELECT COUNT(*),SUM(outcome='completed'),COUNT(finished_at) FROM task_attempts", "100|100|100");
+	submit_crowd("close", numbers);
+	work_crowd("close", numbers, 0, 1);
+	persisting_expect("SELECT COUNT(*) FROM tasks WHERE status='completed' AND number>1200", "1000");
+	persisting_expect("SELECT COUNT(*),SUM(outcome='completed'),COUNT(finished_at) FROM task_attempts",
+	                  "1100|1100|1100");
+}
+
+static void a_row_that_should_be_there_and_is_not_is_added(void **state) {
+	(void)state;
+	static int64_t numbers[CROWD];
+	persisting_open_writer(0);
+	submit_crowd("crowd", numbers);
+	(void)persisting_ask("DELETE FROM tasks WHERE task_id='crowd-7'");
+	work_crowd("crowd", numbers, 0, 1);
+	persisting_expect("SELECT COUNT(*) FROM tasks WHERE status='completed'", "1000");
+	persisting_expect("SELECT version,attempt,worker IS NULL FROM tasks WHERE task_id='crowd-7'", "3|1|0");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, persisting_set_up, persisting_tear_down)
 	const struct CMUnitTest tests[] = {
@@ -210,7 +292,10 @@ int main(void) {
 		TEST(duplicate_blocks_and_lost_marks_change_nothing),
 		TEST(a_restarted_persister_goes_on_where_the_last_one_was),
 		TEST(old_tasks_are_deleted_in_small_steps),
+		TEST(transactions_keep_their_distance_unless_somebody_waits),
 		TEST(a_large_backlog_is_written_in_large_transactions),
+		TEST(rows_that_are_there_are_changed_where_they_stand_close_or_far_apart),
+		TEST(a_row_that_should_be_there_and_is_not_is_added),
 	};
 	return cmocka_run_group_tests(tests, persisting_start_servers, persisting_stop_servers);
 }

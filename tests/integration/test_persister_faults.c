@@ -88,6 +88,7 @@ static void a_restarted_nats_server_is_waited_for(void **state) {
 }
 
 static void poison_is_set_aside_and_stands_in_nobodys_way(void **state) {
+	char entry[sizeof(stage.history.entry_id)];
 	(void)state;
 	persisting_open_writer(0);
 	persisting_append_lives("good", 30);
@@ -105,13 +106,14 @@ static void poison_is_set_aside_and_stands_in_nobodys_way(void **state) {
 	int64_t seq = history_add(&stage.history, bad);
 	history_submit(&stage.history, "not utf-8 \xff\xfe", "");
 	history_end_entry(&stage.history);
+	memcpy(entry, stage.history.entry_id, sizeof(entry));
 	persisting_append_lives("more", 30);
 	persisting_await_position(stage.history.seq);
 	persisting_expect("SELECT COUNT(*) FROM poison_events", "2");
-	char sql[160], answer[64];
-	snprintf(sql, sizeof(sql), "SELECT seq, reason LIKE '%%worker%%' FROM poison_events WHERE seq=%lld",
+	char sql[160], answer[80];
+	snprintf(sql, sizeof(sql), "SELECT seq, reason LIKE '%%worker%%', event_id FROM poison_events WHERE seq=%lld",
 	         (long long)seq);
-	snprintf(answer, sizeof(answer), "%lld|1", (long long)seq);
+	snprintf(answer, sizeof(answer), "%lld|1|%s-1", (long long)seq, entry);
 	persisting_expect(sql, answer);
 	int64_t limit = clock_mono_us() + LIMIT_US;
 	while (stage.writers[0].persister->counters.poison < 2 && clock_mono_us() < limit)

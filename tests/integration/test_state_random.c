@@ -142,8 +142,9 @@ static void work(struct world *w) {
 		         chance(w, 15) ? 2000 : 30000000);
 		words[at++] = wishes[i];
 	}
-	struct answer answer = scripts_call(w->scripts, w->scripts->state, &state_script_work, words, at);
-	for (size_t i = answer.reply.count - n; i < answer.reply.count; i++)
+	struct answer answer = scripts_work(w->scripts, words, at);
+	/* The last of a reply with wishes are the results of dependencies. */
+	for (size_t i = answer.reply.count - n - 1; n > 0 && i + 1 < answer.reply.count; i++)
 		for (size_t k = 0; k < leased_count(&answer.reply, i); k++) {
 			char id[130];
 			leased_id(&answer.reply, i, k, id);

@@ -140,6 +140,23 @@ static void an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it(vo
 	evict(s, "0");
 }
 
+/* They stand in as many items of `fin`, and are as many for one call as if they had ended in one. */
+static void tasks_that_ended_one_by_one_leave_together(void **state) {
+	struct scripts *s = *state;
+	for (int i = 0; i < 120; i++) {
+		char id[8];
+		snprintf(id, sizeof(id), "t%d", i);
+		ADMIT(s, { .id = id });
+		complete(s, id, "1");
+	}
+	archive(s);
+	evict(s, "100");
+	evict(s, "20");
+	struct said left = scripts_redis(s, "HLEN {p0}:t");
+	assert_string_equal(left.text, ""); /* 0 */
+	said_release(&left);
+}
+
 /* Admits one task with what the database said of those that are not here. */
 static struct answer admit_after(struct scripts *s, const char *looked, const struct new_task *task,
                                  const char *ghost) {
@@ -151,6 +168,53 @@ static void assert_admitted(struct scripts *s, const char *looked, const struct 
 	struct answer answer = admit_after(s, looked, task, ghost);
 	assert_string_equal(said_at(&answer.reply, 1), expected);
 	answer_release(&answer);
+}
+
+static void what_was_waited_for_comes_when_who_waited_has_left(void **state) {
+	struct scripts *s = *state;
+	ADMIT(s, { .id = "b", .needs = "Clater" });
+	assert_string_equal(scripts_command(s, "cancel|shop/b|"), "x");
+	archive(s);
+	evict(s, "1");
+	struct said by = scripts_redis(s, "HGET {p0}:m evictedby"), to = scripts_redis(s, "HGET {p0}:m evictedto");
+	char looked[128];
+	snprintf(looked, sizeof(looked), "%s" US "%s", by.text, to.text);
+	assert_admitted(s, looked, &(struct new_task){ .id = "later" }, NULL, "ok" US US GS "ap");
+	struct said keys = scripts_redis(s, "EXISTS {p0}:e {p0}:fw");
+	assert_string_equal(keys.text, ""); /* 0 */
+	said_release(&keys);
+	keys = scripts_redis(s, "KEYS {p0}:d:*");
+	assert_int_equal(keys.count, 0);
+	said_release(&keys);
+	said_release(&by);
+	said_release(&to);
+}
+
+/* What it was (its context, its key) stayed in the database. */
+static void what_came_back_with_its_end_alone_is_not_retried(void **state) {
+	struct scripts *s = *state;
+	ADMIT(s, { .id = "z", .key = "one-at-a-time" });
+	assert_string_equal(scripts_command(s, "cancel|shop/z|"), "x");
+	archive(s);
+	evict(s, "1");
+	struct said by = scripts_redis(s, "HGET {p0}:m evictedby"), to = scripts_redis(s, "HGET {p0}:m evictedto");
+	char looked[128];
+	snprintf(looked, sizeof(looked), "%s" US "%s", by.text, to.text);
+	said_release(&by);
+	said_release(&to);
+	assert_admitted(s, looked, &(struct new_task){ .id = "d", .needs = "xz" },
+	                "1\x1fz\x1f"
+	                "coding\x1f"
+	                "b-1\x1fx\x1f"
+	                "2\x1fhash\x1f"
+	                "5\x1f"
+	                "6\x1f"
+	                "2\x1f"
+	                "0\x1f",
+	                "ok" US US GS "ap");
+	assert_int_equal(scripts_status(s, "shop/z", NULL), 'x');
+	assert_memory_equal(scripts_command(s, "retry|shop/z|0"), "wrong_status", 12);
+	assert_int_equal(scripts_status(s, "shop/z", NULL), 'x');
 }
 
 static void what_has_left_is_asked_of_the_database_and_comes_back(void **state) {
@@ -181,29 +245,28 @@ static void what_has_left_is_asked_of_the_database_and_comes_back(void **state) 
 	         "1\x1f[7]",
 	         (int)fields.f[10].length, fields.f[10].bytes);
 	free(record);
-	/* asked once for each state of what has left */
-	assert_admitted(s, "", &a, NULL,
-	                "lookup\x1f"
-	                "1\x1f\x1d"
-	                "a");
-	assert_admitted(s, "0", &a, NULL,
-	                "lookup\x1f"
-	                "1\x1f\x1d"
-	                "a");
-	assert_admitted(s, "1", &a, ghost,
-	                "ok\x1f\x1f\x1d"
-	                "dc");
-	struct answer conflict = admit_after(s, "1", &other, ghost);
+	struct said by = scripts_redis(s, "HGET {p0}:m evictedby");
+	char lookup_a[64], lookup_b[64], behind[64], other_call[64], looked[64];
+	snprintf(lookup_a, sizeof(lookup_a), "lookup" US "%s" GS "a", by.text);
+	snprintf(lookup_b, sizeof(lookup_b), "lookup" US "%s" GS "b", by.text);
+	snprintf(behind, sizeof(behind), "%s" US "2", by.text);
+	snprintf(other_call, sizeof(other_call), "%.23s%c" US "3", by.text, by.text[23] == '0' ? '1' : '0');
+	snprintf(looked, sizeof(looked), "%s" US "3", by.text);
+	said_release(&by);
+	/* asked once for each state of what has left, and again when the database has fallen back behind it */
+	assert_admitted(s, "", &a, NULL, lookup_a);
+	assert_admitted(s, other_call, &a, NULL, lookup_a);
+	assert_admitted(s, behind, &a, NULL, lookup_a);
+	assert_admitted(s, looked, &a, ghost, "ok" US US GS "dc");
+	struct answer conflict = admit_after(s, looked, &other, ghost);
 	assert_memory_equal(said_at(&conflict.reply, 1), "conflict", 8);
 	answer_release(&conflict);
-	assert_admitted(s, "", &b, NULL, "lookup" US "1" US GS "b"); /* a is back already */
-	struct answer unknown = admit_after(s, "1", &c, NULL);
+	assert_admitted(s, "", &b, NULL, lookup_b); /* a is back already */
+	struct answer unknown = admit_after(s, looked, &c, NULL);
 	assert_memory_equal(said_at(&unknown.reply, 1), "unknown_dependency", 18);
 	answer_release(&unknown);
 	/* an ended dependency is met at once, and its result is an input */
-	assert_admitted(s, "1", &b, ghost,
-	                "ok\x1f\x1f\x1d"
-	                "ap");
+	assert_admitted(s, looked, &b, ghost, "ok" US US GS "ap");
 	struct answer work = scripts_call(s, s->state, &state_script_work,
 	                                  (const char *[]){ "0", "0", "1", "60",
 	                                                    "coding\x1fw\x1f"
@@ -213,7 +276,8 @@ static void what_has_left_is_asked_of_the_database_and_comes_back(void **state) 
 	char id[130];
 	leased_id(&work.reply, 1, 0, id);
 	assert_string_equal(id, "b");
-	assert_string_equal(said_in(&work.reply, 1, 5), "a\x1f[7]");
+	assert_string_equal(said_in(&work.reply, 2, 1), "a");
+	assert_string_equal(said_in(&work.reply, 2, 2), "[7]");
 	answer_release(&work);
 	assert_admitted(s, "", &a, NULL,
 	                "ok\x1f\x1f\x1d"
@@ -244,18 +308,19 @@ static void load(struct scripts *s, const char *const *words, size_t count, cons
 
 static void one_builder_at_a_time_holds_the_token(void **state) {
 	struct scripts *s = *state;
-	load(s, (const char *[]){ "one", "begin", "20000", "another-epoch" }, 4, "stale");
-	load(s, (const char *[]){ "one", "begin", "20000", "epoch-1" }, 4, "ok");
+	load(s, (const char *[]){ "one 1", "begin", "20000", "another-epoch" }, 4, "stale");
+	load(s, (const char *[]){ "one 1", "begin", "20000", "epoch-1" }, 4, "ok");
 	struct answer answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "counts" }, 1);
 	assert_string_equal(answer.err.code, "notready");
 	answer_release(&answer);
-	load(s, (const char *[]){ "two", "begin", "20000", "epoch-1" }, 4, "stale");
-	load(s, (const char *[]){ "two", "wipe" }, 2, "stale");
-	load(s, (const char *[]){ "two", "finish", "epoch-2", "7", "e", "0" }, 6, "stale");
-	load(s, (const char *[]){ "one", "wipe" }, 2, "ok");
-	load(s, (const char *[]){ "one", "pauses", "coding/" }, 3, "ok");
-	load(s, (const char *[]){ "one", "finish", "epoch-2", "7", "entry-7", "3" }, 6, "ok");
-	load(s, (const char *[]){ "one", "wipe" }, 2, "stale");
+	load(s, (const char *[]){ "two 1", "begin", "20000", "epoch-1" }, 4, "stale");
+	load(s, (const char *[]){ "two 2", "wipe" }, 2, "stale");
+	load(s, (const char *[]){ "two 2", "finish", "epoch-2", "7", "e", "0" }, 6, "stale");
+	load(s, (const char *[]){ "two 2", "leave" }, 2, "stale");
+	load(s, (const char *[]){ "one 2", "wipe" }, 2, "ok");
+	load(s, (const char *[]){ "one 3", "pauses", "coding/" }, 3, "ok");
+	load(s, (const char *[]){ "one 4", "finish", "epoch-2", "7", "entry-7", "3" }, 6, "ok");
+	load(s, (const char *[]){ "one 5", "wipe" }, 2, "stale");
 	answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "pauses" }, 1);
 	assert_string_equal(answer.head.epoch, "epoch-2");
 	assert_int_equal(answer.head.seq, 7);
@@ -263,10 +328,22 @@ static void one_builder_at_a_time_holds_the_token(void **state) {
 	assert_string_equal(said_at(&answer.reply, 1), "coding/");
 	answer_release(&answer);
 	answer = admit_after(s, "", &(struct new_task){ .id = "a" }, NULL);
-	assert_string_equal(said_at(&answer.reply, 1), "lookup\x1f"
-	                                               "3\x1f\x1d"
-	                                               "a");
+	assert_string_equal(said_at(&answer.reply, 1), "lookup" US "epoch-2" GS "a");
 	answer_release(&answer);
+}
+
+static void a_step_whose_predecessor_redis_has_lost_is_refused(void **state) {
+	struct scripts *s = *state;
+	load(s, (const char *[]){ "one 1", "begin", "20000", "epoch-1" }, 4, "ok");
+	struct said older = scripts_redis(s, "COPY {p0}:ld older");
+	said_release(&older);
+	load(s, (const char *[]){ "one 2", "wipe" }, 2, "ok");
+	load(s, (const char *[]){ "one 2", "wipe" }, 2, "stale");
+	older = scripts_redis(s, "COPY older {p0}:ld REPLACE");
+	said_release(&older);
+	load(s, (const char *[]){ "one 3", "finish", "epoch-2", "7", "entry-7", "3" }, 6, "stale");
+	load(s, (const char *[]){ "one 4", "leave" }, 2, "ok");
+	load(s, (const char *[]){ "two 1", "begin", "20000", "" }, 4, "ok");
 }
 
 static void a_wipe_takes_everything_of_its_partition_and_nothing_else(void **state) {
@@ -274,8 +351,8 @@ static void a_wipe_takes_everything_of_its_partition_and_nothing_else(void **sta
 	struct said set = scripts_redis(s, "SET {p1}:kept yes");
 	said_release(&set);
 	ADMIT(s, { .id = "a" }, { .id = "b", .needs = "ca,Xlater", .key = "k" });
-	load(s, (const char *[]){ "one", "begin", "20000", "epoch-1" }, 4, "ok");
-	load(s, (const char *[]){ "one", "wipe" }, 2, "ok");
+	load(s, (const char *[]){ "one 1", "begin", "20000", "epoch-1" }, 4, "ok");
+	load(s, (const char *[]){ "one 2", "wipe" }, 2, "ok");
 	struct said keys = scripts_redis(s, "KEYS *");
 	assert_int_equal(keys.count, 2);
 	said_release(&keys);
@@ -316,9 +393,13 @@ int main(void) {
 		TEST(a_mark_of_another_entry_says_that_redis_has_diverged),
 		TEST(a_confirmation_says_ok_wait_or_lost),
 		TEST(an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it),
+		TEST(tasks_that_ended_one_by_one_leave_together),
+		TEST(what_was_waited_for_comes_when_who_waited_has_left),
+		TEST(what_came_back_with_its_end_alone_is_not_retried),
 		TEST(what_has_left_is_asked_of_the_database_and_comes_back),
 		TEST(an_empty_redis_says_so_to_every_verb),
 		TEST(one_builder_at_a_time_holds_the_token),
+		TEST(a_step_whose_predecessor_redis_has_lost_is_refused),
 		TEST(a_wipe_takes_everything_of_its_partition_and_nothing_else),
 		TEST(reads_say_counts_queues_places_and_reasons),
 	};

@@ -37,7 +37,7 @@ test("the graph as a picture has a card for each task, in its shape and colour, 
 	assert.match(svg, /class="card hot"/);
 	assert.match(svg, /<path class="edge hot"/);
 	assert.match(svg, /<title>test-mailer failed, testing/);
-	for (const shape of ["l-completed", "l-failed", "l-skipped"]) assert.match(svg, new RegExp(`class="${shape}"`));
+	for (const shape of ["f-completed", "l-failed", "l-skipped"]) assert.match(svg, new RegExp(`class="${shape}"`));
 });
 
 test("the timeline as a picture has a row for each task and a bar for each try", async () => {

@@ -11,6 +11,7 @@
 #include "shared/base/id.h"
 #include "shared/base/memory.h"
 #include "shared/state/admit_record.h"
+#include "shared/state/packed.h"
 #include "tests/support/test.h"
 
 enum { LIMIT_US = 20000000 };
@@ -20,7 +21,10 @@ enum { LIMIT_US = 20000000 };
 /* Calls -------------------------------------------------------------------------------------------------------------- */
 
 static struct said copy(const struct kv_reply *reply) {
-	struct said said = { .text = slice_copy(kv_text(reply)), .nil = kv_is_nil(reply), .count = kv_count(reply) };
+	struct said said = { .text = slice_copy(kv_text(reply)),
+		                 .length = kv_text(reply).length,
+		                 .nil = kv_is_nil(reply),
+		                 .count = kv_count(reply) };
 	said.items = memory_array(said.count + 1, sizeof(*said.items));
 	for (size_t i = 0; i < said.count; i++)
 		said.items[i] = copy(kv_at(reply, i));
@@ -85,6 +89,16 @@ static struct answer call_with(struct scripts *s, struct state *state, struct kv
 	return waiting.answer;
 }
 
+/* Releases the words. */
+static struct answer call_words(struct scripts *s, struct state *state, struct kv_script *script, struct words *words) {
+	struct slice *slices = memory_array(words->count + 1, sizeof(*slices));
+	words_slices(words, slices);
+	struct answer answer = call_with(s, state, script, slices, words->count);
+	free(slices);
+	words_release(words);
+	return answer;
+}
+
 struct answer scripts_call(struct scripts *s, struct state *state, struct kv_script *script,
                            const char *const *arguments, size_t count) {
 	struct slice *slices = memory_array(count + 1, sizeof(*slices));
@@ -128,8 +142,8 @@ struct said scripts_redis(struct scripts *s, const char *format, ...) {
 struct state *scripts_state(struct scripts *s, int64_t partition) {
 	struct state *state = state_open(s->kv, partition, INT64_C(3600000000));
 	static const char *const steps[][7] = {
-		{ "me", "begin", "20000", "" },
-		{ "me", "finish", "epoch-1", "0", "start", "0" },
+		{ "me 1", "begin", "20000", "" },
+		{ "me 2", "finish", "epoch-1", "0", "start", "0" },
 	};
 	static const size_t counts[] = { 4, 6 };
 	for (size_t i = 0; i < 2; i++) {
@@ -196,29 +210,20 @@ char *new_task_record(const struct new_task *t) {
 struct answer scripts_admission(struct scripts *s, struct state *state, const char *const head[5],
                                 const struct new_task *tasks, size_t count, const char *ghost) {
 	char number[24];
-	struct slice *words = memory_array(2 * count + 8, sizeof(*words));
-	struct text *packed = memory_array(count + 1, sizeof(*packed));
-	char **records = memory_array(count + 1, sizeof(*records));
+	struct words words = { 0 };
 	snprintf(number, sizeof(number), "%zu", count);
 	for (size_t i = 0; i < 5; i++)
-		words[i] = slice_of(head[i]);
-	words[5] = slice_of(number);
-	words[6] = ghost != NULL ? SLICE("1") : SLICE("0");
+		words_add(&words, slice_of(head[i]));
+	words_add(&words, slice_of(number));
+	words_add(&words, ghost != NULL ? SLICE("1") : SLICE("0"));
 	for (size_t i = 0; i < count; i++) {
-		records[i] = new_task_record(&tasks[i]);
-		assert_true(admit_record_add(&packed[i], words[0], words[1], slice_of(records[i]), &words[8 + 2 * i]));
-		words[7 + 2 * i] = (struct slice){ packed[i].bytes, packed[i].length };
+		char *record = new_task_record(&tasks[i]);
+		assert_true(admit_record_add(&words, slice_of(head[0]), slice_of(head[1]), slice_of(record)));
+		free(record);
 	}
-	words[7 + 2 * count] = slice_of(ghost);
-	struct answer answer = call_with(s, state, &state_script_admit, words, 2 * count + 7 + (ghost != NULL));
-	for (size_t i = 0; i < count; i++) {
-		text_release(&packed[i]);
-		free(records[i]);
-	}
-	free(records);
-	free(packed);
-	free(words);
-	return answer;
+	if (ghost != NULL)
+		words_add(&words, slice_of(ghost));
+	return call_words(s, state, &state_script_admit, &words);
 }
 
 const char *scripts_admit_to(struct scripts *s, struct state *state, const char *project, const char *mode,
@@ -236,29 +241,92 @@ const char *scripts_admit(struct scripts *s, const char *project, const char *mo
 	return scripts_admit_to(s, s->state, project, mode, tasks, count);
 }
 
-enum { LEASED_TEXTS = 5 }; /* a task, in a request's reply of work.lua */
+enum { LEASED_TEXTS = 3 }; /* a task, in a request's reply of work.lua */
 
 size_t leased_count(const struct said *reply, size_t request) {
 	return (reply->items[request].count - 1) / LEASED_TEXTS;
 }
 
+static struct packed leased(const struct said *reply, size_t request, size_t i) {
+	const struct said *state = &reply->items[request].items[1 + LEASED_TEXTS * i];
+	struct packed packed;
+	assert_true(packed_read((struct slice){ state->text, state->length }, &packed));
+	return packed;
+}
+
 const char *leased_lease(const struct said *reply, size_t request, size_t i) {
-	return said_in(reply, request, 2 + LEASED_TEXTS * i);
+	static char leases[4][80];
+	static unsigned next;
+	char *out = leases[next++ % 4];
+	struct packed packed = leased(reply, request, i);
+	snprintf(out, sizeof(leases[0]), "%.*s", (int)packed.lease.length, packed.lease.bytes);
+	return out;
 }
 
 void leased_id(const struct said *reply, size_t request, size_t i, char id[130]) {
-	struct slice identity = slice_of(said_in(reply, request, 1 + LEASED_TEXTS * i));
-	slice_cut(&identity, '\x1f');
-	slice_cut(&identity, '\x1f');
-	struct slice found = slice_cut(&identity, '\x1f');
-	snprintf(id, 130, "%.*s", (int)found.length, found.bytes);
+	struct packed packed = leased(reply, request, i);
+	snprintf(id, 130, "%.*s", (int)packed.task_id.length, packed.task_id.bytes);
+}
+
+/* The same as the dispatcher's (turn.c). */
+void scripts_add_settle(struct words *out, const char *name, const char *lease, const char *outcome, const char *said) {
+	const char *slash = strchr(name, '/');
+	int64_t number = packed_lease_number(slice_of(lease));
+	if (number > 0)
+		packed_add_member(&out->bytes, number);
+	words_end(out);
+	text_printf(&out->bytes, "%.*s" US, (int)(slash - name), name);
+	words_end(out);
+	text_printf(&out->bytes, US "%s" US, slash + 1);
+	words_end(out);
+	words_add(out, slice_of(lease));
+	bool completed = strcmp(outcome, "completed") == 0;
+	words_add(out, slice_of(completed ? "c" : strcmp(outcome, "final") == 0 ? "n" : outcome[0] == 'f' ? "f" : "r"));
+	text_printf(&out->bytes, "%s%s", completed ? "=" : "", said);
+	words_end(out);
+}
+
+struct answer scripts_work(struct scripts *s, const char *const *given, size_t count) {
+	struct words words = { 0 };
+	size_t at = 4, settles = (size_t)atoi(given[0]);
+	for (size_t i = 0; i < 4; i++)
+		words_add(&words, slice_of(given[i]));
+	for (size_t i = 0; i < settles; i++, at += 4)
+		scripts_add_settle(&words, given[at], given[at + 1], given[at + 2], given[at + 3]);
+	for (; at < count; at++)
+		words_add(&words, slice_of(given[at]));
+	return call_words(s, s->state, &state_script_work, &words);
+}
+
+static void on_outbox(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
+	struct waiting *waiting = context;
+	struct text log = { 0 };
+	if (status != STATUS_OK)
+		fail_msg("%s", err->message);
+	for (size_t i = 0; i < kv_count(reply); i++) {
+		const struct kv_reply *fields = kv_at(kv_at(reply, i), 1);
+		struct outbox_header header;
+		if (i > 0)
+			text_add_char(&log, RECORD_FS);
+		assert_true(outbox_read_header(fields, &header));
+		assert_true(outbox_add_entry(&log, &header, fields));
+	}
+	waiting->answer.reply.text = text_take(&log);
+	waiting->done = true;
+}
+
+char *scripts_outbox(struct scripts *s) {
+	struct slice words[] = { SLICE("XRANGE"), SLICE("{p0}:ob"), SLICE("-"), SLICE("+") };
+	struct waiting waiting = { 0 };
+	kv_command(s->kv, words, 4, 0, on_outbox, &waiting);
+	await(s, &waiting.done);
+	return waiting.answer.reply.text;
 }
 
 int scripts_lease(struct scripts *s, const char *type, int max, char *ids, char *lease) {
 	char wish[128];
 	snprintf(wish, sizeof(wish), "%s" US "w-1" US "%d" US "30000000" US, type, max);
-	struct answer answer =
-		scripts_call(s, s->state, &state_script_work, (const char *[]){ "0", "0", "1", "60", wish }, 5);
+	struct answer answer = scripts_work(s, (const char *[]){ "0", "0", "1", "60", wish }, 5);
 	int count = 0;
 	if (ids != NULL)
 		*ids = '\0';
@@ -278,8 +346,7 @@ const char *scripts_settle(struct scripts *s, const char *name, const char *leas
                            const char *result) {
 	static char verdict[64];
 	const char *said = outcome[0] == 'f' ? "it broke" : (result != NULL ? result : "");
-	struct answer answer = scripts_call(s, s->state, &state_script_work,
-	                                    (const char *[]){ "1", "0", "0", "60", name, lease, outcome, said }, 8);
+	struct answer answer = scripts_work(s, (const char *[]){ "1", "0", "0", "60", name, lease, outcome, said }, 8);
 	snprintf(verdict, sizeof(verdict), "%s", said_at(&answer.reply, 1));
 	answer_release(&answer);
 	return verdict;
@@ -306,7 +373,7 @@ const char *scripts_command(struct scripts *s, const char *format, ...) {
 void scripts_sweep(struct scripts *s) {
 	bool more = true;
 	for (int i = 0; i < 1000 && more; i++) {
-		struct answer answer = scripts_call(s, s->state, &state_script_sweep, (const char *[]){ "200" }, 1);
+		struct answer answer = scripts_call(s, s->state, &state_script_sweep, (const char *[]){ "200", "3" }, 2);
 		more = answer.head.more;
 		answer_release(&answer);
 	}

@@ -3,6 +3,7 @@
 #ifndef CORDER_TESTS_SCRIPTS_H
 #define CORDER_TESTS_SCRIPTS_H
 
+#include "shared/base/words.h"
 #include "shared/state/state.h"
 #include "shared/task/record.h"
 #include "tests/support/servers.h"
@@ -16,7 +17,8 @@ struct scripts {
 
 /* A reply, copied: a text, or items. */
 struct said {
-	char *text; /* "" for nil and lists */
+	char *text; /* "" for nil and lists; may hold NULs */
+	size_t length;
 	bool nil;
 	struct said *items;
 	size_t count;
@@ -39,6 +41,12 @@ struct state *scripts_state(struct scripts *scripts, int64_t partition);
 struct answer scripts_call(struct scripts *scripts, struct state *state, struct kv_script *script,
                            const char *const *arguments, size_t count);
 void answer_release(struct answer *answer);
+/* Calls work.lua. words: its arguments from ARGV[3] on, but each settle in four: project/task_id, lease, outcome (completed,
+ * failed, final, released), result or message. */
+struct answer scripts_work(struct scripts *scripts, const char *const *words, size_t count);
+void scripts_add_settle(struct words *out, const char *name, const char *lease, const char *outcome, const char *said);
+/* The outbox as the log will have it: its entries, parted by FS. The caller frees it. */
+char *scripts_outbox(struct scripts *scripts);
 /* A plain Redis command: words parted by single spaces. */
 struct said scripts_redis(struct scripts *scripts, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void said_release(struct said *said);

@@ -94,25 +94,15 @@ static void fold(struct witness *w, const struct record *record) {
 	assert_true(record->status != 'r' || record->due_at_us > 0);
 }
 
-/* As the relay joins them: fields[2..] belong together by twos. */
-static void add_records(struct text *out, const struct said *fields) {
-	for (size_t i = 2; i + 1 < fields->count; i += 2)
-		text_printf(out, "%s%s%s", i > 2 ? "\x1e" : "", said_at(fields, i), said_at(fields, i + 1));
-}
-
 static void read_outbox(struct scripts *s, struct witness *w) {
-	struct said entries = scripts_redis(s, "XRANGE {p0}:ob - +");
+	char *log = scripts_outbox(s);
+	struct slice rest = slice_of(*log != '\0' ? log : NULL);
+	struct record_entry entry;
+	struct record record;
+	bool valid = true;
 	snprintf(w->last_entry, sizeof(w->last_entry), "start");
-	for (size_t i = 0; i < entries.count; i++) {
-		struct text bytes = { 0 };
-		struct record_entry entry;
-		struct record record;
-		bool valid = true;
-		text_add(&bytes, entries.items[i].items[1].items[1].text);
-		text_add_char(&bytes, RECORD_GS);
-		add_records(&bytes, &entries.items[i].items[1]);
-		struct slice rest = { bytes.bytes, bytes.length };
-		assert_true(record_next_entry(&rest, &entry, &valid) && valid);
+	while (record_next_entry(&rest, &entry, &valid)) {
+		assert_true(valid);
 		assert_true(slice_is(entry.previous, w->last_entry));
 		assert_int_equal(entry.first_seq, w->last_seq + 1);
 		struct slice records = entry.records;
@@ -122,9 +112,8 @@ static void read_outbox(struct scripts *s, struct witness *w) {
 		}
 		assert_int_equal(entry.last_seq, w->last_seq);
 		copy_text(w->last_entry, sizeof(w->last_entry), entry.id);
-		text_release(&bytes);
 	}
-	said_release(&entries);
+	free(log);
 }
 
 static void compare_task(const struct told *told, const struct said *said) {
@@ -235,14 +224,14 @@ static void compare_queues(struct scripts *s, const struct witness *w) {
 }
 
 static void print_events(struct scripts *s, const char *task_id) {
-	struct said entries = scripts_redis(s, "XRANGE {p0}:ob - +");
-	for (size_t i = 0; i < entries.count; i++) {
-		struct text all = { 0 };
-		add_records(&all, &entries.items[i].items[1]);
-		struct slice rest = { all.bytes, all.length };
-		while (rest.bytes != NULL) {
+	char *log = scripts_outbox(s);
+	struct slice rest = slice_of(*log != '\0' ? log : NULL);
+	struct record_entry entry;
+	bool valid = true;
+	while (record_next_entry(&rest, &entry, &valid) && valid) {
+		while (entry.records.bytes != NULL) {
 			struct record record;
-			char *bytes = slice_copy(slice_cut(&rest, RECORD_RS));
+			char *bytes = slice_copy(slice_cut(&entry.records, RECORD_RS));
 			bool ours = record_parse(slice_of(bytes), &record) && slice_is(record.task_id, task_id);
 			for (char *c = bytes; *c != '\0'; c++)
 				*c = *c == '\x1f' ? '|' : *c;
@@ -250,9 +239,8 @@ static void print_events(struct scripts *s, const char *task_id) {
 				print_message("  %s\n", bytes);
 			free(bytes);
 		}
-		text_release(&all);
 	}
-	said_release(&entries);
+	free(log);
 }
 
 /* For a person: the events of a task that is stuck, and of what it depends on. The name ends at a separator. */

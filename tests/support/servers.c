@@ -197,7 +197,9 @@ static void install_mariadb(struct server *server) {
 	installer.word_count = 0;
 	add_word(&installer, "%s", find_program("mariadb-install-db"));
 	add_word(&installer, "--no-defaults");
+	add_word(&installer, "--force"); /* the host's name need not be known */
 	add_word(&installer, "--datadir=%s/data", server->folder);
+	add_word(&installer, "--tmpdir=%s", server->folder); /* several at once in /tmp delete each other's tables */
 	add_word(&installer, "--auth-root-authentication-method=normal");
 	add_word(&installer, "--skip-test-db");
 	add_word(&installer, "--skip-name-resolve");
@@ -214,6 +216,7 @@ struct server *server_start_mariadb_with(const char *const *arguments) {
 	add_word(server, "%s", find_program("mariadbd"));
 	add_word(server, "--no-defaults");
 	add_word(server, "--datadir=%s/data", server->folder);
+	add_word(server, "--tmpdir=%s", server->folder);
 	add_word(server, "--socket=%s/s.sock", server->folder);
 	add_word(server, "--pid-file=%s/pid", server->folder);
 	add_word(server, "--bind-address=127.0.0.1");

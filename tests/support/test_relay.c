@@ -14,6 +14,7 @@ struct test_relay {
 	struct state *state;
 	struct loop_timer *timer;
 	char last[64]; /* stream id */
+	char end[64];  /* of the log: seq and id of the last entry */
 	bool muted, reading, closed;
 };
 
@@ -52,6 +53,7 @@ static void publish(struct test_relay *relay, const struct kv_reply *entries) {
 		return;
 	snprintf(subject, sizeof(subject), "corder.v1.internal.mark.%" PRId64, state_partition(relay->state));
 	bus_publish(relay->bus, subject, (struct slice){ mark.bytes, mark.length });
+	snprintf(relay->end, sizeof(relay->end), "%s %s", number, id);
 	struct slice words[] = { slice_of(number), slice_of(id), SLICE(""), SLICE("") };
 	state_call(relay->state, &state_script_mark, words, 4, on_marked, relay);
 	text_release(&mark);
@@ -85,12 +87,21 @@ static void on_timer(void *context) {
 	kv_command(relay->scripts->kv, words, 6, 0, on_entries, relay);
 }
 
+static void on_prove(void *context, const struct bus_message *message) {
+	struct test_relay *relay = context;
+	bus_publish(relay->bus, message->reply, slice_of(relay->end));
+}
+
 struct test_relay *test_relay_open(struct scripts *scripts, struct bus *bus, struct state *state) {
 	struct test_relay *relay = memory_new(sizeof(*relay));
 	relay->scripts = scripts;
 	relay->bus = bus;
 	relay->state = state;
 	snprintf(relay->last, sizeof(relay->last), "0-0");
+	char subject[64];
+	struct error err = { 0 };
+	snprintf(subject, sizeof(subject), "corder.v1.internal.prove.%" PRId64, state_partition(state));
+	assert_int_equal(bus_subscribe(bus, subject, NULL, on_prove, relay, &err), STATUS_OK);
 	arm(relay);
 	return relay;
 }
@@ -101,6 +112,10 @@ void test_relay_close(struct test_relay **relay) {
 	if (!(*relay)->reading)
 		free(*relay);
 	*relay = NULL;
+}
+
+void test_relay_claim(struct test_relay *relay, const char *end) {
+	snprintf(relay->end, sizeof(relay->end), "%s", end);
 }
 
 void test_relay_mute(struct test_relay *relay, bool muted) {

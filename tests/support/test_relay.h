@@ -13,5 +13,7 @@ struct test_relay;
 struct test_relay *test_relay_open(struct scripts *scripts, struct bus *bus, struct state *state);
 void test_relay_close(struct test_relay **relay);
 void test_relay_mute(struct test_relay *relay, bool muted);
+/* Says from now on, until the next entry comes, that the log ends with this entry: "seq id". */
+void test_relay_claim(struct test_relay *relay, const char *end);
 
 #endif

@@ -54,7 +54,7 @@ test("help names every command, and each command explains itself with an example
 	assert.equal(code, 0);
 	const names = [...out.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(([, name]) => name);
 	const listed = "up submit work top status list get watch graph timeline explain events services cancel retry approve reject " +
-		"update pause resume help version";
+		"update pause resume audit rebuild poison help version";
 	assert.deepEqual(names, listed.split(" "));
 	for (const name of names) {
 		const help = await corder.run(name, "--help");
@@ -284,6 +284,9 @@ test("hold, approve, reject, pause, resume, update, retry and explain do what th
 	await submitShell(project, type, "held", "true", "--hold");
 	await submitShell(project, type, "unwanted", "true", "--hold");
 	assert.match((await corder.run("explain", `${project}/held`)).out, /hold/);
+	await submitShell(project, type, "then", "true", "--after", "held");
+	const told = async () => (await corder.run("explain", `${project}/then`)).out;
+	await until("the chain is told", async () => /up the chain\s+· held is blocked: it waits for approval\s+expected +unknown: /.test(await told()));
 	assert.equal((await corder.run("approve", "held", "-p", project)).code, 0);
 	assert.equal((await corder.run("reject", `${project}/unwanted`, "--reason", "no")).code, 0);
 	assert.equal(await statusOf(project, "unwanted"), "cancelled");
@@ -313,6 +316,8 @@ test("list, get, status, timeline and graph show a project", async () => {
 	const status = (await corder.json("status", "-p", project)).reply;
 	assert.deepEqual([status.completed_count, status.failed_count, status.skipped_count], [1, 1, 1]);
 	assert.match((await corder.run("status", "-p", project)).out, /completed\s+1/);
+	assert.match((await corder.run("status", "-p", project, "-t", type)).out, new RegExp(`type ${type}[^]*completed +1`));
+	assert.match((await corder.run("status", "-t", `no-${type}`)).out, /completed +0/);
 	const graph = (await corder.run("graph", "-p", project)).out;
 	assert.match(graph, /✔ root.*\n└── ✘ leaf.*\n {4}└── ⤼ beyond/);
 	assert.match((await corder.run("graph", "-p", project, "--dot")).out, /"root" -> "leaf";/);

@@ -50,9 +50,10 @@ export class Refused extends Error {
 }
 
 export class Client {
-	static async open({ nats }, options = {}) {
+	static async open({ nats, natsOptions = {} }, options = {}) {
 		const client = new Client();
-		client.connection = await connect({ servers: nats, maxReconnectAttempts: -1, reconnectTimeWait: 50, ...options });
+		const again = { maxReconnectAttempts: -1, reconnectTimeWait: 50 };
+		client.connection = await connect({ servers: nats, ...again, ...natsOptions, ...options });
 		return client;
 	}
 

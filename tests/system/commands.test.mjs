@@ -148,3 +148,24 @@ test("a pause of one type in one project stops nothing else", async () => {
 	await stack.client.ok("queue.resume", { project, task_type: type });
 	assert.equal((await stack.client.take(type)).task_id, "held");
 });
+
+test("however many tasks a paused project has kept back, all of them come with its resume", { timeout: 120000 }, async () => {
+	const { project, type } = fresh("parked");
+	const count = 1300;
+	await stack.client.submitBatch(project, range(count).map((i) => ({ task_id: `t${i}` })));
+	await stack.client.ok("queue.pause", { project });
+	// Who asks for work meanwhile finds them, and sets them aside.
+	await until("all are set aside", async () => {
+		assert.deepEqual((await stack.client.work(type, { max: 256, wait_ms: 0 })).tasks, []);
+		const parked = await stack.witness.redisCli("EVAL", "local n = 0 for p = 0, 63 do n = n + redis.call('ZCARD', '{p' .. p .. '}:pk:' .. ARGV[1]) end return n", "0", project);
+		return Number(parked) === count;
+	});
+	await stack.client.ok("queue.resume", { project });
+	const found = new Set();
+	for (let more = true; more; ) {
+		const { tasks } = await stack.client.work(type, { max: 256, wait_ms: 500 });
+		tasks.forEach(({ task_id }) => found.add(task_id));
+		more = tasks.length > 0;
+	}
+	assert.equal(found.size, count);
+});

@@ -8,10 +8,13 @@ import { Stack, serviceNames } from "./stack.mjs";
 import { until } from "./wait.mjs";
 import { Witness } from "./witness.mjs";
 
+const instances = 3;
+const numbers = [...Array(instances).keys()];
+
 let stack;
 let witness;
 before(async () => {
-	stack = await new Stack({ instances: 2 }).start();
+	stack = await new Stack({ instances }).start();
 	witness = new Witness(stack.addresses);
 }, { timeout: 120000 });
 after(() => stack?.stop());
@@ -22,8 +25,8 @@ for (const name of serviceNames) {
 		await stack.killService(name, 0);
 		await load.progress(200);
 		await stack.startService(name, 0);
-		await Promise.all([stack.killService(name, 0), stack.killService(name, 1)]);
-		await Promise.all([stack.startService(name, 0), stack.startService(name, 1)]);
+		await Promise.all(numbers.map((number) => stack.killService(name, number)));
+		await Promise.all(numbers.map((number) => stack.startService(name, number)));
 		await load.progress(200);
 		await load.finish(witness);
 	});
@@ -31,7 +34,7 @@ for (const name of serviceNames) {
 
 test("kill -9 of every service at once loses nothing", { timeout: 240000 }, async (t) => {
 	const load = await new Load(stack, fresh("all")).start(t);
-	const each = (action) => Promise.all(serviceNames.flatMap((name) => [0, 1].map((index) => action(name, index))));
+	const each = (action) => Promise.all(serviceNames.flatMap((name) => numbers.map((index) => action(name, index))));
 	for (let round = 0; round < 3; round++) {
 		await each((name, index) => stack.killService(name, index));
 		await each((name, index) => stack.startService(name, index));
@@ -55,7 +58,7 @@ test("what is enqueued while every service is down is done when they are back", 
 	const client = await Client.open(stack.addresses);
 	t.after(() => client.close());
 	const { project, type } = fresh("down");
-	const each = (action) => Promise.all(serviceNames.flatMap((name) => [0, 1].map((index) => action(name, index))));
+	const each = (action) => Promise.all(serviceNames.flatMap((name) => numbers.map((index) => action(name, index))));
 	await each((name, index) => stack.killService(name, index));
 	for (let n = 0; n < 50; n++) await client.publish(`enqueue.${project}`, { task_id: `t${n}`, task_type: type });
 	await each((name, index) => stack.startService(name, index));

@@ -34,6 +34,20 @@ test("a task whose last try was lost fails with code worker_lost", async () => {
 	assert.equal((await stack.client.get(project, "a")).error.code, "worker_lost");
 });
 
+test("a task that takes its workers down fails after CORDER_MAX_LOST of them, whatever its retries", { timeout: 60000 }, async () => {
+	const { project, type } = fresh();
+	await stack.client.submit(project, { task_id: "a", task_type: type, max_retries: 50, retry_backoff: { initial_ms: 1, max_ms: 1 } });
+	for (let lost = 0; lost < 4; lost++) await stack.client.take(type, { lease_ms: 150, wait_ms: 20000 });
+	await until("failed", async () => (await stack.client.statusOf(project, "a")) === "failed");
+	const { error, attempts } = await stack.client.get(project, "a");
+	assert.equal(error.code, "worker_lost");
+	assert.match(error.message, /4 times: CORDER_MAX_LOST allows 3/);
+	assert.deepEqual(attempts.map(({ outcome }) => outcome), ["worker_lost", "worker_lost", "worker_lost", "worker_lost"]);
+	const [{ ok }] = (await stack.client.ok("task.retry", { project, task_ids: ["a"] })).tasks;
+	assert.ok(ok, "a person may try again");
+	assert.equal((await stack.client.settle(await stack.client.take(type))).status, "completed");
+});
+
 test("renewing keeps the lease beyond its first end", async () => {
 	const { task } = await leased({}, { lease_ms: 1500 });
 	const firstEnd = new Date(task.lease_until).getTime();

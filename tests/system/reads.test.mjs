@@ -160,6 +160,26 @@ test("explain names the key that is taken and who holds it", async () => {
 	const { project, type } = fresh();
 	await stack.client.submitBatch(project, ["a", "b"].map((task_id) => ({ task_id, concurrency_key: "k" })));
 	await stack.client.take(type, { max: 1 });
+	const told = async () => {
+		const { status, runnable, reasons } = await stack.client.ok("explain", { project, task_id: "b" });
+		const { message, holders } = reasons.find(({ kind }) => kind === "key");
+		assert.deepEqual([runnable, holders], [false, ["a"]]);
+		assert.match(message, /k is held by a; 1 may run with it at once/);
+		return status;
+	};
+	assert.equal(await told(), "pending"); // until a worker asks
 	await stack.client.work(type, { wait_ms: 0 });
-	assert.ok((await kinds(project, "b")).kinds.includes("key"));
+	assert.equal(await told(), "blocked");
+});
+
+test("who asks finds what he was told of before, also what MySQL has to be asked for", { timeout: 60000 }, async () => {
+	const { project, type } = fresh();
+	for (const n of range(30)) {
+		await stack.client.submit(project, { task_id: `t${n}`, task_type: type });
+		await stack.client.settle(await stack.client.take(type));
+		const { tasks } = await stack.client.ok("task.list", { project, status: "completed", limit: 1 });
+		assert.equal(tasks[0]?.task_id, `t${n}`);
+		const { attempts } = await stack.client.get(project, `t${n}`);
+		assert.deepEqual(attempts.map(({ outcome }) => outcome), ["completed"]);
+	}
 });

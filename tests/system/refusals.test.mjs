@@ -82,6 +82,28 @@ test("deep nesting is over its limit and harms nobody", async () => {
 	assert.equal((await stack.client.ok("status", {})).ok, true);
 });
 
+test("a message of an unknown kind has nobody to take it, and the sender learns it at once", async () => {
+	const unknown = ["nonsense", "task.frobnicate", "queue.stop", "work.one.two", "submit.now"];
+	for (const subject of unknown) {
+		const asked = stack.client.connection.request(`corder.v1.${subject}`, "{}", { timeout: 10000 });
+		await assert.rejects(asked, /no responders/i, subject);
+	}
+});
+
+test("whatever is wrong with a message, it gets one reply", async () => {
+	const bodies = ["", "{", "[]", '{"project":"a b"}', '{"project":"shop","tasks":[]}', '{"project":"shop","done":[]}'];
+	const subjects = ["submit", "work.none", "settle.none", "renew.none", "task.cancel", "task.get", "status", "queue.pause"];
+	const options = { strategy: "stall", maxWait: 2000, stall: 300 };
+	await Promise.all(subjects.flatMap((subject) => bodies.map(async (body) => {
+		let replies = 0;
+		for await (const reply of await stack.client.connection.requestMany(`corder.v1.${subject}`, body, options)) {
+			assert.equal(typeof reply.json().ok, "boolean");
+			replies++;
+		}
+		assert.equal(replies, 1, `${subject} ${body}`);
+	})));
+});
+
 test("unknown members are ignored", async () => {
 	const { project } = fresh();
 	const reply = await stack.client.ok("submit", { project, task_type: "t", colour: "green", nested: { x: [1] } });

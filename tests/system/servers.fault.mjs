@@ -1,6 +1,7 @@
 // The servers themselves fail under load: killed and started again, paused, emptied. Services keep their state, say so,
 // and recover by themselves.
 import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
 import { after, before, test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { Client } from "./client.mjs";
@@ -38,6 +39,25 @@ for (const name of ["redis", "nats", "mariadb"]) {
 	});
 }
 
+for (const name of ["redis", "nats"]) {
+	test(`a ${name} that is away for longer than a lease costs no try`, { timeout: 120000 }, async (t) => {
+		const client = await patientClient(t);
+		const { project, type } = fresh(`silent-${name}`);
+		await client.submit(project, { task_id: "a", task_type: type });
+		const task = await client.take(type, { lease_ms: 4000 });
+		await until("MySQL knows that it runs", async () => (await witness.sql(`SELECT status FROM tasks WHERE project='${project}'`))[0]?.status === "running");
+		await stack[name].kill();
+		await pause(6000); // the lease is over, by any clock
+		await stack[name].start();
+		const done = [{ project, task_id: "a", lease: task.lease, outcome: "completed" }];
+		const reply = await client.stubborn(`settle.${type}`, { worker: "w1", done }, { timeout: 1000 });
+		assert.deepEqual([reply.done[0].ok, reply.done[0].status], [true, "completed"]);
+		await witness.ended(project, 1);
+		const events = (await witness.events(project)).map(({ status }) => status);
+		assert.deepEqual(events.filter((status) => status === "running" || status === "retry"), ["running"]);
+	});
+}
+
 test("an emptied Redis is rebuilt in the middle of everything", { timeout: 240000 }, async (t) => {
 	const load = await new Load(stack, { ...fresh("flush"), forgetful: true }).start(t);
 	for (let round = 0; round < 3; round++) {
@@ -54,13 +74,16 @@ test("holds, pauses, waits and leases outlive an emptied Redis", { timeout: 1200
 		{ task_id: "running", priority: 10 }, { task_id: "waiting" }, { task_id: "blocked", dependencies: ["running"] },
 		{ task_id: "held", hold: true }, { task_id: "paused", task_type: `${type}2` },
 	]);
+	await client.submitBatch(project, [{ task_id: "short", task_type: `${type}3`, estimated_duration: 1 },
+		{ task_id: "long", task_type: `${type}3`, estimated_duration: 9 }], { order: "critical_path" });
 	await client.ok("queue.pause", { task_type: `${type}2` });
 	const task = await client.take(type, { lease_ms: 60000 });
 	assert.equal(task.task_id, "running");
 	await witness.redisCli("FLUSHALL");
 	const done = [{ project, task_id: "running", lease: task.lease, outcome: "completed", result: 7 }];
-	const { lease_until } = await client.get(project, "running");
-	assert.ok(lease_until >= task.lease_until, `the lease holds as long as was told: ${lease_until}, ${task.lease_until}`);
+	// Until Redis is there again MySQL answers, which may not have the lease yet.
+	const held = await until("it is known to run", async () => (await client.get(project, "running")).lease_until);
+	assert.ok(held >= task.lease_until, `the lease holds as long as was told: ${held}, ${task.lease_until}`);
 	const reply = await client.stubborn(`settle.${type}`, { worker: "w1", done });
 	assert.deepEqual([reply.done[0].ok, reply.done[0].status], [true, "completed"], "the lease still counts");
 	const next = await client.work(type, { max: 10, wait_ms: 10000 });
@@ -70,8 +93,41 @@ test("holds, pauses, waits and leases outlive an emptied Redis", { timeout: 1200
 	assert.equal(await client.statusOf(project, "held"), "blocked");
 	await client.ok("queue.resume", { task_type: `${type}2` });
 	assert.equal((await client.take(`${type}2`)).task_id, "paused");
+	assert.equal((await client.take(`${type}3`)).task_id, "long", "the order of the batch holds");
 	const same = await client.ok("submit", { project, task_id: "waiting", task_type: type });
 	assert.equal(same.tasks[0].result, "duplicate");
+});
+
+test("a command about an ended task that a rebuild left out says how it ended", { timeout: 120000 }, async (t) => {
+	const client = await patientClient(t);
+	const { project, type } = fresh("ended");
+	await client.submitBatch(project, [{ task_id: "good", priority: 10 }, { task_id: "bad", max_retries: 0 }]);
+	for (const outcome of ["completed", "failed"]) await client.settle(await client.take(type), outcome, outcome === "failed" ? { error: { message: "broken" } } : {});
+	await witness.ended(project, 2);
+	await witness.redisCli("FLUSHALL");
+	const task_ids = ["good", "bad", "nobody"];
+	for (const [verb, expected] of [["cancel", /it is completed already/], ["retry", /it is completed already/], ["approve", /it is completed already/]]) {
+		const { tasks } = await client.stubborn(`task.${verb}`, { project, task_ids });
+		assert.deepEqual(tasks.map(({ error }) => error.code), ["wrong_status", "wrong_status", "not_found"], verb);
+		assert.match(tasks[0].error.message, expected);
+	}
+	const { tasks: [bad] } = await client.stubborn("task.retry", { project, task_ids: ["bad"] });
+	assert.match(bad.error.message, /it is failed, and no longer in Redis.*submit it under a new id/);
+});
+
+test("the workers that a task has lost are counted on after a rebuild", { timeout: 120000 }, async (t) => {
+	const client = await patientClient(t);
+	const { project, type } = fresh("losing");
+	await client.submit(project, { task_id: "a", task_type: type, max_retries: 50, retry_backoff: { initial_ms: 1, max_ms: 1 } });
+	for (let lost = 0; lost < 4; lost++) {
+		if (lost === 2) {
+			await until("MySQL knows of both", async () => (await client.get(project, "a")).attempts?.filter(({ outcome }) => outcome === "worker_lost").length === 2);
+			await witness.redisCli("FLUSHALL");
+		}
+		await client.take(type, { lease_ms: 150, wait_ms: 20000 });
+	}
+	await until("it failed", async () => (await client.statusOf(project, "a")) === "failed", { seconds: 60 });
+	assert.match((await client.get(project, "a")).error.message, /4 times: CORDER_MAX_LOST allows 3/);
 });
 
 // The log and Redis lost at once leave what the database has; the system has to go on from there.

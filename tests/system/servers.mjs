@@ -2,7 +2,7 @@
 // again on the same ports and data.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, openSync, closeSync, writeFileSync } from "node:fs";
+import { mkdirSync, openSync, closeSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { until } from "./wait.mjs";
@@ -69,7 +69,8 @@ class Server {
 		this.prepare?.();
 		const [program, ...words] = this.command();
 		this.child = startProcess(program, words, join(this.folder, "log"));
-		await until(`${this.name} answers`, () => talks(this.port, this.hello), { seconds: 60 });
+		const answers = async () => (await talks(this.port, this.hello)) || (isAlive(this.child) ? false : "ended");
+		if ((await until(`${this.name} answers`, answers, { seconds: 60 })) === "ended") throw new Error(`${this.name} ended while starting`);
 	}
 
 	async kill(signal = "SIGKILL") {
@@ -101,6 +102,16 @@ export class RedisServer extends Server {
 		return ["redis-server", ...words.map(String), "--appendonly", "yes", "--maxmemory-policy", "noeviction"];
 	}
 
+	// After a power cut, or on a disk that was full, Redis may refuse its own file, and says what to do. That is done.
+	async start() {
+		await super.start().catch(async (error) => {
+			if (!readFileSync(join(this.folder, "log"), "utf8").slice(-2000).includes("redis-check-aof --fix")) throw error;
+			const manifest = join(this.folder, "appendonlydir", "appendonly.aof.manifest");
+			execFileSync("redis-check-aof", ["--fix", manifest], { input: "y\n", stdio: "pipe" });
+			await super.start();
+		});
+	}
+
 	get url() {
 		return `redis://127.0.0.1:${this.port}`;
 	}
@@ -118,7 +129,7 @@ export class MariaServer extends Server {
 	prepare() {
 		if (this.prepared) return;
 		mkdirSync(join(this.folder, "tmp")); // several at once in one temporary folder trip over each other's tables
-		const words = ["--no-defaults", ...this.folders, "--auth-root-authentication-method=normal", "--skip-test-db"];
+		const words = ["--no-defaults", "--force", ...this.folders, "--auth-root-authentication-method=normal", "--skip-test-db"];
 		execFileSync("mariadb-install-db", [...words, ...asRoot], { env: environment, stdio: "pipe" });
 		const sql = ["CREATE DATABASE IF NOT EXISTS corder", "CREATE USER IF NOT EXISTS corder@'%' IDENTIFIED BY 'secret'"];
 		sql.push("GRANT ALL ON corder.* TO corder@'%'", "DELETE FROM mysql.global_priv WHERE User=''", "FLUSH PRIVILEGES");

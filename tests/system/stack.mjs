@@ -15,12 +15,12 @@ export const binFolder = process.env.CORDER_BIN ?? buildFolder;
 export const serviceNames = ["ingest", "scheduler", "dispatcher", "persister", "monitor"];
 
 export class Stack {
-	constructor({ instances = 1, settings = {} } = {}) {
+	constructor({ instances = 1, settings = {}, Nats = NatsServer } = {}) {
 		this.folder = mkdtempSync(join(tmpdir(), "corder-system-"));
 		const { PARTITIONS } = process.env;
 		this.settings = PARTITIONS ? { CORDER_PARTITIONS: PARTITIONS, ...settings } : settings;
 		this.instances = instances;
-		this.nats = new NatsServer(this.folder);
+		this.nats = new Nats(this.folder);
 		this.redis = new RedisServer(this.folder);
 		this.mariadb = new MariaServer(this.folder);
 		this.services = Object.fromEntries(serviceNames.map((name) => [name, []]));
@@ -40,7 +40,8 @@ export class Stack {
 	get addresses() {
 		const { folder, settings } = this;
 		const http = this.services.monitor.filter(Boolean).map(({ httpPort }) => `http://127.0.0.1:${httpPort}`);
-		return { folder, settings, http, nats: this.nats.url, redis: this.redis.url, database: this.mariadb.url };
+		const { natsOptions } = this.nats;
+		return { folder, settings, http, natsOptions, nats: this.nats.url, redis: this.redis.url, database: this.mariadb.url };
 	}
 
 	get serviceEnvironment() {
@@ -50,6 +51,7 @@ export class Stack {
 
 	async startService(name, index = 0) {
 		const env = { ...this.serviceEnvironment };
+		if (this.nats.urlOf) env.NATS_URL = this.nats.urlOf(name);
 		if (name === "monitor") env.CORDER_HTTP_PORT = `${await freePort()}`;
 		const log = join(this.folder, "logs", `${name}-${index}.log`);
 		const child = startProcess(join(binFolder, `corder-${name}`), [], log, env);

@@ -143,16 +143,25 @@ test_refusals() {
 }
 
 test_given_server() {
-	local given
+	local user name
 	start given --servers-only
 	is_true "a stack for another to use starts" has_started
-	given=$(sed -n 's/^NATS_URL=//p' "$folder/stack/env")
-	NATS_URL=$given "$corder" up --dir "$folder/user" --servers-only >"$folder/user.out" 2>&1 </dev/null &
-	local user=$!
-	is_true "NATS_URL is used instead of a server of its own" becomes_true 90 grep -q "$given.*from the environment" "$folder/user.out"
-	is_true "… and no nats-server is started" exits_with 1 pgrep -P "$user" nats-server
+	(
+		set -a
+		# shellcheck disable=SC1091 # made by corder up
+		. "$folder/stack/env"
+		exec "$corder" up --dir "$folder/user" >"$folder/user.out" 2>&1 </dev/null
+	) &
+	user=$!
+	is_true "with the three URLs in the environment another starts" becomes_true 90 test -f "$folder/user/env"
+	for name in NATS_URL REDIS_URL DATABASE_URL; do
+		is_true "… and says that $name is from there" grep -q "^  $name .*from the environment" "$folder/user.out"
+	done
+	is_true "… and starts no server of its own" exits_with 1 pgrep -P "$user" 'nats-server|redis-server|mariadbd'
+	is_true "… and its five services run on them" "$corder" services --check --dir "$folder/user" --wait 5
 	kill -INT "$user"
-	wait "$user"
+	is_true "… and Ctrl-C stops it with exit code 0" wait "$user"
+	is_true "the servers that it used go on" redis_says PONG ping
 	is_true "the stack stops" stops_with INT 0
 }
 

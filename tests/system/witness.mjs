@@ -20,8 +20,9 @@ export class Witness {
 
 	// Rows as objects; NULL is null.
 	async sql(query) {
-		const words = ["--no-defaults", "-h127.0.0.1", `-P${this.database.port}`, "-ucorder", "-psecret", "--xml", "corder"];
-		const { stdout } = await run("mariadb", [...words, "-e", query], { env: environment, maxBuffer: 256 * 1024 * 1024 });
+		const server = ["-h127.0.0.1", `-P${this.database.port}`, "-ucorder", "-psecret"];
+		const words = ["--no-defaults", "--default-character-set=utf8mb4", ...server, "--xml", "corder", "-e", query];
+		const { stdout } = await run("mariadb", words, { env: environment, maxBuffer: 2 ** 30 });
 		return [...stdout.matchAll(/<row>([\s\S]*?)<\/row>/g)].map(([, row]) => fieldsOf(row));
 	}
 

@@ -287,6 +287,24 @@ static void many_types_come_and_go_without_staying(void **state) {
 	match_close(&match);
 }
 
+static void who_crowds_it_makes_room_for_others(void **state) {
+	struct match *match = match_open(1);
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		add(match, i, "crowd", 1, 1000 + i, false);
+	assert_false(match_make_room(match, SLICE("crowd"), 10)); /* not for one of its own */
+	assert_true(match_make_room(match, SLICE("other"), 10));
+	assert_true(match_make_room(match, SLICE("other"), 10)); /* the next one, in the same turn */
+	assert_ptr_equal(match_next_expired(match, 10), &waiters[0]);
+	assert_ptr_equal(match_next_expired(match, 10), &waiters[1]);
+	assert_null(match_next_expired(match, 10));
+	for (int i = 5; i < 7; i++)
+		add(match, i, "other", 1, 1000, false);
+	assert_false(match_make_room(match, SLICE("other"), 20)); /* with one more it would have as many */
+	assert_true(match_make_room(match, SLICE("third"), 20));
+	match_close(&match);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_of_a_type_is_asked_for_and_then_it_is_cold),
@@ -302,6 +320,7 @@ int main(void) {
 		cmocka_unit_test(what_did_not_fit_is_asked_for_less_until_there_is_room_again),
 		cmocka_unit_test(others_are_told_of_what_nobody_here_takes),
 		cmocka_unit_test(many_types_come_and_go_without_staying),
+		cmocka_unit_test(who_crowds_it_makes_room_for_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,6 +45,65 @@ static void expect_refusal(struct plan *plan, const char *code, const char *path
 	plan_close(plan);
 }
 
+static void add_estimated(struct text *records, const char *id, const char *dependencies, const char *estimate) {
+	if (records->length > 0)
+		text_add_char(records, RECORD_RS);
+	text_printf(records,
+	            "%s\x1ft\x1f"
+	            "5\x1fs\x1f"
+	            "3\x1f\x1f\x1f\x1f\x1f"
+	            "1\x1f"
+	            "0123456789abcdef\x1f\x1f%s\x1f\x1f%s\x1f{}",
+	            id, estimate, dependencies);
+}
+
+static void expect_points(const struct plan *plan, const int16_t *points) {
+	for (uint32_t i = 0; i < plan->count; i++)
+		assert_int_equal(plan->points[i], points[i]);
+}
+
+/* a(1) -> b(2) -> d(4), c(7): 7 s from a, 6 from b, 4 from d, 7 from c. */
+static void the_longest_way_to_the_end_gives_the_order(void **state) {
+	(void)state;
+	struct plan plan = { 0 };
+	struct text records = { 0 }, slice = { 0 };
+	uint32_t at = 0;
+	add_estimated(&records, "d", "cb", "4");
+	add_estimated(&records, "a", "", "1");
+	add_estimated(&records, "b", "ca", "2");
+	add_estimated(&records, "c", "", "7");
+	take_and_sort(&plan, &records);
+	plan_rank(&plan, 10);
+	expect_points(&plan, (const int16_t[]){ 571, 1000, 857, 1000 });
+	assert_int_equal(plan_slice(&plan, &at, &slice), 4);
+	struct slice rest = { slice.bytes, slice.length };
+	const char *const orders[] = { "1000", "857", "571", "1000" };
+	for (size_t i = 0; rest.bytes != NULL; i++) {
+		struct task_record record;
+		assert_true(task_record_parse(slice_cut(&rest, RECORD_RS), &record));
+		assert_true(slice_is(specification_order(&record.specification), orders[plan.order[0] == 1 ? i : 0]));
+		assert_true(slice_is(record.specification.hash, "0123456789abcdef"));
+	}
+	plan_rank(&plan, 0);
+	expect_points(&plan, (const int16_t[]){ 0, 0, 0, 0 });
+	text_release(&slice);
+	plan_close(&plan);
+}
+
+static void what_has_no_estimate_counts_as_its_type_does(void **state) {
+	(void)state;
+	struct plan plan = { 0 };
+	struct text records = { 0 };
+	add_estimated(&records, "a", "", "2");
+	add_estimated(&records, "b", "", "4");
+	add_estimated(&records, "c", "", "");
+	add_estimated(&records, "d", "cc", "3");
+	take_and_sort(&plan, &records);
+	plan_rank(&plan, 95);
+	expect_points(&plan, (const int16_t[]){ 3167, 6333, 9500, 4750 });
+	plan_close(&plan);
+}
+
 static void an_id_twice_names_the_second(void **state) {
 	(void)state;
 	struct plan plan = { 0 };
@@ -186,6 +245,8 @@ static void a_check_of_a_slice_trusts_in_the_earlier_ones(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_longest_way_to_the_end_gives_the_order),
+		cmocka_unit_test(what_has_no_estimate_counts_as_its_type_does),
 		cmocka_unit_test(an_id_twice_names_the_second),
 		cmocka_unit_test(a_loop_is_named_by_its_ids),
 		cmocka_unit_test(a_long_loop_is_shortened_and_still_closes),

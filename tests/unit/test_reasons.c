@@ -33,12 +33,14 @@ static char *explain(struct reasons_input *input, const struct view *view) {
 
 static void the_score_is_the_sum_of_its_terms(void **state) {
 	(void)state;
-	struct score score = score_of(now_us, now_us - (int64_t)5400 * 1000000, 7, 3, 2, 2);
+	struct score score = score_of(now_us, now_us - (int64_t)5400 * 1000000, 7, 3, SLICE(""), 2, 2);
 	assert_true(score.priority == 700 && score.waiting_hours == 3 && score.dependencies == 7 && score.retries == 3);
 	assert_true(score_sum(&score) == 713);
-	score = score_of(now_us, now_us + 5, 1, 500, 500, 1);
+	score = score_of(now_us, now_us + 5, 1, 500, SLICE(""), 500, 1);
 	assert_true(score_sum(&score) == 100);
-	assert_true(score_of(now_us, 0, 1, 0, 0, 1).waiting_hours == 0);
+	assert_true(score_of(now_us, 0, 1, 0, SLICE(""), 0, 1).waiting_hours == 0);
+	score = score_of(now_us, 0, 5, 3, SLICE("731"), 0, 1);
+	assert_true(score.dependencies == 0 && score.order == 7.31 && score_sum(&score) == 512.31);
 }
 
 static void numbers_have_no_idle_zeros(void **state) {
@@ -109,7 +111,7 @@ static void a_ready_task_tells_its_place_and_score(void **state) {
 static void a_try_a_backoff_a_key_and_an_end_are_told(void **state) {
 	(void)state;
 	const struct slice holder = SLICE("t-0");
-	struct reasons_input input = { .key_running = 1, .key_waiting = 2, .holders = &holder, .holder_count = 1 };
+	struct reasons_input input = { .key_running = 1, .holders = &holder, .holder_count = 1 };
 	struct view view = task(RECORD_RUNNING);
 	view.worker = SLICE("w1");
 	view.lease_until_us = now_us + 1000000;
@@ -120,16 +122,15 @@ static void a_try_a_backoff_a_key_and_an_end_are_told(void **state) {
 	view = task(RECORD_RETRY);
 	view.due_at_us = now_us + 2500000;
 	text = explain(&input, &view);
-	ASSERT_HAS(
-		text,
-		"\"kind\":\"backoff\",\"message\":\"It waits after a failed try; its next one may start 2.5 s from now.\"");
+	ASSERT_HAS(text,
+	           "\"kind\":\"backoff\",\"message\":\"It waits after a failed try; its next one may start in 2.5 s.\"");
 	free(text);
 	view = task(RECORD_BLOCKED);
 	view.waits = SLICE("k");
 	view.specification.concurrency_key = SLICE("repo");
 	text = explain(&input, &view);
-	ASSERT_HAS(text, "\"kind\":\"key\",\"message\":\"Its concurrency key repo is taken: 1 run with it, 1 may, 2 wait "
-	                 "for it.\",\"holders\":[\"t-0\"]");
+	ASSERT_HAS(text, "\"kind\":\"key\",\"message\":\"Its concurrency key repo is held by t-0; 1 may run with it at "
+	                 "once.\",\"holders\":[\"t-0\"]");
 	free(text);
 	view = task(RECORD_SKIPPED);
 	view.because = SLICE("a");
@@ -137,6 +138,39 @@ static void a_try_a_backoff_a_key_and_an_end_are_told(void **state) {
 	ASSERT_HAS(text, "\"kind\":\"ended\"");
 	ASSERT_HAS(text, "\"because\":\"a\"");
 	free(text);
+}
+
+static void a_ready_task_whose_key_is_taken_is_not_runnable(void **state) {
+	(void)state;
+	struct view view = task(RECORD_PENDING);
+	struct reasons_input input = { .position = 1, .key_running = 1 };
+	view.specification.concurrency_key = SLICE("repo");
+	char *text = explain(&input, &view);
+	ASSERT_HAS(text, "\"runnable\":false");
+	ASSERT_HAS(text, "Its concurrency key repo is held by 1 that run; 1 may run with it at once.");
+	free(text);
+	view.specification.concurrency_limit = 2;
+	text = explain(&input, &view);
+	ASSERT_HAS(text, "\"runnable\":true");
+	ASSERT_LACKS(text, "\"kind\":\"key\"");
+	free(text);
+}
+
+static void long_waits_are_told_in_hours_and_days(void **state) {
+	(void)state;
+	static const struct {
+		int64_t left_s;
+		const char *told;
+	} cases[] = { { 75, "in 1m 15s." }, { 7260, "in 2h 01m." }, { 147023, "in 1d 16h." } };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct view view = task(RECORD_BLOCKED);
+		struct reasons_input input = { 0 };
+		view.waits = SLICE("t");
+		view.due_at_us = now_us + cases[i].left_s * 1000000;
+		char *text = explain(&input, &view);
+		ASSERT_HAS(text, cases[i].told);
+		free(text);
+	}
 }
 
 static void an_error_message_is_escaped_once_wherever_it_comes_from(void **state) {
@@ -219,6 +253,8 @@ int main(void) {
 		cmocka_unit_test(a_blocked_task_names_each_unmet_dependency_and_no_met_one),
 		cmocka_unit_test(a_ready_task_tells_its_place_and_score),
 		cmocka_unit_test(a_try_a_backoff_a_key_and_an_end_are_told),
+		cmocka_unit_test(a_ready_task_whose_key_is_taken_is_not_runnable),
+		cmocka_unit_test(long_waits_are_told_in_hours_and_days),
 		cmocka_unit_test(an_error_message_is_escaped_once_wherever_it_comes_from),
 		cmocka_unit_test(each_event_of_the_log_counts_once),
 	};

@@ -134,6 +134,8 @@ static void secrets_are_masked_when_printed(void **state) {
 		{ "mysql://corder@a/db", "mysql://corder@a/db" },
 		{ "mysql://corder:p@ss@a/db", "mysql://corder:***@a/db" },
 		{ "redis://:secret@a", "redis://:***@a" },
+		{ "redis://:sec,ret@a,redis://:other@b", "redis://:***@a,redis://:***@b" },
+		{ "mysql://corder:se:c,ret@a/db", "mysql://corder:***@a/db" },
 		{ "", "" },
 	};
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {

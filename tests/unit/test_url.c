@@ -47,9 +47,9 @@ static void what_is_absent_is_empty(void **state) {
 static void what_is_no_url_is_refused_without_showing_it(void **state) {
 	(void)state;
 	static const char *const texts[] = {
-		"",           "host",     "://host",           "a://h:0",           "a://h:65536",
-		"a://h:port", "a://[::1", "a://u:secret%zz@h", "a://u:secret%00@h", "a://u:secret%0d@h",
-		"a://h/%"
+		"",           "host",        "://host",           "a://h:0",           "a://h:65536",
+		"a://h:port", "a://[::1",    "a://u:secret%zz@h", "a://u:secret%00@h", "a://u:secret%0d@h",
+		"a://h/%",    ":secret@://h"
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct url url;
