@@ -6,7 +6,7 @@
 FROM debian:12-slim AS build
 RUN apt-get update \
 	&& apt-get install -y --no-install-recommends gcc libc6-dev cmake ninja-build pkg-config \
-		libnats-dev libhiredis-dev libmariadb-dev libcjson-dev libmicrohttpd-dev nodejs npm \
+		libnats-dev libhiredis-dev libmariadb-dev libcjson-dev libmicrohttpd-dev libjemalloc-dev nodejs npm \
 	&& rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY CMakeLists.txt README.md* LICENSE ./
@@ -23,7 +23,7 @@ RUN cmake -S . -B /build -G Ninja -DCORDER_TESTS=OFF -DCORDER_DASHBOARD=ON -DCMA
 FROM debian:12-slim
 RUN apt-get update \
 	&& apt-get install -y --no-install-recommends ca-certificates \
-		libnats3.4 libhiredis0.14 libmariadb3 libcjson1 libmicrohttpd12 \
+		libnats3.4 libhiredis0.14 libmariadb3 libcjson1 libmicrohttpd12 libjemalloc2 \
 	&& rm -rf /var/lib/apt/lists/* \
 	&& useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin corder
 COPY --from=build /out/usr/local/bin /usr/local/bin

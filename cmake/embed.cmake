@@ -1,7 +1,7 @@
 # cmake -DKIND=lua|sql|web -DFOLDER=<folder> -DOUTPUT=<path without extension> -P embed.cmake
 #
-# lua: each <verb>.lua, with the prelude*.lua before it in order (only the first, if its first line says so), becomes `struct kv_script state_script_<verb>`, in a form
-#      that costs less to start (assemble_script).
+# lua: prelude*.lua and then each <verb>.lua become `struct kv_library state_library`, and each verb a `struct kv_script
+#      state_script_<verb>` of it.
 # sql: all *.sql, in order of their names, become the rows of `migrations`.
 # web: all files of the dashboard's build become the rows of `web_files`, also packed by gzip; no folder, no rows.
 # The bytes are written as numbers, because C bounds the length of a string literal; those of `web` are taken in by the
@@ -23,22 +23,28 @@ function(embed_bytes symbol)
 	set(body "${body}static const unsigned char ${symbol}[] = {\n${bytes}0 };\n" PARENT_SCOPE)
 endfunction()
 
-# Writes the scripts' parts, in order, as one text to `path`. Redis runs a script from its first line on every call, and
-# Lua makes all its functions anew; most of that is the search for the outer variables that a function uses. So each part
-# becomes a function within the one before it, where that search ends at once, and constants (a line `local A, B = 1, 2` of
-# capitals) are put in as numbers. A call costs a third of what it costs without. Line numbers stay nearly as they are.
-function(assemble_script path)
+# Writes the parts of the library of Redis functions, in order, as one text to `path`; each verb within a block of its own
+# (with <verb>_*.lua before it), because Lua takes 200 local names at most. Constants (a line `local A, B = 1, 2` of capitals) are put in as numbers: that
+# is faster than an outer variable. Line numbers stay nearly as they are.
+function(assemble_library path)
 	set(text "")
-	set(ending "")
+	set(names_of_verbs "")
 	foreach(file IN LISTS ARGN)
 		file(READ "${file}" part)
-		if(text)
-			string(APPEND text "return (function()\n")
-			string(APPEND ending "end)()\n")
+		get_filename_component(verb "${file}" NAME_WE)
+		if(verb MATCHES "^prelude")
+			string(APPEND text "${part}")
+		else()
+			file(GLOB before "${FOLDER}/${verb}_*.lua")
+			list(SORT before)
+			foreach(other IN LISTS before)
+				file(READ "${other}" bytes)
+				string(PREPEND part "${bytes}")
+			endforeach()
+			string(APPEND names_of_verbs "'${verb}', ")
+			string(APPEND text "do -- ${verb}\n${part}end\n")
 		endif()
-		string(APPEND text "${part}")
 	endforeach()
-	string(APPEND text "${ending}")
 	string(REGEX MATCHALL "\nlocal [A-Z_]+(, [A-Z_]+)* = [0-9]+(, [0-9]+)*" lines "${text}")
 	foreach(line IN LISTS lines)
 		string(REPLACE "${line}" "\n--" text "${text}")
@@ -50,7 +56,10 @@ function(assemble_script path)
 			endforeach()
 		endforeach()
 	endforeach()
-	file(WRITE "${path}" "${text}")
+	file(READ "${FOLDER}/library.lua" frame)
+	string(REPLACE "--@FILES@" "${text}" frame "${frame}")
+	string(REPLACE "--@VERBS@" "${names_of_verbs}" frame "${frame}")
+	file(WRITE "${path}" "${frame}")
 endfunction()
 
 function(write_if_changed path content)
@@ -107,27 +116,20 @@ function(embed_web_file file)
 endfunction()
 
 if(KIND STREQUAL "lua")
-	set(header "#include \"shared/kv/kv.h\"\n\n")
+	set(header "#include \"shared/kv/kv.h\"\n\nextern struct kv_library state_library;\n\n")
 	set(body "")
-	file(GLOB files "${FOLDER}/*.lua")
-	list(SORT files)
-	foreach(file IN LISTS files)
+	file(GLOB parts "${FOLDER}/prelude*.lua")
+	file(GLOB verbs "${FOLDER}/*.lua")
+	list(FILTER verbs EXCLUDE REGEX "/(prelude|library|[a-z]+_)[^/]*$")
+	list(SORT parts)
+	list(SORT verbs)
+	assemble_library("${OUTPUT}.lua" ${parts} ${verbs})
+	embed_bytes(source "${OUTPUT}.lua")
+	string(APPEND body "struct kv_library state_library = { .source = { (const char *)source, sizeof(source) - 1 }, .name = \"\" };\n\n")
+	foreach(file IN LISTS verbs)
 		get_filename_component(verb "${file}" NAME_WE)
-		if(verb MATCHES "^prelude")
-			continue()
-		endif()
-		file(GLOB parts "${FOLDER}/prelude*.lua")
-		file(STRINGS "${file}" first_line LIMIT_COUNT 1)
-		if(first_line MATCHES "^-- The call alone")
-			set(parts "${FOLDER}/prelude.lua")
-		endif()
-		list(SORT parts)
-		list(APPEND parts "${file}")
-		assemble_script("${OUTPUT}_${verb}.lua" ${parts})
-		embed_bytes(source_${verb} "${OUTPUT}_${verb}.lua")
 		string(APPEND header "extern struct kv_script state_script_${verb};\n")
-		string(APPEND body "struct kv_script state_script_${verb} = { .name = \"${verb}\", .source = { (const char *)source_${verb},"
-			" sizeof(source_${verb}) - 1 }, .sha1 = \"\" };\n\n")
+		string(APPEND body "struct kv_script state_script_${verb} = { .name = \"${verb}\", .library = &state_library };\n")
 	endforeach()
 elseif(KIND STREQUAL "sql")
 	string(CONCAT header "#include <stddef.h>\n\nstruct migration {\n\tconst char *name; /* the file's name without .sql */\n"

@@ -2,8 +2,8 @@
 # Installs what is missing on Debian and Ubuntu, and says so. Sourced by ./dev after say.sh.
 #
 # A row: group, how to see that it is there, the package that brings it. "cmd" looks for a program, "lib" for a
-# library that pkg-config knows, "py" for a module of Python. Servers are only installed, never started: we run our own,
-# on ports of our own.
+# library that pkg-config knows, "py" for a module of Python, "compose" for either form of that tool. Servers are only
+# installed, never started: we run our own, on ports of our own.
 requirements() {
 	cat <<'END'
 build    cmd:cc                  build-essential
@@ -16,6 +16,7 @@ build    lib:hiredis             libhiredis-dev
 build    lib:libmariadb          libmariadb-dev
 build    lib:libcjson            libcjson-dev
 build    lib:libmicrohttpd       libmicrohttpd-dev
+build    lib:jemalloc            libjemalloc-dev
 build    lib:cmocka              libcmocka-dev
 dashboard cmd:node               nodejs
 dashboard cmd:npm                npm
@@ -26,6 +27,9 @@ servers  cmd:mariadb             mariadb-client
 check    cmd:clang-format        clang-format
 check    cmd:clang-tidy          clang-tidy
 check    cmd:shellcheck          shellcheck
+check    lib:lua5.1              liblua5.1-0-dev
+check    lib:sqlite3             libsqlite3-dev
+compose  compose                 docker-compose
 tests    cmd:node                nodejs
 tests    cmd:npm                 npm
 tests    lib:lua5.1              liblua5.1-0-dev
@@ -36,8 +40,16 @@ tests    cmd:jq                  jq
 tests    cmd:redis-cli           redis-tools
 tests    cmd:promtool            prometheus
 tests    cmd:tmux                tmux
+tests    cmd:valgrind            valgrind
 tests    cmd:rsvg-convert        librsvg2-bin
+tests    cmd:zsh                 zsh
+tests    cmd:man                 man-db
+fuzz     cmd:clang               clang
+fuzz     clang-rt                libclang-rt-dev
+afl      cmd:afl-fuzz            afl++
 browser  cmd:chromium            chromium
+peers    cmd:beanstalkd          beanstalkd
+peers    cmd:pg_lsclusters       postgresql
 demo     cmd:clang-format        clang-format
 END
 }
@@ -48,6 +60,8 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 is_there() {
 	case $1 in
 	cmd:*) command -v "${1#cmd:}" >/dev/null ;;
+	compose) docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null ;;
+	clang-rt) [ -n "$(find "$(clang -print-resource-dir 2>/dev/null)/" -name 'libclang_rt.fuzzer*.a' 2>/dev/null)" ] ;;
 	py:*) python3 -c "import ensurepip, ${1#py:}" 2>/dev/null || /usr/bin/python3 -c "import ensurepip, ${1#py:}" 2>/dev/null ;;
 	lib:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#lib:}" ;;
 	esac
@@ -124,7 +138,11 @@ check_versions() {
 
 # As setup, for what tests can do without: they say what they leave out.
 setup_if_possible() {
-	(setup "$@") >/dev/null 2>&1 || say "note: this system has no package of: $*; what needs it is left out, tests by name"
+	local packages
+	mapfile -t packages < <(missing_packages "$@")
+	[ ${#packages[@]} -gt 0 ] || return 0
+	say "installing with apt, if it can be had: ${packages[*]}"
+	(setup "$@") >/dev/null 2>&1 || say "note: could not install ${packages[*]}; what needs it is left out, tests by name"
 }
 
 # setup <group>…

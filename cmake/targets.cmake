@@ -50,7 +50,7 @@ function(corder_program name program folder)
 		corder_task corder_base ${ARGN})
 	if(EXISTS "${CMAKE_SOURCE_DIR}/${folder}/main.c")
 		add_executable(${program} "${folder}/main.c")
-		target_link_libraries(${program} PRIVATE ${name}_core)
+		target_link_libraries(${program} PRIVATE ${name}_core $<TARGET_NAME_IF_EXISTS:PkgConfig::JEMALLOC>)
 		set_property(GLOBAL APPEND PROPERTY CORDER_PROGRAMS ${program})
 	else()
 		# A glob without a match is re-run at each build, so the program appears with its main.c.
@@ -60,4 +60,16 @@ endfunction()
 
 function(corder_service name)
 	corder_program(${name} corder-${name} services/${name} ${ARGN})
+endfunction()
+
+# clients/c twice: as an archive for the programs here, and as libcorder for others, which shows nothing but corder.h.
+function(corder_client_library)
+	corder_archive(corder_client clients/c LINKS corder_task corder_bus corder_base)
+	file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/clients/c/*.c" "${CMAKE_SOURCE_DIR}/shared/base/*.c"
+		"${CMAKE_SOURCE_DIR}/shared/bus/*.c" "${CMAKE_SOURCE_DIR}/shared/task/json*.c" "${CMAKE_SOURCE_DIR}/shared/task/hash.c")
+	add_library(libcorder SHARED ${sources})
+	set_target_properties(libcorder PROPERTIES OUTPUT_NAME corder VERSION "${PROJECT_VERSION}" SOVERSION 0
+		C_VISIBILITY_PRESET hidden LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+	target_include_directories(libcorder PRIVATE "${CMAKE_SOURCE_DIR}" PUBLIC "${CMAKE_SOURCE_DIR}/clients/c")
+	target_link_libraries(libcorder PRIVATE PkgConfig::NATS PkgConfig::CJSON Threads::Threads m)
 endfunction()

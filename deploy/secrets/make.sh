@@ -18,10 +18,17 @@ keep() {
 keep database_password "$(random)"
 keep database_root_password "$(random)"
 keep redis_password "$(random)"
-keep nats_password "$(random)"
-nats_password=$(cat nats_password)
-keep nats_authorization "authorization { user: corder, password: \"$nats_password\" }"
-keep nats_url "nats://corder:$nats_password@nats:4222"
+
+# A password for each user of deploy/nats.conf, and the URLs that hold them; nats_url is that of people.
+if ! [ -s nats_passwords ]; then
+	for user in ingest scheduler dispatcher persister monitor corder worker-coding client-shop reader; do
+		password=$(random)
+		printf '%s_PASSWORD: "%s"\n' "$(printf '%s' "$user" | tr 'a-z-' 'A-Z_')" "$password" >>nats_passwords
+		printf 'nats://%s:%s@nats:4222\n' "$user" "$password" >"nats_url_$user"
+	done
+	sed 's/@nats:/@127.0.0.1:/' nats_url_corder >nats_url
+	chmod 644 nats_*
+fi
 keep redis_url "redis://default:$(cat redis_password)@redis:6379"
 keep database_url "mysql://corder:$(cat database_password)@mariadb:3306/corder"
 echo "The secrets are in $(pwd)."
