@@ -113,7 +113,7 @@ check_compose() {
 # Changed since the last commit, or all of them; then those that the last run has not found clean.
 tidy_candidates() {
 	local newest file stamp
-	newest=$(files '*.h' .clang-tidy | xargs -r -d '\n' ls -t | head -n 1)
+	newest=$(files '*.h' .clang-tidy | xargs -r -d '\n' ls -t | sed -n 1p)
 	if [ -n "$all" ]; then
 		files '*.c'
 	else

@@ -5,34 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scheduler.h"
+#include "command_inside.h"
 #include "shared/base/memory.h"
 #include "shared/task/record.h"
 #include "shared/task/requests.h"
 
-enum { CALL_TASKS = 100 };
-
 static const char *const verbs[] = { "cancel", "retry", "approve", "reject", "update" };
-
-struct command_run {
-	struct partition *partition;
-	struct service_request *request;
-	struct json *json;
-	enum command command;
-	struct command_request asked;
-	char **owned_ids; /* of a batch, from the database */
-	struct slice *ids;
-	size_t id_count, at;
-	char **verdicts; /* of each id; NULL: none yet, or a refusal that is not sure yet */
-	size_t called[CALL_TASKS], called_count;
-	char proof[STATE_PROOF_BYTES];
-	bool proved, looked; /* looked: what Redis does not know was asked of the database */
-	bool over, unsure;   /* unsure: the log did not confirm what some call did */
-	size_t waits;        /* calls that the log has not confirmed yet */
-};
-
-static void run_next(struct command_run *run);
-static void run_over(struct command_run *run);
 
 static void end_run(struct command_run *run) {
 	run->partition->scheduler->busy--;
@@ -41,6 +19,7 @@ static void end_run(struct command_run *run) {
 	for (size_t i = 0; run->verdicts != NULL && i < run->id_count; i++)
 		free(run->verdicts[i]);
 	free(run->verdicts);
+	free(run->left);
 	free(run->owned_ids);
 	free(run->ids);
 	json_close(&run->json);
@@ -92,8 +71,7 @@ static void on_safe(void *context, enum status status) {
 		answer_run(run);
 }
 
-/* After a call that failed; those before it may still wait for the log. */
-static void give_up(struct command_run *run, const char *code, const char *why) {
+void command_give_up(struct command_run *run, const char *code, const char *why) {
 	if (run->waits == 0) {
 		fail_run(run, code, why);
 		return;
@@ -101,153 +79,110 @@ static void give_up(struct command_run *run, const char *code, const char *why) 
 	run->over = run->unsure = true;
 }
 
+static void take_verdict(struct command_run *run, size_t i, struct slice verdict) {
+	struct slice by = verdict;
+	if (slice_is(slice_cut(&by, RECORD_US), "left")) {
+		snprintf(run->by, sizeof(run->by), "%.*s", (int)by.length, by.bytes);
+		run->left[i] = true;
+		run->left_count++;
+	} else if (verdict.length == 1 || run->proved) {
+		run->verdicts[i] = slice_copy(verdict);
+	}
+}
+
 static void on_commanded(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
                          const struct error *err) {
 	struct command_run *run = context;
+	bool had_rows = run->rows_by != NULL;
+	size_t left_before = run->left_count;
+	free(run->rows_by);
+	run->rows_by = NULL;
 	if (status != STATUS_OK) {
 		heads_problem(run->partition, err);
-		give_up(run, status == STATUS_RETRY ? CODE_UNAVAILABLE : CODE_INTERNAL, err->message);
+		command_give_up(run, status == STATUS_RETRY ? CODE_UNAVAILABLE : CODE_INTERNAL, err->message);
 		return;
 	}
 	heads_note(run->partition, head);
-	for (size_t i = 0; i < run->called_count; i++) {
-		struct slice verdict = kv_text(kv_at(reply, i + 1));
-		if (verdict.length == 1 || run->proved)
-			run->verdicts[run->called[i]] = slice_copy(verdict);
-	}
+	for (size_t i = 0; i < run->called_count; i++)
+		take_verdict(run, run->called[i], kv_text(kv_at(reply, i + 1)));
+	run->tries += had_rows && run->left_count > left_before;
 	run->waits++;
 	heads_wait(run->partition, head, false, on_safe, run);
-	run_next(run);
+	command_next(run);
 }
 
 static void on_proof(void *context, enum status status) {
 	struct command_run *run = context;
 	if (status != STATUS_OK) {
-		give_up(run, CODE_UNAVAILABLE, "the log is away, and without it nothing can be refused: repeat later");
+		command_give_up(run, CODE_UNAVAILABLE, "the log is away, and without it nothing can be refused: repeat later");
 		return;
 	}
 	run->proved = true;
-	run_next(run);
-}
-
-static bool is_unknown(const struct command_run *run, size_t i) {
-	struct slice verdict = slice_of(run->verdicts[i]);
-	return slice_is(slice_cut(&verdict, RECORD_US), CODE_NOT_FOUND);
-}
-
-static void decide(struct command_run *run, size_t i, const char *code, const char *status, const char *why) {
-	struct text verdict = { 0 };
-	text_printf(&verdict, "%s%c", code, RECORD_US);
-	if (status != NULL)
-		text_printf(&verdict, "it is %s%s", status, why);
-	else
-		text_add(&verdict, why);
-	free(run->verdicts[i]);
-	run->verdicts[i] = text_take(&verdict);
-}
-
-/* The task is in the database and no longer in Redis. */
-static void decide_ended(struct command_run *run, size_t i, const char *status) {
-	if (!record_is_final(record_status_letter(slice_of(status))))
-		decide(run, i, CODE_UNAVAILABLE, status, ", and not in Redis yet: repeat later");
-	else if (run->command == COMMAND_RETRY && strcmp(status, "completed") != 0)
-		decide(
-			run, i, CODE_WRONG_STATUS, status,
-			", and no longer in Redis, which forgets ended tasks after CORDER_KEEP_ENDED_S: submit it under a new id");
-	else
-		decide(run, i, CODE_WRONG_STATUS, status, " already");
-}
-
-static void on_looked(void *context, enum status status, unsigned number, const struct error *err,
-                      const struct db_result *result) {
-	struct command_run *run = context;
-	(void)number;
-	(void)err;
-	for (size_t i = 0; i < run->id_count; i++) {
-		if (!is_unknown(run, i))
-			continue;
-		if (status != STATUS_OK)
-			decide(run, i, CODE_UNAVAILABLE, NULL,
-			       "the database, which knows what ended long ago, is away: repeat later");
-		for (size_t row = 0; status == STATUS_OK && row < db_rows(result); row++)
-			if (slice_equal(db_value(result, row, 0), run->ids[i]))
-				decide_ended(run, i, db_value(result, row, 1).bytes);
-	}
-	run_over(run);
-}
-
-/* Ended tasks leave Redis: those it does not know are looked up. False: it knows all. */
-static bool look_up(struct command_run *run) {
-	struct text sql = { 0 };
-	size_t unknown = 0;
-	for (size_t i = 0; !run->looked && i < run->id_count; i++) {
-		if (!is_unknown(run, i))
-			continue;
-		text_add(&sql, unknown++ == 0 ? "SELECT task_id,status FROM tasks WHERE project=" : ",");
-		if (unknown == 1) {
-			db_quote(&sql, run->asked.project);
-			text_add(&sql, " AND task_id IN (");
-		}
-		db_quote(&sql, run->ids[i]);
-	}
-	run->looked = true;
-	if (unknown > 0) {
-		text_add(&sql, ")");
-		db_query(run->partition->scheduler->db, (struct slice){ sql.bytes, sql.length }, on_looked, run);
-	}
-	text_release(&sql);
-	return unknown > 0;
-}
-
-/* All were said once. What was refused is said again, to a Redis that is surely not behind the log. */
-static void run_over(struct command_run *run) {
-	size_t i = 0;
-	while (i < run->id_count && run->verdicts[i] != NULL)
-		i++;
-	if (i < run->id_count) {
-		run->at = i;
-		proof_ask(run->partition, run->proof, on_proof, run);
-		return;
-	}
-	if (look_up(run))
-		return;
-	run->over = true;
-	if (run->waits == 0)
-		answer_run(run);
+	command_next(run);
 }
 
 static void add_argument(struct command_run *run, struct text *out, struct slice id) {
 	text_printf(out, "%s%c%.*s/%.*s%c", verbs[run->command], RECORD_US, (int)run->asked.project.length,
 	            run->asked.project.bytes, (int)id.length, id.bytes, RECORD_US);
-	if (run->command == COMMAND_UPDATE)
+	if (run->command == COMMAND_UPDATE) {
 		text_add_int(out, run->asked.priority);
-	else if (run->command == COMMAND_RETRY)
+	} else if (run->command == COMMAND_RETRY) {
 		text_add(out, run->asked.cascade ? "1" : "0");
-	else
+		if (run->rows_by != NULL)
+			text_printf(out, "%c%s", RECORD_US, run->rows_by);
+	} else {
 		text_add_slice(out, run->asked.reason);
+	}
 }
 
-static void run_next(struct command_run *run) {
-	struct text texts[CALL_TASKS] = { { 0 } };
-	struct slice arguments[CALL_TASKS];
-	size_t count = 0;
-	if (run->verdicts == NULL)
-		run->verdicts = memory_array(run->id_count, sizeof(*run->verdicts));
-	for (; run->at < run->id_count && count < CALL_TASKS; run->at++) {
-		if (run->verdicts[run->at] != NULL)
-			continue;
-		add_argument(run, &texts[count], run->ids[run->at]);
-		arguments[count] = (struct slice){ texts[count].bytes, texts[count].length };
-		run->called[count++] = run->at;
-	}
-	run->called_count = count;
-	if (count == 0)
-		run_over(run);
-	else
-		state_call_proved(run->partition->state, run->proof, &state_script_command, arguments, count, on_commanded,
-		                  run);
+void command_call(struct command_run *run, struct text *rows, size_t row_count) {
+	size_t count = row_count + run->called_count;
+	struct text *texts = memory_array(count, sizeof(*texts));
+	struct slice *arguments = memory_array(count, sizeof(*arguments));
+	if (row_count > 0)
+		memcpy(texts, rows, row_count * sizeof(*texts));
+	for (size_t i = 0; i < run->called_count; i++)
+		add_argument(run, &texts[row_count + i], run->ids[run->called[i]]);
+	for (size_t i = 0; i < count; i++)
+		arguments[i] = (struct slice){ texts[i].bytes, texts[i].length };
+	state_call_proved(run->partition->state, run->proof, &state_script_command, arguments, count, on_commanded, run);
 	for (size_t i = 0; i < count; i++)
 		text_release(&texts[i]);
+	free(arguments);
+	free(texts);
+}
+
+static void prepare(struct command_run *run) {
+	run->verdicts = memory_array(run->id_count, sizeof(*run->verdicts));
+	run->left = memory_array(run->id_count, sizeof(*run->left));
+}
+
+/* All are said once. What was refused is said again, to a Redis that is surely not behind the log; then what has left it, with
+ * what the database knows of it. */
+void command_next(struct command_run *run) {
+	if (run->verdicts == NULL)
+		prepare(run);
+	run->called_count = 0;
+	for (; run->at < run->id_count && run->called_count < CALL_TASKS; run->at++)
+		if (run->verdicts[run->at] == NULL && !run->left[run->at])
+			run->called[run->called_count++] = run->at;
+	if (run->called_count > 0) {
+		command_call(run, NULL, 0);
+		return;
+	}
+	size_t open = 0;
+	for (size_t i = 0; i < run->id_count; i++)
+		open += run->verdicts[i] == NULL;
+	if (open > 0 && !run->proved) {
+		run->at = 0;
+		proof_ask(run->partition, run->proof, on_proof, run);
+	} else if (open > 0) {
+		command_bring_back(run);
+	} else if (!command_look_up(run)) {
+		run->over = true;
+		if (run->waits == 0)
+			answer_run(run);
+	}
 }
 
 /* No task of the batch can be meant: that is an empty list when there is such a batch. */
@@ -302,7 +237,7 @@ static void on_batch(void *context, enum status status, unsigned number, const s
 		run->owned_ids[i] = slice_copy(db_value(result, i, 0));
 		run->ids[i] = slice_of(run->owned_ids[i]);
 	}
-	run_next(run);
+	command_next(run);
 }
 
 static void ask_batch(void *context, enum status status) {
@@ -362,7 +297,7 @@ static void start_run(struct service *service, struct service_request *request, 
 	run->id_count = run->asked.task_id_count;
 	run->ids = memory_array(run->id_count, sizeof(*run->ids));
 	memcpy(run->ids, run->asked.task_ids, run->id_count * sizeof(*run->ids));
-	run_next(run);
+	command_next(run);
 }
 
 void on_cancel(struct service *service, struct service_request *request) {

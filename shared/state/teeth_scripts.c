@@ -26,6 +26,7 @@ static const struct tooth teeth[] = {
 	{ "key-limit", "return false" },
 	{ "rank", "return t[17]" },
 	{ "lease-expiry", "elseif false then" },
+	{ "retry-whole", "if true then return true end" },
 };
 
 static struct slice original;

@@ -28,6 +28,7 @@ export const guards = {
 	"key-limit": "none",
 	rank: "none",
 	"lease-expiry": "none",
+	"retry-whole": "redis-flushall",
 };
 const most = Number(process.env.SEEDS ?? 4);
 const chosen = process.argv.slice(2);

@@ -190,18 +190,33 @@ static void what_was_waited_for_comes_when_who_waited_has_left(void **state) {
 	said_release(&to);
 }
 
-/* What it was (its context, its key) stayed in the database. */
-static void what_came_back_with_its_end_alone_is_not_retried(void **state) {
+/* What the database knows is said first, then the retry. Returns the verdict's code, or the status. */
+static const char *retry_with(struct scripts *s, const char *by, int to, const char *row) {
+	static char verdict[128];
+	char ended[512], retry[128];
+	snprintf(ended, sizeof(ended), "ended" US "%s" US "%d" US "%s", by, to, row);
+	snprintf(retry, sizeof(retry), "retry" US "shop/z" US "0" US "%s" US "%d", by, to);
+	struct answer answer = scripts_call(s, s->state, &state_script_command, (const char *[]){ ended, retry }, 2);
+	snprintf(verdict, sizeof(verdict), "%.*s", (int)strcspn(said_at(&answer.reply, 1), US), said_at(&answer.reply, 1));
+	answer_release(&answer);
+	return verdict;
+}
+
+/* What it was (its context, its key) stayed in the database, and comes from there. */
+static void what_came_back_with_its_end_alone_is_asked_of_the_database_for_a_retry(void **state) {
 	struct scripts *s = *state;
+	const char *row =
+		"1" US "shop" US "z" US "coding" US "b-1" US "x" US "5" US "0" US US "0" US "2" US "0" US "5" US "0" US "0" US
+		"6" US "2" US US US US "0" US "s" US "3" US US US US "one-at-a-time" US "1" US "hash" US US US US US "{}";
 	ADMIT(s, { .id = "z", .key = "one-at-a-time" });
 	assert_string_equal(scripts_command(s, "cancel|shop/z|"), "x");
 	archive(s);
 	evict(s, "1");
+	assert_string_equal(scripts_command(s, "retry|shop/z|0"), "left");
+	assert_string_equal(scripts_command(s, "cancel|shop/z|"), "not_found");
 	struct said by = scripts_redis(s, "HGET {p0}:m evictedby"), to = scripts_redis(s, "HGET {p0}:m evictedto");
 	char looked[128];
 	snprintf(looked, sizeof(looked), "%s" US "%s", by.text, to.text);
-	said_release(&by);
-	said_release(&to);
 	assert_admitted(s, looked, &(struct new_task){ .id = "d", .needs = "xz" },
 	                "1\x1fz\x1f"
 	                "coding\x1f"
@@ -213,8 +228,17 @@ static void what_came_back_with_its_end_alone_is_not_retried(void **state) {
 	                "0\x1f",
 	                "ok" US US GS "ap");
 	assert_int_equal(scripts_status(s, "shop/z", NULL), 'x');
-	assert_memory_equal(scripts_command(s, "retry|shop/z|0"), "wrong_status", 12);
+	assert_string_equal(scripts_command(s, "retry|shop/z|0"), "left");
+	assert_string_equal(retry_with(s, "another-call", 1000, row), "left");
+	assert_string_equal(retry_with(s, by.text, 1, row), "left"); /* a database that is behind */
 	assert_int_equal(scripts_status(s, "shop/z", NULL), 'x');
+	assert_string_equal(retry_with(s, by.text, 1000, row), "p");
+	assert_admitted(s, looked, &(struct new_task){ .id = "y", .key = "one-at-a-time" }, NULL, "ok" US US GS "ap");
+	char ids[64], lease[64];
+	assert_int_equal(scripts_lease(s, "coding", 3, ids, lease), 2);
+	assert_int_equal(scripts_status(s, "shop/y", NULL), 'b'); /* its key is taken: z has it again */
+	said_release(&by);
+	said_release(&to);
 }
 
 static void what_has_left_is_asked_of_the_database_and_comes_back(void **state) {
@@ -395,7 +419,7 @@ int main(void) {
 		TEST(an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it),
 		TEST(tasks_that_ended_one_by_one_leave_together),
 		TEST(what_was_waited_for_comes_when_who_waited_has_left),
-		TEST(what_came_back_with_its_end_alone_is_not_retried),
+		TEST(what_came_back_with_its_end_alone_is_asked_of_the_database_for_a_retry),
 		TEST(what_has_left_is_asked_of_the_database_and_comes_back),
 		TEST(an_empty_redis_says_so_to_every_verb),
 		TEST(one_builder_at_a_time_holds_the_token),

@@ -225,7 +225,8 @@ static void fold_event(int64_t partition, const struct record *record, const cha
 	task->last_seq = record->seq;
 	task->waits_for_approval =
 		memchr(record->waits.bytes ? record->waits.bytes : "", 'a', record->waits.length) != NULL;
-	if (task->waits_for_dependency && !waits && (record->status == 'b' || record->status == 'p'))
+	bool waited = task->waits_for_dependency || record_is_final(record->previous);
+	if (waited && !waits && (record->status == 'b' || record->status == 'p'))
 		check_dependencies(task);
 	task->waits_for_dependency = waits;
 	world_say("  log %lld %s %c>%c v%lld a%lld %.*s %s", (long long)record->seq, name,
@@ -384,6 +385,24 @@ void ledger_told_accepted(const char *name) {
 		world_violation("%s was accepted, but the log has never had it", name);
 	set(&told_accepted, name, "1");
 	arena_use(arena);
+}
+
+void ledger_told_inputs(const char *name, const char *lease, const cJSON *inputs) {
+	const struct fold_task *task = ledger_task(name);
+	if (!task || strcmp(task->lease, lease) != 0 || !ledger_lease_is_in_force(name, lease))
+		return;
+	struct slice rest = slice_of(task->dependencies);
+	struct record_dependency need;
+	while (rest.bytes && rest.length > 0 && record_next_dependency(&rest, &need)) {
+		char id[140], full[256];
+		snprintf(id, sizeof(id), "%.*s", (int)need.task_id.length, need.task_id.bytes);
+		snprintf(full, sizeof(full), "%.*s/%s", (int)strcspn(name, "/"), name, id);
+		const struct fold_task *parent = ledger_task(full);
+		bool completed = parent && parent->status == 'c' && parent->last_seq < task->last_seq;
+		if (completed != (cJSON_GetObjectItemCaseSensitive(inputs, id) != NULL))
+			world_violation("%s was delivered %s a result of %s, which is %c", name, completed ? "without" : "with",
+			                full, parent ? parent->status : '-');
+	}
 }
 
 void ledger_told_lease(const char *name, const char *lease, int64_t attempt) {

@@ -2,6 +2,8 @@
 #ifndef CORDER_SIMULATION_LEDGER_H
 #define CORDER_SIMULATION_LEDGER_H
 
+#include <cjson/cJSON.h>
+
 #include "servers.h"
 
 struct fold_task {
@@ -35,6 +37,8 @@ uint64_t ledger_events(void);
  * has then. */
 void ledger_told_accepted(const char *name);
 void ledger_told_lease(const char *name, const char *lease, int64_t attempt);
+/* inputs: results by task_id; of each dependency that was completed before the lease, and of no other. */
+void ledger_told_inputs(const char *name, const char *lease, const cJSON *inputs);
 void ledger_told_settled(const char *name, const char *lease, const char *status);
 
 bool ledger_lease_is_in_force(const char *name, const char *lease);

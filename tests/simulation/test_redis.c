@@ -374,10 +374,22 @@ static void call_work(struct world *w) {
 		hold(w, &reply->items[i - 1]); /* after them come the results of dependencies */
 }
 
+/* A task that the database has, and its retry: it comes back, waits for a task that is here, and has lost one worker. */
+static void retry_of_one_that_left(struct world *w) {
+	unsigned n = draw(w, 20);
+	word(w,
+	     "ended\037\0371\037%u\037shop\037old-%u\037type-1\037b\037f\0375\03716\037\0370\0373\0371\0375\0376\037"
+	     "0\0377\0378\037\037\037\0370\037s\0373\037\037\037\037\0371\037hash\037\037\037\037xt-%u\037{}",
+	     900000 + n, n, draw(w, (uint32_t)w->tasks + 1));
+	word(w, "retry\037shop/old-%u\0370\037\0371", n);
+}
+
 static void call_command(struct world *w) {
 	static const char *const verbs[] = { "cancel", "retry",  "approve", "reject", "update",     "pause",
 		                                 "resume", "resume", "refused", "graph",  "graph_done", "graph_undone" };
 	begin(w, "3600000000");
+	if (draw(w, 8) == 0)
+		retry_of_one_that_left(w);
 	for (uint32_t i = 1 + draw(w, 3); i > 0; i--) {
 		const char *verb = verbs[draw(w, 12)];
 		if (strcmp(verb, "pause") == 0 || strcmp(verb, "resume") == 0)

@@ -140,6 +140,7 @@ static void take(struct worker *worker, const cJSON *task) {
 	memcpy(held->type, worker->type, sizeof(held->type));
 	snprintf(name, sizeof(name), "%s/%s", held->project, held->task_id);
 	ledger_told_lease(name, held->lease, (int64_t)cJSON_GetNumberValue(cJSON_GetObjectItem(task, "attempt")));
+	ledger_told_inputs(name, held->lease, cJSON_GetObjectItem(task, "inputs"));
 	uint32_t outcome = world_draw(20);
 	snprintf(held->outcome, sizeof(held->outcome), "%s",
 	         outcome < 15   ? "completed"

@@ -1,0 +1,180 @@
+-- Trying again what has ended. Stands before command.lua, in the same block.
+--
+-- Ended tasks leave Redis, and an ended task that is here may have lost what it depended on. Whatever is not here is no reason to
+-- run: "left" US evictedby asks the caller to read it from the database and to call again (command_ended.lua).
+
+local RETRY_BUDGET = 5000 -- tasks one cascade takes along
+
+local left_by, left_to -- whoever has been here and is not here now has left by this seq, and in this call or before
+
+local function note_what_left()
+  local its = evicted > 0 and call('HMGET', key_m, 'evictedby', 'evictedto') or {}
+  left_by, left_to = its[1] or '', tonumber(its[2] or 0)
+end
+
+-- Has the caller looked into a database that had all who have left?
+local function is_sure(by, to)
+  return evicted == 0 or (by == left_by and tonumber(to or 0) >= left_to)
+end
+
+local function has_left() return 'left' .. US .. left_by end
+
+local function wrong(t, message)
+  return 'wrong_status' .. US .. message
+end
+
+local STATUS_WORD = { b = 'blocked', p = 'pending', r = 'running', t = 'retry', c = 'completed', f = 'failed',
+  x = 'cancelled', s = 'skipped' }
+
+local function load_edges(bytes)
+  local list, count = edges(bytes or '')
+  local members = {}
+  add_ends(members, list, count)
+  load(members)
+  return list, count
+end
+
+local function parents_of(t) return load_edges(call('HGET', key_e, t[MEMBER])) end
+local function children_of(t) return load_edges(call('GET', key_d .. t[MEMBER])) end
+
+-- The dependencies of an ended task that may come later and have not: name and edge of each. Its specification names them.
+local function still_to_come(t)
+  local specification, list = call('HGET', key_x, t[MEMBER]) or '', {}
+  local dependencies = string_match(specification, '^' .. string.rep('[^\31]*\31', 11) .. '([^\31]*)\31') or ''
+  for letter, id in string_gmatch(dependencies, '(%u)([^,]+)') do
+    local name = project_of(t) .. '/' .. id
+    local known = call('HGET', key_id, name)
+    if not known or string_byte(known) == RESERVED then
+      list[#list + 1] = { name, t[MEMBER] .. string_lower(letter) }
+    end
+  end
+  return list
+end
+
+-- One that came back because others depend on it, with its end and without what it was (revive() in admit.lua).
+local function is_remnant(t)
+  return string_byte(call('HGET', key_x, t[MEMBER]) or '=') == 61 -- "="
+end
+
+-- Is everything here that decides whether, and with what, it runs again?
+local function is_whole(t)
+  if is_remnant(t) then return false end -- guard: retry-whole
+  local list, count = parents_of(t)
+  for i = 1, #list, 2 do
+    if not tasks[list[i]] then return false end
+  end
+  return count == t[DEGREE] or count + #still_to_come(t) == t[DEGREE]
+end
+
+local function has_edge(bytes, edge)
+  local at = string_find(bytes, edge, 1, true)
+  while at and at % EDGE_BYTES ~= 1 do at = string_find(bytes, edge, at + 1, true) end
+  return at ~= nil
+end
+
+-- Its dependencies know it again: one that left and came back has forgotten who depends on it.
+local function be_known(t)
+  local list = parents_of(t)
+  for i = 1, #list, 2 do
+    local key, edge = key_d .. list[i], t[MEMBER] .. list[i + 1]
+    if not has_edge(call('GET', key) or '', edge) then call('APPEND', key, edge) end
+  end
+end
+
+-- It waits for them as a new task would, if it does not yet.
+local function await_again(t)
+  for _, each in ipairs(still_to_come(t)) do
+    local waiting = call('HGET', prefix .. 'fw', each[1]) or ''
+    if not string_find(waiting, each[2], 1, true) then call('HSET', prefix .. 'fw', each[1], waiting .. each[2]) end
+  end
+end
+
+-- Counts what a task still waits for; the second value is a dependency that makes it impossible.
+local function count_unmet(t, again)
+  local list = parents_of(t)
+  local left, impossible = #list < 2 * t[DEGREE] and #still_to_come(t) or 0, nil
+  for i = 1, #list, 2 do
+    local parent = tasks[list[i]]
+    local open = parent and (again[list[i]] or not FINAL[parent[STATUS]])
+    local met = parent and HOLDS[list[i + 1]][parent[STATUS]]
+    if open or (parent and not met and t[POLICY] ~= 2) then left = left + 1 end
+    if not open and parent and not met and t[POLICY] == 0 then impossible = task_id_of(parent) end
+  end
+  return left, impossible
+end
+
+-- Dependents that had counted this end must wait for the next one.
+local function take_back(t, again)
+  local list = children_of(t)
+  for i = 1, #list, 2 do
+    local child = tasks[list[i]]
+    if child and child[STATUS] == 'b' and child[WAITS] % 2 >= WAIT_DEPENDENCY and not again[list[i]] then
+      if HOLDS[list[i + 1]][t[STATUS]] or child[POLICY] == 2 then
+        child[LEFT] = child[LEFT] + 1
+        touch(child)
+      end
+    end
+  end
+end
+
+-- The tasks that were skipped because of those in the queue, and because of them in turn.
+local function gather_skipped(t, queue, again)
+  local list = children_of(t)
+  for i = 1, #list, 2 do
+    local child = tasks[list[i]]
+    if child and child[STATUS] == 's' and child[BECAUSE] == task_id_of(t) and not again[list[i]] and is_whole(child) then
+      again[list[i]] = true
+      queue[#queue + 1] = child
+    end
+  end
+end
+
+local function restart(t, reason)
+  t[FLAGS], t[RETRIES], t[BECAUSE], t[LEASE], t[WORKER] = 0, 0, '', '', ''
+  t[WAITS] = t[LEFT] > 0 and WAIT_DEPENDENCY or 0
+  t[READY] = t[LEFT] > 0 and 0 or now
+  if t[LEFT] > 0 then return move(t, 'b', { reason = reason }) end
+  make_ready(t, { reason = reason })
+end
+
+-- Of those that would go along with t, the ones that another dependency keeps impossible stay as they are, and so do
+-- those that depend on them.
+local function drop_impossible(t, queue, again)
+  local kept, dropped = queue, 0
+  repeat
+    local list = { t }
+    for i = 2, #kept do
+      local _, impossible = count_unmet(kept[i], again)
+      if impossible then again[kept[i][MEMBER]] = nil else list[#list + 1] = kept[i] end
+    end
+    dropped = #kept - #list
+    kept = list
+  until dropped == 0
+  return kept
+end
+
+-- by, to: what the caller has looked into; see is_sure().
+local function retry(t, cascade, by, to)
+  if not FINAL[t[STATUS]] or t[STATUS] == 'c' then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ': only failed, cancelled and skipped tasks are retried') end
+  local sure = is_sure(by, to)
+  if not sure and (cascade or not is_whole(t)) then return has_left() end
+  if not is_whole(t) then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ', and some of what it depended on is nowhere any more: submit it under a new id') end
+  local queue, again, at = { t }, { [t[MEMBER]] = true }, 1
+  while at <= #queue do
+    if queue[at][FLAGS] % 4 >= FLAG_RELEASING then return 'unavailable' .. US .. 'its dependents are still being told of its end: repeat later' end
+    if #queue > RETRY_BUDGET then return 'limit_exceeded' .. US .. 'too many tasks would go along: retry them in parts' end
+    if cascade then gather_skipped(queue[at], queue, again) end
+    at = at + 1
+  end
+  local _, impossible = count_unmet(t, again)
+  if impossible then return wrong(t, 'its dependency ' .. impossible .. ' has ended: retry that one, with cascade') end
+  queue = drop_impossible(t, queue, again)
+  for _, each in ipairs(queue) do
+    if evicted > 0 then be_known(each) end
+    take_back(each, again)
+    each[LEFT] = count_unmet(each, again)
+    if each[LEFT] > 0 then await_again(each) end
+  end
+  for _, each in ipairs(queue) do restart(each, each == t and 'retried' or 'retried with ' .. task_id_of(t)) end
+  return t[STATUS]
+end
