@@ -3,6 +3,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -46,7 +47,9 @@ struct loop {
 	int epoll_fd, wake_fd;
 	int64_t now_us;
 	bool stopped, again;
-	bool ending_is_ahead;  /* within a turn, before its last calls */
+	bool ending_is_ahead; /* within a turn, before its last calls */
+	bool had_events;      /* in the last turn */
+	int64_t busy_poll_us;
 	struct watch *watches; /* by descriptor */
 	size_t watch_count;
 	struct loop_timer **heap;
@@ -295,16 +298,35 @@ static int sleep_ms(const struct loop *loop, int64_t wait_us) {
 	return wait_ms > 3600000 ? 3600000 : (int)wait_ms;
 }
 
+/* After a message the next one is often near: a core that does not halt meanwhile is awake when it comes. Yields to whoever
+ * else wants the core. */
+static int poll_for_events(struct loop *loop, struct epoll_event *events) {
+	int64_t until_us = loop->now_us + loop->busy_poll_us;
+	int count = 0;
+	if (loop->timer_count > 0 && loop->heap[0]->at_us < until_us)
+		until_us = loop->heap[0]->at_us;
+	while (count == 0 && clock_mono_us() < until_us) {
+		sched_yield();
+		count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, 0);
+	}
+	return count;
+}
+
 bool loop_turn(struct loop *loop, int64_t wait_us) {
 	struct epoll_event events[EVENTS_A_TURN];
+	int count = 0;
 	if (loop->stopped)
 		return false;
+	if (loop->busy_poll_us > 0 && loop->had_events && wait_us < 0 && !loop->again)
+		count = poll_for_events(loop, events);
 	int timeout_ms = sleep_ms(loop, wait_us);
 	loop->again = false;
-	int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, timeout_ms);
+	if (count == 0)
+		count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, timeout_ms);
 	if (count < 0 && errno != EINTR)
 		log_error("epoll_wait failed", "reason", strerror(errno), NULL);
 	loop->now_us = clock_mono_us();
+	loop->had_events = count > 0;
 	loop->ending_is_ahead = true;
 	for (int i = 0; i < count; i++)
 		handle_event(loop, &events[i]);
@@ -338,6 +360,10 @@ void loop_wake(struct loop *loop) {
 
 int64_t loop_now(const struct loop *loop) {
 	return loop->now_us;
+}
+
+void loop_busy_poll(struct loop *loop, int64_t us) {
+	loop->busy_poll_us = us;
 }
 
 void loop_stop(struct loop *loop) {

@@ -44,4 +44,7 @@ void loop_run(struct loop *loop);                   /* until loop_stop */
 bool loop_turn(struct loop *loop, int64_t wait_us); /* one turn, sleeping at most wait_us; false once stopped */
 void loop_stop(struct loop *loop);
 
+/* After a turn with events loop_run() looks for the next ones for so long before it sleeps. 0 (as it begins): it sleeps at once. */
+void loop_busy_poll(struct loop *loop, int64_t us);
+
 #endif

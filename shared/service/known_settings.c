@@ -6,6 +6,7 @@ const char *const known_settings[] = {
 	/* every service */
 	"CORDER_PREFIX",
 	"CORDER_PARTITIONS",
+	"CORDER_BUSY_POLL_US",
 	"CORDER_STOP_TIMEOUT_MS",
 	"CORDER_LOG_LEVEL",
 	"CORDER_MAX_REQUEST_BYTES",

@@ -104,6 +104,7 @@ static enum status open_kvs(struct service *service, struct error *err) {
 enum status service_open_servers(struct service *service, struct error *err) {
 	struct bus_options options = { service->common->nats_url, service->program };
 	service->loop = loop_open();
+	loop_busy_poll(service->loop, service->common->busy_poll_us);
 	enum status status = bus_open(service->loop, &options, &service->bus, err);
 	if (status == STATUS_OK && (service->definition->needs & SERVICE_NEEDS_REDIS))
 		status = open_kvs(service, err);

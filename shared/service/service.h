@@ -16,6 +16,7 @@ struct service_settings {
 	const char *prefix;        /* CORDER_PREFIX */
 	int64_t partitions;        /* CORDER_PARTITIONS */
 	int64_t stop_timeout_ms;   /* CORDER_STOP_TIMEOUT_MS */
+	int64_t busy_poll_us;      /* CORDER_BUSY_POLL_US */
 	const char *log_level;     /* CORDER_LOG_LEVEL */
 	int64_t max_request_bytes; /* CORDER_MAX_REQUEST_BYTES: a larger request gets too_large */
 	const char *metrics_address;

@@ -24,6 +24,9 @@ static const struct setting common_settings[] = {
 	  "How many parts the projects are spread over; never change it once there are tasks." },
 	{ "CORDER_STOP_TIMEOUT_MS", SETTING_INT, FIELD(stop_timeout_ms), "10000", 0, 3600000, "ms",
 	  "How long a stop may take to finish what is under way." },
+	{ "CORDER_BUSY_POLL_US", SETTING_INT, FIELD(busy_poll_us), "0", 0, 100000, "us",
+	  "How long to look for the next message before sleeping: lower latency for more CPU, where cores are slow to "
+	  "wake." },
 	{ "CORDER_LOG_LEVEL", SETTING_TEXT, FIELD(log_level), "info", 0, 0, "",
 	  "The least important lines to log: debug, info, warn or error." },
 	{ "CORDER_MAX_REQUEST_BYTES", SETTING_INT, FIELD(max_request_bytes), "1000000", 1024, 67108864, "bytes",

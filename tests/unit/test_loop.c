@@ -223,6 +223,36 @@ static void running_ends_when_it_is_stopped(void **state) {
 	assert_false(loop_turn(loop, 0));
 }
 
+static int polled_pipe[2];
+
+static void write_later(void *context) {
+	assert_int_equal(write(polled_pipe[1], context, 1), 1);
+}
+
+static void read_and_wait(void *context, int fd, int events) {
+	char byte;
+	(void)context, (void)events;
+	assert_int_equal(read(fd, &byte, 1), 1);
+	note(&byte);
+	loop_timer_start(loop, clock_mono_us() + 1000, byte == 'a' ? write_later : stop, "b");
+}
+
+/* While it polls, timers fire and descriptors are served as soon as ever. */
+static void polling_misses_nothing(void **state) {
+	(void)state;
+	int64_t before_us = clock_mono_us();
+	assert_int_equal(pipe(polled_pipe), 0);
+	loop_busy_poll(loop, LONG_US);
+	loop_watch(loop, polled_pipe[0], LOOP_READ, read_and_wait, NULL);
+	write_later("a");
+	loop_run(loop);
+	assert_string_equal(trace, "ab");
+	assert_true(clock_mono_us() - before_us < LONG_US / 2);
+	loop_watch(loop, polled_pipe[0], 0, NULL, NULL);
+	close(polled_pipe[0]);
+	close(polled_pipe[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -237,6 +267,7 @@ int main(void) {
 		TEST(a_buffer_filled_outside_of_a_turn_is_not_left_waiting),
 		TEST(another_thread_wakes_the_loop),
 		TEST(running_ends_when_it_is_stopped),
+		TEST(polling_misses_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
