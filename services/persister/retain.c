@@ -1,5 +1,6 @@
 /* Retention: tasks that ended long ago go, with their events, dependencies and attempts, a small step at a time, in the
- * pauses of the writing. A walk goes through the tasks in order of their numbers, so that no index is needed for it. */
+ * pauses of the writing; not while a task that has not ended depends on them, for it will need their results and a rebuild their
+ * ends. A walk goes through the tasks in order of their numbers, so that no index is needed for it. */
 #include <stdio.h>
 
 #include "persister.h"
@@ -131,6 +132,9 @@ void retain_step(struct partition *partition) {
 	         (long long)partition->retained_number + NUMBERS_A_STEP);
 	text_add(&sql, "SELECT t.number FROM tasks t");
 	add_old_tasks(&sql, partition, numbers);
+	text_add(&sql,
+	         " AND NOT EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks c ON c.partition_id=d.partition_id AND "
+	         "c.number=d.number WHERE d.project=t.project AND d.dependency_id=t.task_id AND c.finished_at IS NULL)");
 	text_printf(&sql, " ORDER BY t.number LIMIT %lld", (long long)options->retention_step_rows);
 	db_query(partition->persister->db, (struct slice){ sql.bytes, sql.length }, on_found, partition);
 	text_release(&sql);
