@@ -102,7 +102,8 @@ static void on_too_many(struct command_run *run) {
 	}
 	run->left[run->called[0]] = false;
 	run->left_count--;
-	command_decide(run, run->called[0], "limit_exceeded", NULL, "too many tasks would go along: retry them in parts");
+	command_decide(run, run->called[0], CODE_LIMIT_EXCEEDED, NULL,
+	               "too many tasks would go along: retry them in parts");
 	command_next(run);
 }
 

@@ -11,12 +11,6 @@
 #include "tests/support/servers.h"
 #include "tests/support/test.h"
 
-/* nats.c 3.4 forgets the half-read message of a lost connection: at most one message for each loss. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
-	return "leak:natsBuf_Create\n";
-}
-
 enum { LIMIT_US = 60000000, TIMEOUT_MS = 20000 };
 
 struct fixture {

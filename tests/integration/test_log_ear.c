@@ -12,12 +12,6 @@
 #include "tests/support/servers.h"
 #include "tests/support/test.h"
 
-/* nats.c 3.4 forgets the half-read message of a lost connection. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
-	return "leak:natsBuf_Create\n";
-}
-
 enum { LIMIT_US = 30000000 };
 
 static const char log_subject[] = "corder.v1.internal.log.0", other_subject[] = "corder.v1.enqueue.shop";

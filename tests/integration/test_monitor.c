@@ -12,12 +12,6 @@
 #include "tests/support/stack.h"
 #include "tests/support/test.h"
 
-/* nats.c 3.4 forgets the half-read message of a lost connection: at most one message for each loss. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
-	return "leak:natsBuf_Create\n";
-}
-
 enum { TASK_COUNT = 30 };
 
 static int set_up(void **state) {

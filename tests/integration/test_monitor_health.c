@@ -11,12 +11,6 @@
 #include "tests/support/stack.h"
 #include "tests/support/test.h"
 
-/* nats.c 3.4 forgets the half-read message of a lost connection: at most one message for each loss. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
-	return "leak:natsBuf_Create\n";
-}
-
 static const char *const environment[] = { "CORDER_HEALTH_READY_S",
 	                                       "1",
 	                                       "CORDER_HEALTH_NO_WORKERS_S",

@@ -11,12 +11,6 @@
 #include "tests/support/servers.h"
 #include "tests/support/test.h"
 
-/* nats.c 3.4 forgets the half-read message of a lost connection. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
-	return "leak:natsBuf_Create\n";
-}
-
 enum { LIMIT_US = 30000000, TIMEOUT_MS = 5000, MESSAGES = 2000 };
 
 struct fixture {

@@ -20,6 +20,12 @@
 
 #include "test.h"
 
+/* nats.c 3.4 forgets the half-read message of a lost connection: at most one message for each loss. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+	return "leak:natsBuf_Create\n";
+}
+
 enum { START_LIMIT_MS = 60000, STOP_LIMIT_MS = 30000, POLL_MS = 10, WORDS_MOST = 48, PATH_BYTES = 256 };
 
 struct server {

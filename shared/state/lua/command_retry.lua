@@ -153,6 +153,17 @@ local function drop_impossible(t, queue, again)
   return kept
 end
 
+-- Is the end of this one, or of what it depends on, still being told? Whoever is told of it would count it twice.
+local function is_being_told(t)
+  if t[FLAGS] % 4 >= FLAG_RELEASING then return true end
+  local list = parents_of(t)
+  for i = 1, #list, 2 do
+    local parent = tasks[list[i]]
+    if parent and parent[FLAGS] % 4 >= FLAG_RELEASING then return true end
+  end
+  return false
+end
+
 -- by, to: what the caller has looked into; see is_sure().
 local function retry(t, cascade, by, to)
   if not FINAL[t[STATUS]] or t[STATUS] == 'c' then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ': only failed, cancelled and skipped tasks are retried') end
@@ -161,7 +172,7 @@ local function retry(t, cascade, by, to)
   if not is_whole(t) then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ', and some of what it depended on is nowhere any more: submit it under a new id') end
   local queue, again, at = { t }, { [t[MEMBER]] = true }, 1
   while at <= #queue do
-    if queue[at][FLAGS] % 4 >= FLAG_RELEASING then return 'unavailable' .. US .. 'its dependents are still being told of its end: repeat later' end
+    if is_being_told(queue[at]) then return 'unavailable' .. US .. 'dependents are still being told of an end: repeat later' end
     if #queue > RETRY_BUDGET then return 'limit_exceeded' .. US .. 'too many tasks would go along: retry them in parts' end
     if cascade then gather_skipped(queue[at], queue, again) end
     at = at + 1
