@@ -86,6 +86,7 @@ struct dict_item *dict_put(struct dict *dict, struct slice key, bool *is_new) {
 void dict_set(struct dict_item *item, struct slice bytes) {
 	if (item->bytes && item->length >= bytes.length) {
 		memmove(item->bytes, bytes.bytes, bytes.length);
+		item->bytes[bytes.length] = '\0';
 	} else {
 		char *copy = memory_copy(bytes.bytes, bytes.length);
 		free(item->bytes);

@@ -155,6 +155,7 @@ static struct fold_task *first_event(const char *name, const struct record *reco
 		world_violation("%s has no specification", name);
 	task->dependencies = slice_copy(s.dependencies);
 	copy(task->key, sizeof(task->key), s.concurrency_key);
+	copy(task->type, sizeof(task->type), record->task_type);
 	task->limit = s.concurrency_limit;
 	task->policy = memchr(s.flags.bytes, 'b', s.flags.length)   ? 'b'
 	               : memchr(s.flags.bytes, 'r', s.flags.length) ? 'r'

@@ -10,7 +10,7 @@ struct fold_task {
 	char *name; /* project/task_id */
 	char status;
 	int64_t number, version, attempt, last_seq, partition;
-	char lease[64], key[96];
+	char lease[64], key[96], type[64];
 	int64_t limit;
 	char *dependencies; /* as in the specification */
 	char policy;        /* s, b, r */

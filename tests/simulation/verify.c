@@ -122,6 +122,45 @@ static void check_task(const struct fold_task *task) {
 		                said->items[9].text.bytes, task->status, (long long)task->version);
 }
 
+static int64_t take_count(struct dict *counts, struct slice name) {
+	struct dict_item *item = (struct dict_item *)dict_get(counts, name);
+	int64_t count = item ? atoll(item->bytes) : 0;
+	if (item)
+		dict_set(item, SLICE("0"));
+	return count;
+}
+
+/* How many tasks have each status, by project and type. */
+static void check_counts(int64_t partition) {
+	struct dict counts = { 0 };
+	char key[300], digits[24];
+	size_t at = 0;
+	for (const struct fold_task *task; (task = ledger_next(&at));) {
+		bool is_new;
+		if (task->partition != partition)
+			continue;
+		snprintf(key, sizeof(key), "%.*s/%s/%c", (int)strcspn(task->name, "/"), task->name, task->type, task->status);
+		struct dict_item *item = dict_put(&counts, slice_of(key), &is_new);
+		snprintf(digits, sizeof(digits), "%d", 1 + (is_new ? 0 : atoi(item->bytes)));
+		dict_set(item, slice_of(digits));
+	}
+	snprintf(key, sizeof(key), "{p%lld}:c", (long long)partition);
+	struct slice words[] = { SLICE("HGETALL"), slice_of(key) };
+	const struct kv_reply *reply = redis_command(servers.redis[0], words, 2);
+	for (size_t i = 0; i + 1 < reply->count; i += 2) {
+		struct slice name = reply->items[i].text;
+		int64_t said = slice_int(reply->items[i + 1].text, -1), expected = take_count(&counts, name);
+		if (said != expected)
+			world_violation("Redis counts %lld of %.*s, the log has %lld", (long long)said, (int)name.length,
+			                name.bytes, (long long)expected);
+	}
+	at = 0;
+	for (const struct dict_item *item; (item = dict_next(&counts, &at));)
+		if (atoi(item->bytes) != 0)
+			world_violation("Redis counts none of %s, the log has %s", item->key, item->bytes);
+	dict_clear(&counts);
+}
+
 /* For who looks into a seed: all that Redis holds at the end. */
 void ledger_show_redis(void) {
 	struct text out = { 0 };
@@ -142,6 +181,8 @@ void ledger_check_redis(void) {
 		check_task(task);
 	for (int64_t p = 0; p < scenario_partitions(); p++)
 		check_nothing_left(p);
+	for (int64_t p = 0; p < scenario_partitions() && !world.failed; p++)
+		check_counts(p);
 	ledger_audit();
 }
 
