@@ -64,11 +64,12 @@ else
 	# The suite mostly waits, so it runs beside the rest.
 	suite=$(mktemp)
 	PYTHON_WITH_CORDER=$bin/python node tests/conformance/run.mjs python >"$suite" 2>&1 &
+	suite_pid=$! # a process substitution sets it as well
 	is_clean "the package is typed (mypy --strict)" code_is_typed
 	is_clean "the code is laid out (ruff)" code_is_laid_out
 	mapfile -t modules < <(modules)
 	run_unittest "${modules[@]}"
-	wait $! || code=1
+	wait "$suite_pid" || code=1
 	cat "$suite"
 	rm -f "$suite"
 fi
