@@ -11,7 +11,9 @@
 #include "shared/base/memory.h"
 #include "shared/base/teeth.h"
 
-enum { FILL_BLOCKS = 1000, FILL_TRIES = 20, FRESH_BLOCKS = 64 /* with more of them, an empty stream is a new one */ };
+/* An empty stream is a new one if the log has more blocks than that. What is older than a while was not meant for it; what is
+ * younger may have waited for it, at a relay that leads no more. */
+enum { FILL_BLOCKS = 1000, FILL_TRIES = 20, FRESH_BLOCKS = 64, FRESH_S = 60 };
 
 struct fill {
 	struct partition *partition;
@@ -20,6 +22,7 @@ struct fill {
 	uint64_t at;           /* the block looked at */
 	uint64_t first;        /* the oldest one to look at */
 	bool absent;           /* there is no stream: who listens live gets what was held back */
+	bool fresh;            /* it is a new one */
 	int64_t event_seq;     /* its last event */
 	int64_t published_seq; /* all events up to this one are there */
 	struct text *blocks;   /* newest first */
@@ -127,6 +130,8 @@ static bool last_public(struct slice block, struct record *found) {
 
 static bool is_kept(const struct fill *fill, const struct record *record) {
 	int64_t max_age_s = fill->partition->scheduler->settings->events_max_age_s;
+	if (fill->fresh && max_age_s > FRESH_S)
+		max_age_s = FRESH_S;
 	return record->at_us > clock_wall_us() - max_age_s * 1000000;
 }
 
@@ -168,9 +173,9 @@ static void on_events_info(void *context, enum status status, const struct strea
 	const struct relay *relay = fill->partition->relay;
 	/* What was published, or came before us. */
 	uint64_t before = relay->holding && relay->held_behind < fill->at ? relay->held_behind : fill->at;
-	bool fresh = status == STATUS_OK && state->last_sequence == 0 && before > FRESH_BLOCKS;
+	fill->fresh = status == STATUS_OK && state->last_sequence == 0 && before > FRESH_BLOCKS;
 	fill->absent = status == STATUS_REJECT;
-	fill->first = fill->absent || fresh ? before + 1 : 1;
+	fill->first = fill->absent ? before + 1 : 1;
 	if (fill->at < fill->first)
 		fill_end(fill);
 	else
