@@ -14,7 +14,8 @@ struct settings {
 
 static const struct setting rows[] = {
 	{ "CORDER_RETENTION_DAYS", SETTING_INT, offsetof(struct settings, retention_days), "0", 0, 36500, "days",
-	  "Tasks that ended longer ago are deleted from the database, with their history; 0 keeps all for ever." },
+	  "Tasks that ended longer ago, and that none waits for, are deleted from the database with their history; 0 keeps "
+	  "all." },
 	{ "CORDER_RETENTION_STEP_ROWS", SETTING_INT, offsetof(struct settings, retention_step_rows), "500", 1, 10000,
 	  "tasks", "How many tasks one step of the retention deletes." },
 	{ "CORDER_LOG_KEEP_BLOCKS", SETTING_INT, offsetof(struct settings, log_keep_blocks), "10000", 0, 1000000000,

@@ -23,7 +23,7 @@ static bool is_unknown(const struct command_run *run, size_t i) {
 	return slice_is(slice_cut(&verdict, RECORD_US), CODE_NOT_FOUND);
 }
 
-void command_decide(struct command_run *run, size_t i, const char *code, const char *status, const char *why) {
+static void decide(struct command_run *run, size_t i, const char *code, const char *status, const char *why) {
 	struct text verdict = { 0 };
 	text_printf(&verdict, "%s%c", code, RECORD_US);
 	if (status != NULL)
@@ -38,9 +38,9 @@ void command_decide(struct command_run *run, size_t i, const char *code, const c
 static void decide_ended(struct command_run *run, size_t i, const char *status) {
 	bool ended = record_is_final(record_status_letter(slice_of(status)));
 	if (!ended || (run->command == COMMAND_RETRY && strcmp(status, "completed") != 0))
-		command_decide(run, i, CODE_UNAVAILABLE, status, ", and not in Redis yet: repeat later");
+		decide(run, i, CODE_UNAVAILABLE, status, ", and not in Redis yet: repeat later");
 	else
-		command_decide(run, i, CODE_WRONG_STATUS, status, " already");
+		decide(run, i, CODE_WRONG_STATUS, status, " already");
 }
 
 static void on_looked(void *context, enum status status, unsigned number, const struct error *err,
@@ -52,8 +52,8 @@ static void on_looked(void *context, enum status status, unsigned number, const 
 		if (!is_unknown(run, i))
 			continue;
 		if (status != STATUS_OK)
-			command_decide(run, i, CODE_UNAVAILABLE, NULL,
-			               "the database, which knows what ended long ago, is away: repeat later");
+			decide(run, i, CODE_UNAVAILABLE, NULL,
+			       "the database, which knows what ended long ago, is away: repeat later");
 		for (size_t row = 0; status == STATUS_OK && row < db_rows(result); row++)
 			if (slice_equal(db_value(result, row, 0), run->ids[i]))
 				decide_ended(run, i, db_value(result, row, 1).bytes);
@@ -101,9 +101,7 @@ static void on_too_many(struct command_run *run) {
 		return;
 	}
 	run->left[run->called[0]] = false;
-	run->left_count--;
-	command_decide(run, run->called[0], CODE_LIMIT_EXCEEDED, NULL,
-	               "too many tasks would go along: retry them in parts");
+	decide(run, run->called[0], CODE_LIMIT_EXCEEDED, NULL, "too many tasks would go along: retry them in parts");
 	command_next(run);
 }
 
@@ -122,7 +120,6 @@ static void on_rows(void *context, enum status status, unsigned number, const st
 	}
 	for (size_t i = 0; i < run->called_count; i++)
 		run->left[run->called[i]] = false;
-	run->left_count -= run->called_count;
 	struct text looked = { 0 };
 	text_printf(&looked, "%s%c%lld", run->by, RECORD_US, (long long)db_int(rows, 0, COLUMN_SEQ));
 	run->rows_by = text_take(&looked);
@@ -172,7 +169,7 @@ static void read_rows(struct command_run *run) {
 	text_add(&sql, "SELECT " REBUILD_COLUMNS ", p.seq FROM log_position p LEFT JOIN (");
 	add_wanted(run, &sql, project.bytes);
 	text_printf(&sql,
-	            ") n ON p.partition_id>=0 LEFT JOIN tasks t ON t.partition_id=p.partition_id AND t.number=n.number "
+	            ") n ON TRUE LEFT JOIN tasks t ON t.partition_id=p.partition_id AND t.number=n.number "
 	            "WHERE p.partition_id=%lld LIMIT %d",
 	            (long long)run->partition->index, ROWS_MOST + 1);
 	db_query(run->partition->scheduler->db, (struct slice){ sql.bytes, sql.length }, on_rows, run);

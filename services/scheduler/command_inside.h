@@ -24,12 +24,11 @@ struct command_run {
 	size_t waits;        /* calls that the log has not confirmed yet */
 
 	/* Retries of what has left Redis, or has lost there what it depended on. */
-	bool *left;        /* of each id: its rows are to be read */
-	size_t left_count; /* ids of which that is true */
-	size_t at_once;    /* how many are read together */
-	char by[48];       /* as command.lua names what has left */
-	char *rows_by;     /* "by US to" of the rows that go with the call under way; NULL none */
-	int tries;         /* calls that had rows, and still said that some are missing */
+	bool *left;     /* of each id: its rows are to be read */
+	size_t at_once; /* how many are read together */
+	char by[48];    /* as command.lua names what has left */
+	char *rows_by;  /* "by US to" of the rows that go with the call under way; NULL none */
+	int tries;      /* calls that had rows, and still said that some are missing */
 };
 
 /* Says these to Redis: run->called of run->ids, after `rows`, which are released. */
@@ -38,8 +37,6 @@ void command_call(struct command_run *run, struct text *rows, size_t row_count);
 void command_give_up(struct command_run *run, const char *code, const char *why);
 /* Goes on: says what has not been said, or answers. */
 void command_next(struct command_run *run);
-
-void command_decide(struct command_run *run, size_t i, const char *code, const char *status, const char *why);
 
 /* What Redis surely does not know is looked up: has it ended? False: it knows all. */
 bool command_look_up(struct command_run *run);

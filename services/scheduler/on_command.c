@@ -79,22 +79,23 @@ void command_give_up(struct command_run *run, const char *code, const char *why)
 	run->over = run->unsure = true;
 }
 
-static void take_verdict(struct command_run *run, size_t i, struct slice verdict) {
+/* True when the database has to be asked what it takes. */
+static bool take_verdict(struct command_run *run, size_t i, struct slice verdict) {
 	struct slice by = verdict;
 	if (slice_is(slice_cut(&by, RECORD_US), "left")) {
 		snprintf(run->by, sizeof(run->by), "%.*s", (int)by.length, by.bytes);
 		run->left[i] = true;
-		run->left_count++;
-	} else if (verdict.length == 1 || run->proved) {
-		run->verdicts[i] = slice_copy(verdict);
+		return true;
 	}
+	if (verdict.length == 1 || run->proved)
+		run->verdicts[i] = slice_copy(verdict);
+	return false;
 }
 
 static void on_commanded(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
                          const struct error *err) {
 	struct command_run *run = context;
-	bool had_rows = run->rows_by != NULL;
-	size_t left_before = run->left_count;
+	bool had_rows = run->rows_by != NULL, lacks_some = false;
 	free(run->rows_by);
 	run->rows_by = NULL;
 	if (status != STATUS_OK) {
@@ -104,8 +105,8 @@ static void on_commanded(void *context, enum status status, const struct state_h
 	}
 	heads_note(run->partition, head);
 	for (size_t i = 0; i < run->called_count; i++)
-		take_verdict(run, run->called[i], kv_text(kv_at(reply, i + 1)));
-	run->tries += had_rows && run->left_count > left_before;
+		lacks_some |= take_verdict(run, run->called[i], kv_text(kv_at(reply, i + 1)));
+	run->tries += had_rows && lacks_some;
 	run->waits++;
 	heads_wait(run->partition, head, false, on_safe, run);
 	command_next(run);

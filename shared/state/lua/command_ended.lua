@@ -1,8 +1,6 @@
 -- Ended tasks that come back from the database, so that they can run again, and what they depend on. Stands before command.lua,
 -- after command_retry.lua, in the same block.
 
-local SPECIFIED_DEPENDENCIES = '^' .. string.rep('[^\31]*\31', 11) .. '([^\31]*)\31'
-
 -- What came back with its end alone (revive() in admit.lua) becomes again what it was.
 local function fill_in(here, t, bytes)
   if not here or here[STATUS] ~= t[STATUS] or here[VERSION] ~= t[VERSION] or not is_remnant(here) then return here end
@@ -35,9 +33,8 @@ end
 -- To those of its dependencies that are here, if it has ended; what it still lacks, is_whole() sees.
 local function join_again(t)
   if not FINAL[t[STATUS]] then return end
-  local dependencies = string_match(call('HGET', key_x, t[MEMBER]) or '', SPECIFIED_DEPENDENCIES) or ''
   local bytes = call('HGET', key_e, t[MEMBER]) or ''
-  for letter, id in string_gmatch(dependencies, '(%a)([^,]+)') do
+  for letter, id in string_gmatch(dependencies_of(t), '(%a)([^,]+)') do
     local member = call('HGET', key_id, project_of(t) .. '/' .. id)
     if member and string_byte(member) ~= RESERVED then
       local edge = member .. string_lower(letter)

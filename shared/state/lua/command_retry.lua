@@ -37,11 +37,17 @@ end
 local function parents_of(t) return load_edges(call('HGET', key_e, t[MEMBER])) end
 local function children_of(t) return load_edges(call('GET', key_d .. t[MEMBER])) end
 
--- The dependencies of an ended task that may come later and have not: name and edge of each. Its specification names them.
+local DEPENDENCIES = '^' .. string.rep('[^\31]*\31', 11) .. '([^\31]*)\31'
+
+-- As its specification names them: condition letter and id, parted by commas; '' for one that has no specification.
+local function dependencies_of(t)
+  return string_match(call('HGET', key_x, t[MEMBER]) or '', DEPENDENCIES) or ''
+end
+
+-- The dependencies of an ended task that may come later and have not: name and edge of each.
 local function still_to_come(t)
-  local specification, list = call('HGET', key_x, t[MEMBER]) or '', {}
-  local dependencies = string_match(specification, '^' .. string.rep('[^\31]*\31', 11) .. '([^\31]*)\31') or ''
-  for letter, id in string_gmatch(dependencies, '(%u)([^,]+)') do
+  local list = {}
+  for letter, id in string_gmatch(dependencies_of(t), '(%u)([^,]+)') do
     local name = project_of(t) .. '/' .. id
     local known = call('HGET', key_id, name)
     if not known or string_byte(known) == RESERVED then
@@ -167,9 +173,9 @@ end
 -- by, to: what the caller has looked into; see is_sure().
 local function retry(t, cascade, by, to)
   if not FINAL[t[STATUS]] or t[STATUS] == 'c' then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ': only failed, cancelled and skipped tasks are retried') end
-  local sure = is_sure(by, to)
-  if not sure and (cascade or not is_whole(t)) then return has_left() end
-  if not is_whole(t) then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ', and some of what it depended on is nowhere any more: submit it under a new id') end
+  local whole = is_whole(t)
+  if not is_sure(by, to) and (cascade or not whole) then return has_left() end
+  if not whole then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ', and some of what it depended on is nowhere any more: submit it under a new id') end
   local queue, again, at = { t }, { [t[MEMBER]] = true }, 1
   while at <= #queue do
     if is_being_told(queue[at]) then return 'unavailable' .. US .. 'dependents are still being told of an end: repeat later' end
