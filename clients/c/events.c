@@ -101,14 +101,20 @@ static void add_place(struct corder_events *events, const struct stream_state *s
 	text_printf(config, ",\"deliver_policy\":\"by_start_sequence\",\"opt_start_seq\":%llu", (unsigned long long)next);
 }
 
-static void on_made(void *context, enum status status, const struct bus_message *message) {
-	struct corder_events *events = context;
+/* After an answer: has nobody closed them meanwhile? */
+static bool is_wanted(struct corder_events *events) {
 	events->pending--;
 	events->placing = false;
-	if (events->closed) {
-		events_release(events);
+	if (!events->closed)
+		return true;
+	events_release(events); /* which may free them */
+	return false;
+}
+
+static void on_made(void *context, enum status status, const struct bus_message *message) {
+	struct corder_events *events = context;
+	if (!is_wanted(events))
 		return;
-	}
 	if (events->state != EVENTS_MAKING)
 		return; /* the connection went meanwhile */
 	struct json *json = status == STATUS_OK ? json_read(message->body, NULL) : NULL;
@@ -194,12 +200,8 @@ static void take_state(struct corder_events *events, const struct stream_state *
 
 static void on_state(void *context, enum status status, const struct bus_message *message) {
 	struct corder_events *events = context;
-	events->pending--;
-	events->placing = false;
-	if (events->closed) {
-		events_release(events);
+	if (!is_wanted(events))
 		return;
-	}
 	struct json *json = status == STATUS_OK ? json_read(message->body, NULL) : NULL;
 	struct json_value root = json != NULL ? json_root(json) : (struct json_value){ 0 };
 	struct json_value said = json_member(root, "state");

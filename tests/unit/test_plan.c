@@ -10,9 +10,8 @@
 #include "shared/task/task.h"
 #include "subjects/subjects.h"
 
-static void add_task(struct text *records, const char *id, const char *dependencies, size_t context_bytes) {
-	char *context = memory_array(context_bytes + 1, 1);
-	memset(context, 'x', context_bytes);
+static void add_record(struct text *records, const char *id, const char *estimate, const char *dependencies,
+                       const char *context) {
 	if (records->length > 0)
 		text_add_char(records, RECORD_RS);
 	text_printf(records,
@@ -20,8 +19,14 @@ static void add_task(struct text *records, const char *id, const char *dependenc
 	            "5\x1fs\x1f"
 	            "3\x1f\x1f\x1f\x1f\x1f"
 	            "1\x1f"
-	            "0123456789abcdef\x1f\x1f\x1f\x1f%s\x1f%s",
-	            id, dependencies, context);
+	            "0123456789abcdef\x1f\x1f%s\x1f\x1f%s\x1f%s",
+	            id, estimate, dependencies, context);
+}
+
+static void add_task(struct text *records, const char *id, const char *dependencies, size_t context_bytes) {
+	char *context = memory_array(context_bytes + 1, 1);
+	memset(context, 'x', context_bytes);
+	add_record(records, id, "", dependencies, context);
 	free(context);
 }
 
@@ -46,15 +51,7 @@ static void expect_refusal(struct plan *plan, const char *code, const char *path
 }
 
 static void add_estimated(struct text *records, const char *id, const char *dependencies, const char *estimate) {
-	if (records->length > 0)
-		text_add_char(records, RECORD_RS);
-	text_printf(records,
-	            "%s\x1ft\x1f"
-	            "5\x1fs\x1f"
-	            "3\x1f\x1f\x1f\x1f\x1f"
-	            "1\x1f"
-	            "0123456789abcdef\x1f\x1f%s\x1f\x1f%s\x1f{}",
-	            id, estimate, dependencies);
+	add_record(records, id, estimate, dependencies, "{}");
 }
 
 static void expect_points(const struct plan *plan, const int16_t *points) {
