@@ -14,14 +14,15 @@
 #include "../../shared/base/text.h"
 #include "command.h"
 #include "up_inside.h"
+#include "utf8.h"
 
-enum { HTTP_PORT_PREFERRED = 8080, START_LIMIT_US = 120000000 };
+enum { HTTP_PORT_PREFERRED = 8080, START_LIMIT_US = 120000000, UP_VALUE_BYTES = 4096 };
 
 struct up_values {
 	const char *dir;
 	const char *scale;
 	int64_t http;
-	bool servers_only, help;
+	bool servers_only, json, help;
 };
 
 static const struct option_row up_options[] = {
@@ -32,6 +33,8 @@ static const struct option_row up_options[] = {
 	  "instances of a service: dispatcher=3,scheduler=2", 0, 0 },
 	{ "servers-only", 0, OPTION_FLAG, offsetof(struct up_values, servers_only), NULL,
 	  "start the three servers, no service", 0, 0 },
+	{ "json", 0, OPTION_FLAG, offsetof(struct up_values, json), NULL,
+	  "once all is up, one JSON object that says where, and nothing else", 0, 0 },
 	{ "help", 'h', OPTION_FLAG, offsetof(struct up_values, help), NULL, "this text", 0, 0 },
 };
 
@@ -97,6 +100,7 @@ static enum status read_command_line(struct up *up, int argc, char **argv, struc
 	up->dir_option = values.dir != NULL ? values.dir : dir != NULL && *dir != 0 ? dir : ".corder";
 	up->http_option = values.http;
 	up->servers_only = values.servers_only;
+	up->json = values.json;
 	up->help = values.help;
 	return status;
 }
@@ -192,7 +196,40 @@ static void print_url(const char *name, const char *url, bool own) {
 	printf("  %-13s %s%s\n", name, masked(url), own ? "" : "   (from the environment)");
 }
 
-void up_announce(const struct up *up) {
+/* The last member has no comma behind it. */
+static void add_member(struct text *out, const char *name, const char *value, const char *after) {
+	text_printf(out, "\"%s\":", name);
+	utf8_add_json(out, slice_of(value), UP_VALUE_BYTES);
+	text_add(out, after);
+}
+
+static void announce_json(const struct up *up) {
+	struct text out = { 0 };
+	char monitor[64], *env = up_path(up, "env");
+	snprintf(monitor, sizeof(monitor), "http://127.0.0.1:%" PRId64 "/", up->kept.http_port);
+	text_add(&out, "{\"ok\":true,");
+	add_member(&out, "dir", up->dir, ",");
+	add_member(&out, "env", env, ",");
+	if (!up->servers_only)
+		add_member(&out, "monitor", monitor, ",");
+	add_member(&out, "nats_url", masked(up->nats_url), ",");
+	add_member(&out, "redis_url", masked(up->redis_url), ",");
+	add_member(&out, "database_url", masked(up->database_url), ",");
+	text_add(&out, "\"unwell\":[");
+	const char *comma = "";
+	for (int i = 0; i < UP_SERVICES && !up->servers_only; i++) {
+		if (up->healthy[i] >= up->scale[i])
+			continue;
+		text_printf(&out, "%s\"%s\"", comma, up_service_names[i]);
+		comma = ",";
+	}
+	text_add(&out, "]}\n");
+	fwrite(out.bytes, 1, out.length, stdout);
+	text_release(&out);
+	free(env);
+}
+
+static void announce_text(const struct up *up) {
 	printf("\nCorder is up%s.\n\n", up->servers_only ? ", servers only" : "");
 	print_url("NATS_URL", up->nats_url, up->own_nats);
 	print_url("REDIS_URL", up->redis_url, up->own_redis);
@@ -207,6 +244,13 @@ void up_announce(const struct up *up) {
 	printf("\n  With passwords: %s/env    Logs: %s/logs\n", up->dir, up->dir);
 	printf("  In another terminal: set -a; . '%s/env'; set +a\n\nCtrl-C stops all of it; what it knows stays.\n",
 	       up->dir);
+}
+
+void up_announce(const struct up *up) {
+	if (up->json)
+		announce_json(up);
+	else
+		announce_text(up);
 	fflush(stdout);
 }
 
@@ -217,11 +261,12 @@ static int run(struct up *up) {
 		fprintf(stderr, "corder up: %s\n", err.message);
 		return status == STATUS_REJECT ? EXIT_USAGE : EXIT_FAILED;
 	}
-	printf("Starting in %s …\n", up->dir);
+	if (!up->json)
+		printf("Starting in %s …\n", up->dir);
 	fflush(stdout);
 	up->start_until_mono_us = clock_mono_us() + START_LIMIT_US;
 	int code = up_supervise(up);
-	if (code == EXIT_DONE)
+	if (code == EXIT_DONE && !up->json)
 		printf("Stopped.\n");
 	return code;
 }

@@ -56,6 +56,7 @@ struct up {
 	const char *dir_option;
 	int64_t http_option; /* 0: any */
 	bool servers_only;
+	bool json; /* said to a program */
 	bool help;
 	int64_t scale[UP_SERVICES];
 	/* where */

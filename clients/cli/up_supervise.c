@@ -145,7 +145,7 @@ static void process_answers(const struct up *up, struct up_process *process) {
 	process->state = UP_RUNNING;
 	if (up->is_up)
 		log_info("running again", "process", process->name, NULL);
-	else if (is_server(process))
+	else if (is_server(process) && !up->json)
 		printf("  %-9s answers on 127.0.0.1:%d after %.1f s\n", process->name, process->port,
 		       seconds_since(process->started_mono_us));
 	fflush(stdout);
@@ -249,7 +249,8 @@ static void tick(void *context) {
 static void asked_to_stop(struct up *up) {
 	up->signals++;
 	if (up->signals == 1) {
-		printf("\nStopping; once more kills at once.\n");
+		if (!up->json)
+			printf("\nStopping; once more kills at once.\n");
 		fflush(stdout);
 		begin_stop(up);
 	} else {
