@@ -103,10 +103,11 @@ static size_t read_verdicts(struct call *call, const struct kv_reply *reply, siz
 	struct dispatcher *dispatcher = call->partition->dispatcher;
 	for (size_t i = 0; i < call->part_count; i++) {
 		struct request *request = call->parts[i]->request;
-		size_t count = renewals ? request->lease_count : request->done_count;
-		for (size_t k = 0; k < count; k++) {
+		size_t count = renewals ? request->lease_count : request->done_count, left = call->parts[i]->saying;
+		for (size_t k = 0; k < count && left > 0; k++) {
 			if (!verdict_is_open(&request->verdicts[k], call->partition))
 				continue;
+			left--;
 			(renewals ? read_renewal : read_settle)(dispatcher, kv_text(kv_at(reply, at++)), &request->verdicts[k]);
 		}
 	}
@@ -243,11 +244,24 @@ static void wake_types(struct partition *partition, struct slice woken) {
 	}
 }
 
+/* Of a request whose settles did not fit into one call. */
+static void say_the_rest(struct partition *partition, struct part *part) {
+	const struct request *request = part->request;
+	for (size_t i = 0; i < request->done_count; i++) {
+		if (!verdict_is_open(&request->verdicts[i], partition))
+			continue;
+		request_pin(part->request);
+		request_line_up(partition, part);
+		return;
+	}
+}
+
 static void call_succeeded(struct call *call, const struct state_head *head, const struct kv_reply *reply) {
 	size_t at = read_verdicts(call, reply, 1 + call->release_count, false);
 	at = read_verdicts(call, reply, at, true);
 	for (size_t i = 0; i < call->part_count; i++)
-		prove_part(call->partition, call->parts[i]);
+		if (!prove_part(call->partition, call->parts[i]))
+			say_the_rest(call->partition, call->parts[i]);
 	for (size_t i = 0; i < call->part_count; i++)
 		if (teeth_without("settle-after-log"))
 			request_unpin(call->parts[i]->request, STATUS_OK, NULL);

@@ -45,7 +45,8 @@ struct request;
 struct part {
 	struct part *next;
 	struct request *request;
-	bool proved; /* what is refused now is refused: proof is newer than the request (prove.c) */
+	size_t saying; /* of its open items, so many go with the call under way */
+	bool proved;   /* what is refused now is refused: proof is newer than the request (prove.c) */
 	char proof[STATE_PROOF_BYTES];
 };
 
@@ -161,8 +162,8 @@ void request_line_up(struct partition *partition, struct part *part);
 bool verdict_is_open(const struct verdict *verdict, const struct partition *partition);
 
 /* prove.c */
-/* If something in it was refused that may not be sure: lines it up once more when it is. */
-void prove_part(struct partition *partition, struct part *part);
+/* If something in it was refused that may not be sure: lines it up once more when it is, and returns true. */
+bool prove_part(struct partition *partition, struct part *part);
 
 /* reply.c */
 void reply_work(struct request *request);

@@ -65,12 +65,13 @@ static size_t forget_refusals(struct partition *partition, struct request *reque
 	return forgotten;
 }
 
-void prove_part(struct partition *partition, struct part *part) {
+bool prove_part(struct partition *partition, struct part *part) {
 	if (part->proved || teeth_without("refusal-proof") || forget_refusals(partition, part->request) == 0)
-		return;
+		return false;
 	request_pin(part->request);
 	part->next = partition->unproved;
 	partition->unproved = part;
 	if (partition->proving == NULL)
 		ask(partition);
+	return true;
 }

@@ -47,19 +47,25 @@ static void add_settle(struct words *words, const struct settle_item *item) {
 	}
 }
 
-static void add_settles(struct words *words, const struct request *request, const struct partition *partition) {
-	for (size_t i = 0; i < request->done_count; i++) {
+static void add_settles(struct words *words, const struct part *part, const struct partition *partition) {
+	const struct request *request = part->request;
+	size_t left = part->saying;
+	for (size_t i = 0; i < request->done_count && left > 0; i++) {
 		if (!verdict_is_open(&request->verdicts[i], partition))
 			continue;
 		add_settle(words, &request->done[i]);
+		left--;
 	}
 }
 
-static void add_renewals(struct words *words, const struct request *request, const struct partition *partition) {
-	for (size_t i = 0; i < request->lease_count; i++) {
+static void add_renewals(struct words *words, const struct part *part, const struct partition *partition) {
+	const struct request *request = part->request;
+	size_t left = part->saying;
+	for (size_t i = 0; i < request->lease_count && left > 0; i++) {
 		const struct renew_item *item = &request->leases[i];
 		if (!verdict_is_open(&request->verdicts[i], partition))
 			continue;
+		left--;
 		add_name(&words->bytes, item->project, item->task_id);
 		text_add_char(&words->bytes, RECORD_US);
 		text_add_slice(&words->bytes, item->lease);
@@ -85,13 +91,18 @@ static void add_wish(struct words *words, struct match_waiter *waiter) {
 
 /* Gathering ---------------------------------------------------------------------------------------------------------- */
 
+/* How many open items one call takes: all, or as many as CALL_BYTES allow, and one at least. What a call settles is one
+ * message of the log, as a request was one, but an event is longer than what a worker says to make it. */
 static size_t weigh(const struct request *request, const struct partition *partition, size_t *bytes) {
 	size_t items = 0;
 	for (size_t i = 0; i < request->done_count; i++) {
-		if (verdict_is_open(&request->verdicts[i], partition)) {
-			items++;
-			*bytes += 320 + request->done[i].result.length + request->done[i].error_message.length;
-		}
+		if (!verdict_is_open(&request->verdicts[i], partition))
+			continue;
+		size_t more = ITEM_BYTES + request->done[i].result.length + request->done[i].error_message.length;
+		if (items > 0 && *bytes + more > CALL_BYTES)
+			break;
+		*bytes += more;
+		items++;
 	}
 	for (size_t i = 0; i < request->lease_count; i++)
 		items += verdict_is_open(&request->verdicts[i], partition);
@@ -102,7 +113,10 @@ static void take_parts(struct partition *partition, struct call *call) {
 	size_t items = 0, bytes = 0;
 	while (partition->first != NULL && call->part_count < CALL_ITEMS) {
 		struct part *part = partition->first;
-		items += weigh(part->request, partition, &bytes);
+		size_t part_bytes = 0;
+		part->saying = weigh(part->request, partition, &part_bytes);
+		items += part->saying;
+		bytes += part_bytes;
 		if (call->part_count > 0 && (items > CALL_ITEMS || bytes > CALL_BYTES))
 			break;
 		call->parts[call->part_count++] = part;
@@ -144,10 +158,10 @@ static void send_call(struct call *call, struct words *words) {
 	words_clear(words);
 	add_releases(words, call);
 	for (size_t i = 0; i < call->part_count; i++)
-		add_settles(words, call->parts[i]->request, partition);
+		add_settles(words, call->parts[i], partition);
 	size_t settles = words->count / SETTLE_WORDS;
 	for (size_t i = 0; i < call->part_count; i++)
-		add_renewals(words, call->parts[i]->request, partition);
+		add_renewals(words, call->parts[i], partition);
 	size_t renewals = words->count - SETTLE_WORDS * settles;
 	for (size_t i = 0; i < call->waiter_count; i++)
 		add_wish(words, call->waiters[i]);

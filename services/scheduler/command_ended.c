@@ -12,6 +12,7 @@
 enum {
 	READ_AT_ONCE = 20,
 	ROWS_MOST = 10000, /* command_retry.lua takes half as many along; the others are what they depend on */
+	ROWS_BYTES = 64000000,
 	TRIES_MOST = 6,
 	COLUMN_SEQ = 34 /* behind REBUILD_COLUMNS: how far the database has come */
 };
@@ -118,17 +119,28 @@ static void on_rows(void *context, enum status status, unsigned number, const st
 		on_too_many(run);
 		return;
 	}
-	for (size_t i = 0; i < run->called_count; i++)
-		run->left[run->called[i]] = false;
 	struct text looked = { 0 };
 	text_printf(&looked, "%s%c%lld", run->by, RECORD_US, (long long)db_int(rows, 0, COLUMN_SEQ));
 	run->rows_by = text_take(&looked);
-	size_t count = 0;
+	size_t count = 0, bytes = 0;
 	struct text *texts = memory_array(db_rows(rows), sizeof(*texts));
-	for (size_t row = 0; row < db_rows(rows); row++)
-		if (db_value(rows, row, 0).bytes != NULL)
-			add_ended(run, &texts[count++], rows, row);
-	command_call(run, texts, count);
+	for (size_t row = 0; row < db_rows(rows) && bytes <= ROWS_BYTES; row++) {
+		if (db_value(rows, row, 0).bytes == NULL)
+			continue;
+		add_ended(run, &texts[count], rows, row);
+		bytes += texts[count++].length;
+	}
+	if (bytes <= ROWS_BYTES) {
+		for (size_t i = 0; i < run->called_count; i++)
+			run->left[run->called[i]] = false;
+		command_call(run, texts, count);
+	} else {
+		while (count > 0)
+			text_release(&texts[--count]);
+		free(run->rows_by);
+		run->rows_by = NULL;
+		on_too_many(run);
+	}
 	free(texts);
 }
 

@@ -10,6 +10,8 @@
 #include "shared/task/record.h"
 #include "shared/task/requests.h"
 
+enum { SHOWN_TASKS = 1000 }; /* of a batch */
+
 static const char *const verbs[] = { "cancel", "retry", "approve", "reject", "update" };
 
 static void end_run(struct command_run *run) {
@@ -51,14 +53,22 @@ static void add_item(struct text *out, bool first, struct slice id, struct slice
 
 static void answer_run(struct command_run *run) {
 	struct text reply = { 0 };
+	size_t changed = 0;
 	if (run->unsure) {
 		fail_run(run, CODE_UNAVAILABLE, "the log did not confirm it in time: repeat the request");
 		return;
 	}
 	text_add(&reply, "{\"ok\":true,\"tasks\":[");
-	for (size_t i = 0; i < run->id_count; i++)
-		add_item(&reply, i == 0, run->ids[i], slice_of(run->verdicts[i]));
-	text_add(&reply, "]}");
+	for (size_t i = 0; i < run->id_count; i++) {
+		struct slice verdict = slice_of(run->verdicts[i]);
+		changed += verdict.length == 1;
+		if (i < SHOWN_TASKS || run->owned_ids == NULL)
+			add_item(&reply, i == 0, run->ids[i], verdict);
+	}
+	text_add_char(&reply, ']');
+	if (run->asked.task_id_count == 0)
+		text_printf(&reply, ",\"total\":%zu", changed);
+	text_add_char(&reply, '}');
 	service_reply(run->request, (struct slice){ reply.bytes, reply.length });
 	text_release(&reply);
 	end_run(run);
@@ -92,6 +102,14 @@ static bool take_verdict(struct command_run *run, size_t i, struct slice verdict
 	return false;
 }
 
+/* The entry of that call was full. With rows it goes with rows again. */
+static void say_later(struct command_run *run, size_t i, bool with_rows) {
+	if (with_rows)
+		run->left[i] = true;
+	else
+		run->at = i;
+}
+
 static void on_commanded(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
                          const struct error *err) {
 	struct command_run *run = context;
@@ -104,8 +122,13 @@ static void on_commanded(void *context, enum status status, const struct state_h
 		return;
 	}
 	heads_note(run->partition, head);
-	for (size_t i = 0; i < run->called_count; i++)
-		lacks_some |= take_verdict(run, run->called[i], kv_text(kv_at(reply, i + 1)));
+	for (size_t i = run->called_count; i-- > 0;) {
+		struct slice verdict = kv_text(kv_at(reply, i + 1));
+		if (slice_is(verdict, "later"))
+			say_later(run, run->called[i], had_rows);
+		else
+			lacks_some |= take_verdict(run, run->called[i], verdict);
+	}
 	run->tries += had_rows && lacks_some;
 	run->waits++;
 	heads_wait(run->partition, head, false, on_safe, run);
@@ -127,13 +150,13 @@ static void add_argument(struct command_run *run, struct text *out, struct slice
 	            run->asked.project.bytes, (int)id.length, id.bytes, RECORD_US);
 	if (run->command == COMMAND_UPDATE) {
 		text_add_int(out, run->asked.priority);
+		text_add_char(out, RECORD_US);
 	} else if (run->command == COMMAND_RETRY) {
-		text_add(out, run->asked.cascade ? "1" : "0");
-		if (run->rows_by != NULL)
-			text_printf(out, "%c%s", RECORD_US, run->rows_by);
-	} else {
-		text_add_slice(out, run->asked.reason);
+		char nothing_read[2] = { RECORD_US, 0 };
+		text_printf(out, "%c%c%s%c", run->asked.cascade ? '1' : '0', RECORD_US,
+		            run->rows_by != NULL ? run->rows_by : nothing_read, RECORD_US);
 	}
+	text_add_slice(out, run->asked.reason);
 }
 
 void command_call(struct command_run *run, struct text *rows, size_t row_count) {

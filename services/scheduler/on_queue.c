@@ -100,8 +100,9 @@ static void change(struct service *service, struct service_request *request, con
 	struct queue_run *run = memory_new(sizeof(*run));
 	*run = (struct queue_run){ .scheduler = scheduler, .request = request };
 	struct text text = { 0 };
-	text_printf(&text, "%s%c%.*s%c%.*s", verb, RECORD_US, (int)asked.task_type.length, asked.task_type.bytes, RECORD_US,
-	            (int)asked.project.length, asked.project.bytes);
+	text_printf(&text, "%s%c%.*s%c%.*s%c", verb, RECORD_US, (int)asked.task_type.length, asked.task_type.bytes,
+	            RECORD_US, (int)asked.project.length, asked.project.bytes, RECORD_US);
+	text_add_slice(&text, asked.reason);
 	struct slice argument = { text.bytes, text.length };
 	scheduler->busy++;
 	(*scheduler->commands)++;

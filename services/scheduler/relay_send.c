@@ -236,13 +236,24 @@ static void send_heard(struct relay *relay, struct relay_block *block, const cha
 	                   (struct slice){ block->ids.bytes, block->ids.length });
 	enum status status = stream_append_heard(scheduler->bus, relay->subject, block->expected, block->name, after,
 	                                         subject.bytes, (struct slice){ block->body.bytes, block->body.length });
-	int64_t wait_us = status == STATUS_OK ? RELAY_APPEND_MS * 1000 : 0;
+	int64_t wait_us = status == STATUS_RETRY ? 0 : RELAY_APPEND_MS * 1000; /* too large: no sooner than others */
 	block->timer = loop_timer_start(scheduler->loop, loop_now(scheduler->loop) + wait_us, on_silence, block);
 	text_release(&subject);
 }
 
+/* What the scripts write fits (ENTRY_BYTES in prelude_data.lua), unless NATS takes less than it does as it comes. */
+static void say_if_too_large(const struct relay *relay, const struct relay_block *block) {
+	size_t most = bus_max_payload(relay->partition->scheduler->bus);
+	if (block->body.length > most)
+		log_error(
+			"an entry is larger than what NATS takes in one message: nothing goes on before its max_payload is raised",
+			"partition", log_int(relay->partition->index), "bytes", log_int((int64_t)block->body.length), "max_payload",
+			log_int((int64_t)most), NULL);
+}
+
 static void append(struct relay *relay, struct relay_block *block) {
 	char after[sizeof(block->name)] = "";
+	say_if_too_large(relay, block);
 	block->generation = relay->generation;
 	block->expected = relay->log_sequence;
 	block->last_seq = relay->sent_seq;

@@ -2,13 +2,15 @@
 -- down for others (a refused enqueue, a large graph decided or done).
 --
 -- ARGV[3..]  one text each, fields joined by US:
---   cancel|approve|reject US project/task_id US reason        update US project/task_id US priority
---   retry US project/task_id US cascade (0, 1) US by US to     pause|resume US task_type US project
+--   cancel|approve|reject US project/task_id US reason        update US project/task_id US priority US reason
+--   retry US project/task_id US cascade (0, 1) US by US to US reason
+--   pause|resume US task_type US project US reason
 --   ended US by US to US row (prelude_rows.lua)                a task for a retry behind it, which said "left" US by: all that the
 --                                                              database had when it had come to the seq `to`
 --   refused US project US task_type US task_id US batch_id US code US path US message
 --   graph US project US batch_id US token US slices US tasks   graph_done|graph_undone US project US batch_id US token
--- Returns    head, and for each but `ended`: a task's status letter, "ok", or an error code US message
+-- Returns    head, and for each but `ended`: a task's status letter, "ok", "later" (say it again: this entry is full), or an
+--            error code US message
 -- Cost: O(log n) a task; retry O(1) a dependency and dependent; resume in slices, "more" says so.
 
 local UNPARK_BUDGET = 500
@@ -18,7 +20,7 @@ local function cancel(t, reason)
   if t[STATUS] == 'r' then
     if t[FLAGS] % 2 ~= FLAG_CANCEL then
       t[FLAGS] = t[FLAGS] + FLAG_CANCEL
-      move(t, 'r', { reason = 'cancel requested' })
+      move(t, 'r', { reason = reason ~= '' and reason or 'cancel requested' })
     end
   else
     finish(t, 'x', { reason = reason })
@@ -26,14 +28,15 @@ local function cancel(t, reason)
   return t[STATUS]
 end
 
-local function approve(t)
+local function approve(t, reason)
+  reason = reason ~= '' and reason or 'approved'
   if t[STATUS] ~= 'b' or t[WAITS] % 8 < WAIT_APPROVAL then return wrong(t, 'it waits for no approval') end
   t[WAITS] = t[WAITS] - WAIT_APPROVAL
   if t[WAITS] ~= 0 then
-    move(t, 'b', { reason = 'approved' })
+    move(t, 'b', { reason = reason })
   else
     t[READY] = now
-    make_ready(t, { reason = 'approved' })
+    make_ready(t, { reason = reason })
   end
   return t[STATUS]
 end
@@ -44,7 +47,7 @@ local function reject(t, reason)
   return t[STATUS]
 end
 
-local function update(t, priority)
+local function update(t, priority, reason)
   if FINAL[t[STATUS]] then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ' already') end
   t[PRIORITY] = tonumber(priority)
   local at = texts[rank(t)]
@@ -53,15 +56,15 @@ local function update(t, priority)
   elseif t[STATUS] == 'b' and t[WAITS] == WAIT_KEY then
     put(zadd, prefix .. 'kw:' .. key_name(t), at, t[MEMBER])
   end
-  move(t, t[STATUS], { reason = 'updated' })
+  move(t, t[STATUS], { reason = reason ~= '' and reason or 'updated' })
   return t[STATUS]
 end
 
 -- ---------------------------------------------------------------------------------------------- queues
 
-local function pause(type, project)
+local function pause(type, project, reason)
   if call('HSET', prefix .. 'ps', type .. '/' .. project, '1') == 1 then
-    record_other('q', project, '', type, '', { reason = 'paused' })
+    record_other('q', project, '', type, '', { reason = reason ~= '' and reason or 'paused' })
   end
   return 'ok'
 end
@@ -79,9 +82,9 @@ local function unpark(project)
   if #members == UNPARK_BUDGET then more = true end
 end
 
-local function resume(type, project)
+local function resume(type, project, reason)
   if call('HDEL', prefix .. 'ps', type .. '/' .. project) == 1 then
-    record_other('q', project, '', type, '', { reason = 'resumed' })
+    record_other('q', project, '', type, '', { reason = reason ~= '' and reason or 'resumed' })
   end
   if type ~= '' then woken[type] = 'was empty' end
   if project ~= '' then unpark(project) end
@@ -115,12 +118,12 @@ local function refused(f)
 end
 
 local ABOUT_OTHERS = {
-  pause = function(f) return pause(f[2], f[3]) end,
-  resume = function(f) return resume(f[2], f[3]) end,
+  pause = function(f) return pause(f[2], f[3], f[4] or '') end,
+  resume = function(f) return resume(f[2], f[3], f[4] or '') end,
   refused = refused, graph = graph, graph_done = graph_done, graph_undone = graph_undone,
 }
 local ABOUT_TASKS = { cancel = cancel, approve = approve, reject = reject, update = update,
-  retry = function(t, cascade, by, to) return retry(t, cascade == '1', by, to) end }
+  retry = function(t, cascade, by, to, reason) return retry(t, cascade == '1', by, to, reason or '') end }
 
 local function about_unknown(f)
   if f[1] == 'retry' and not is_sure(f[4], f[5]) then return has_left() end
@@ -150,7 +153,7 @@ verb('command', function()
       reply[#reply + 1] = other(f)
     else
       local t = tasks[found[f[2]] or 0]
-      reply[#reply + 1] = t and about_task(t, f[3] or '', f[4], f[5]) or about_unknown(f)
+      reply[#reply + 1] = t and about_task(t, f[3] or '', f[4] or '', f[5], f[6]) or about_unknown(f)
     end
   end
   reply[1] = commit()

@@ -3,7 +3,7 @@
 -- Ended tasks leave Redis, and an ended task that is here may have lost what it depended on. Whatever is not here is no reason to
 -- run: "left" US evictedby asks the caller to read it from the database and to call again (command_ended.lua).
 
-local RETRY_BUDGET = 5000 -- tasks one cascade takes along
+local CASCADE_BYTES = 900000 -- of events: so much one cascade takes along, some 4,000 tasks; see ENTRY_BYTES
 
 local left_by, left_to -- whoever has been here and is not here now has left by this seq, and in this call or before
 
@@ -135,13 +135,25 @@ local function gather_skipped(t, queue, again)
   end
 end
 
-local function restart(t, reason)
-  t[FLAGS], t[RETRIES], t[BECAUSE], t[LEASE], t[WORKER] = 0, 0, '', '', ''
-  t[WAITS] = t[LEFT] > 0 and WAIT_DEPENDENCY or 0
-  t[READY] = t[LEFT] > 0 and 0 or now
-  if t[LEFT] > 0 then return move(t, 'b', { reason = reason }) end
-  make_ready(t, { reason = reason })
+-- What a new task would wait for: its dependencies, its time, and the approval of one that has never run.
+local function waits_again(t)
+  local specification = call('HGET', key_x, t[MEMBER]) or ''
+  local flags, not_before = string_match(specification, '^([^\31]*)\31[^\31]*\31[^\31]*\31(%d*)\31')
+  local waits, at = t[LEFT] > 0 and WAIT_DEPENDENCY or 0, tonumber(not_before or '') or 0
+  if t[ATTEMPT] == 0 and string_find(flags or '', 'h', 1, true) then waits = waits + WAIT_APPROVAL end
+  return at > now and waits + WAIT_TIME or waits, at
 end
+
+local function restart(t, reason)
+  local waits, not_before = waits_again(t)
+  t[FLAGS], t[RETRIES], t[BECAUSE], t[LEASE], t[WORKER] = 0, 0, '', '', ''
+  t[WAITS], t[READY] = waits, waits == 0 and now or 0
+  if waits == 0 then return make_ready(t, { reason = reason }) end
+  if not_before > now then schedule(t, not_before) end
+  move(t, 'b', { reason = reason })
+end
+
+local function event_cost(t, reason) return #t[FIXED] + #reason + 80 + EVENT_MORE end
 
 -- Of those that would go along with t, the ones that another dependency keeps impossible stay as they are, and so do
 -- those that depend on them.
@@ -170,16 +182,19 @@ local function is_being_told(t)
   return false
 end
 
--- by, to: what the caller has looked into; see is_sure().
-local function retry(t, cascade, by, to)
+-- by, to: what the caller has looked into; see is_sure(). "later": this call has no room for it, the next one has.
+local function retry(t, cascade, by, to, said)
   if not FINAL[t[STATUS]] or t[STATUS] == 'c' then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ': only failed, cancelled and skipped tasks are retried') end
   local whole = is_whole(t)
   if not is_sure(by, to) and (cascade or not whole) then return has_left() end
   if not whole then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ', and some of what it depended on is nowhere any more: submit it under a new id') end
   local queue, again, at = { t }, { [t[MEMBER]] = true }, 1
+  local reason, bytes = said ~= '' and said or 'retried with ' .. task_id_of(t), 0
   while at <= #queue do
     if is_being_told(queue[at]) then return 'unavailable' .. US .. 'dependents are still being told of an end: repeat later' end
-    if #queue > RETRY_BUDGET then return 'limit_exceeded' .. US .. 'too many tasks would go along: retry them in parts' end
+    bytes = bytes + event_cost(queue[at], reason)
+    if bytes > CASCADE_BYTES then return 'limit_exceeded' .. US .. 'too many tasks would go along: retry them in parts' end
+    if event_bytes > 0 and event_bytes + bytes > CASCADE_BYTES then return 'later' end
     if cascade then gather_skipped(queue[at], queue, again) end
     at = at + 1
   end
@@ -192,6 +207,6 @@ local function retry(t, cascade, by, to)
     each[LEFT] = count_unmet(each, again)
     if each[LEFT] > 0 then await_again(each) end
   end
-  for _, each in ipairs(queue) do restart(each, each == t and 'retried' or 'retried with ' .. task_id_of(t)) end
+  for _, each in ipairs(queue) do restart(each, each == t and said == '' and 'retried' or reason) end
   return t[STATUS]
 end

@@ -38,7 +38,7 @@
 local US, RS = '\31', '\30'
 -- As outer variables, since the globals of a Redis function are found by a detour.
 local ipairs, next, pairs, rawget, tonumber, tostring, unpack = ipairs, next, pairs, rawget, tonumber, tostring, unpack
-local math_max, math_min, table_concat = math.max, math.min, table.concat
+local math_floor, math_max, math_min, table_concat = math.floor, math.max, math.min, table.concat
 local string_byte, string_find, string_gmatch = string.byte, string.find, string.gmatch
 local string_lower, string_match, string_sub = string.lower, string.match, string.sub
 local call, format = redis.call, string.format

@@ -16,6 +16,9 @@ local STATUS_AT, FLAGS_AT, WAITS_AT, POLICY_AT, GROUP_BYTES_AT, LEFT_AT, AFTER_L
 local FIN_MEMBERS = 64 -- in one item of `fin`
 local CHUNK = 2000 -- words in one command; Lua's stack holds some 8000
 local EDGE_BUDGET = 1000 -- dependents told in one call; the rest is left to the sweep, in `rel`
+-- A call is one entry, and an entry has to go into one message of the log, 1 MiB where NATS is as it comes. So a call that has
+-- written this much begins nothing that can wait. An event in the log is as long as its two texts, and at most EVENT_MORE.
+local ENTRY_BYTES, EVENT_MORE, EVENT_MOST = 700000, 120, 700
 
 local WAIT_DEPENDENCY, WAIT_TIME, WAIT_APPROVAL, WAIT_KEY = 1, 2, 4, 8
 local FLAG_CANCEL, FLAG_RELEASING, FLAG_PARKED, FLAG_GROUPED = 1, 2, 4, 8 -- GROUPED: its lease ends with others, by `lg`
@@ -68,7 +71,7 @@ local tasks          -- member -> state, loaded or new; false: there is none. Ta
 local states         -- member -> state as it was loaded; false: there is none
 local recounted      -- member -> true: the state in `states` has another LEFT than the stored one
 local changed        -- states to be written, each once
-local events, event_words -- this call's events, two texts each (record() in prelude_moves.lua)
+local events, event_words, event_bytes -- this call's events, two texts each (record() in prelude_moves.lua)
 local zadd, zrem, hset -- key -> words
 local at_hand        -- key of a ready queue -> words that would be in zadd: its only tasks (flush_queues)
 local constants      -- of the special tasks in this call, by their text
@@ -95,7 +98,7 @@ local function begin_tasks()
   constants = made_by(read_constants)
   states, recounted = {}, {}
   tasks = made_by(taken_apart)
-  changed, events, event_words = {}, {}, 0
+  changed, events, event_words, event_bytes = {}, {}, 0, 0
   zadd, zrem, hset, append, append_untold, at_hand = {}, {}, {}, {}, {}, {}
   new_ids, payloads, finished, told_later = {}, {}, {}, {}
   groups, woken, held, promoted, ended = made_by(new_group), {}, {}, {}, {}

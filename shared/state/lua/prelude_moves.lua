@@ -18,6 +18,12 @@ local function record(t, tail)
   event_words = n
   events[n - 1] = state
   events[n] = tail
+  event_bytes = event_bytes + #state + #tail + EVENT_MORE
+end
+
+-- How many more events the entry has room for.
+local function events_left()
+  return math_floor((ENTRY_BYTES - event_bytes) / EVENT_MOST)
 end
 
 local function told_text(told)
@@ -152,10 +158,13 @@ local function group_entry(entry)
   return #entry > 6 and string_match(entry, '^=(.*)$') or nil
 end
 
--- The tasks of entries of `due`. Some may have been settled or renewed meanwhile: their own DUE says so.
-local function due_members(entries)
-  local members = {}
+-- The tasks of entries of `due`, and how many entries these are: none is begun once there are `most` tasks (nil: all). Some may have been
+-- settled or renewed meanwhile: their own DUE says so.
+local function due_members(entries, most)
+  local members, taken = {}, 0
   for i = 1, #entries do
+    if most and #members >= most then break end
+    taken = i
     local id = group_entry(entries[i])
     if id then
       local bytes = call('HGET', key_lg, id) or ''
@@ -165,7 +174,7 @@ local function due_members(entries)
     end
   end
   load(members)
-  return members
+  return members, taken
 end
 
 -- One waiter a freed place: it competes by rank with those that are ready already. What this call has changed is written first.
@@ -278,11 +287,11 @@ local function tell_dependents()
   if #ended > 3 and none_has_dependents() then ended = {} end
   while at <= #ended do
     local batch, members = {}, {}
-    local stop = #ended
+    local stop, most = #ended, math_min(EDGE_BUDGET, released + events_left())
     for i = at, stop do
       local t, offset = ended[i][1], ended[i][2]
       local key = key_d .. t[MEMBER]
-      local room = EDGE_BUDGET - released
+      local room = most - released
       if room <= 0 then
         if call('EXISTS', key) == 1 then
           t[FLAGS] = t[FLAGS] - t[FLAGS] % 4 + t[FLAGS] % 2 + FLAG_RELEASING

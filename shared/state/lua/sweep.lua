@@ -1,8 +1,8 @@
 -- What time asks: releases what is due (not_before, backoff), ends tries whose lease or time has run out, and tells the
 -- dependents that earlier calls had no room for.
 --
--- ARGV[3]  at most so many due tasks     ARGV[4]  how many workers a task may lose: it fails with the next one
--- Returns  head, how many were due, how many dependents were told, when the next is due (us; "" none)
+-- ARGV[3]  it begins nothing more after so many due tasks     ARGV[4]  how many workers a task may lose: it fails with the next one
+-- Returns  head, how many entries of `due` were taken, how many dependents were told, when the next is due (us; "" none)
 -- Cost: O(log n) a due task, O(1) a dependent, bounded by ARGV[3] and the edge budget.
 
 -- Time in which nobody could be heard takes no lease away: `swept` in `m` is when this was last done, all of it. Schedulers do
@@ -58,8 +58,9 @@ end
 
 local function sweep_due(most)
   local popped = call('ZRANGEBYSCORE', key_due, '-inf', now_text, 'LIMIT', 0, most)
-  local members, groups_over = due_members(popped), {}
-  for i = 1, #popped do
+  local members, taken = due_members(popped, most)
+  local groups_over = {}
+  for i = 1, taken do
     put(zrem, key_due, popped[i])
     groups_over[#groups_over + 1] = group_entry(popped[i])
   end
@@ -68,8 +69,9 @@ local function sweep_due(most)
     local t = tasks[members[i]]
     if t and t[DUE] ~= 0 and t[DUE] <= now then due_one(t) end
   end
-  if #popped == most then more = true end
-  return #popped
+  local all = taken == #popped and taken < most
+  if not all then more = true end
+  return taken, all
 end
 
 -- One end at a time until the budget is used: tell_dependents() puts back what is left.
@@ -90,8 +92,8 @@ end
 verb('sweep', function()
   may_lose = tonumber(ARGV[4])
   local most, swept = tonumber(ARGV[3]), look_for_silence()
-  local count_due = sweep_due(most)
-  if count_due < most then note_swept(swept) end
+  local count_due, all = sweep_due(most)
+  if all then note_swept(swept) end
   sweep_releases()
   local result = commit()
   local first = call('ZRANGE', key_due, 0, 0, 'WITHSCORES')

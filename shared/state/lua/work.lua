@@ -172,7 +172,9 @@ end
 local function take(request, leased)
   local aside = 0
   while #leased < request.max do
-    local popped = pop(request, request.max - #leased)
+    local room = events_left()
+    if room <= 0 then return request.max - #leased end
+    local popped = pop(request, math_min(request.max - #leased, room))
     if #popped == 0 then return 0 end
     local members = members_of(popped)
     for i = 1, #members do
