@@ -101,5 +101,5 @@ void heads_persisted(struct partition *partition, struct slice body) {
 
 void heads_problem(struct partition *partition, const struct error *err) {
 	if (strcmp(err->code, "notready") == 0)
-		relay_look_again(partition->relay);
+		relay_look_unless_looking(partition->relay);
 }

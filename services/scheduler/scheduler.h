@@ -145,6 +145,7 @@ void graph_tick(struct partition *partition); /* takes over what another schedul
 struct relay *relay_open(struct partition *partition, const char *redis_url);
 void relay_close(struct relay **relay);
 void relay_look_again(struct relay *relay);
+void relay_look_unless_looking(struct relay *relay);
 void relay_look_again_after_rebuild(struct relay *relay); /* it succeeded, or begins anew: look, and decide */
 bool relay_leads(const struct relay *relay);
 /* JetStream's answer for a small block: true when it was one that this relay waits for, and was told. */
