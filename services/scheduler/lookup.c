@@ -14,7 +14,7 @@ struct lookup {
 	char by[48]; /* see admit.lua */
 };
 
-#define US_OF(column) "CAST(UNIX_TIMESTAMP(" column ")*1000000 AS SIGNED)"
+#define US_OF(column) "TIMESTAMPDIFF(MICROSECOND,'1970-01-01'," column ")"
 
 static void fail_submission(struct submission *submission, const char *why) {
 	struct error err = { 0 };

@@ -20,8 +20,8 @@
 	"IFNULL(t.traceparent,''), IFNULL(t.dependencies,''), IFNULL(t.execution_context,'{}'), IFNULL(t.result,'')"
 // clang-format on
 
-/* A time as microseconds since 1970; 0 none. */
-#define REBUILD_US(column) "IFNULL(CAST(UNIX_TIMESTAMP(" column ")*1000000 AS SIGNED),0)"
+/* A time as microseconds since 1970; 0 none. UNIX_TIMESTAMP() ends in 2038. */
+#define REBUILD_US(column) "IFNULL(TIMESTAMPDIFF(MICROSECOND,'1970-01-01'," column "),0)"
 
 /* Adds a task as load.lua takes it: 21 fields, then its specification, or "=hash US result" of a completed one.
  * lease_us: the deadline that a running one gets anew. */

@@ -186,6 +186,7 @@ static const struct {
 	{ "VALUES(", "excluded.(" }, /* in an update; see below */
 	{ ",_binary'", ",'" },
 	{ "IF(", "iif(" },
+	{ "TIMESTAMPDIFF(MICROSECOND,'1970-01-01',", "unix_timestamp(" },
 };
 
 /* 'text' with backslashes becomes 'text' with doubled quotes. Returns what lies behind it. */
@@ -217,7 +218,7 @@ static const char *add_excluded(struct text *sql, const char *at) {
 }
 
 static const char *add_phrase(struct text *sql, const char *at, const char *end, bool *updates) {
-	if (!strchr("O)AEV,I", *at)) /* with which they begin */
+	if (!strchr("O)AEV,IT", *at)) /* with which they begin */
 		return NULL;
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++) {
 		size_t length = strlen(phrases[i].text);

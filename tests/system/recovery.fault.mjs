@@ -52,6 +52,17 @@ test("100,000 tasks wait, one runs, and Redis is emptied: all is there again, an
 	assert.equal(Number(rows[0].n), 1);
 });
 
+test("a time after 2038 is the same when Redis was emptied", { timeout: 120000 }, async () => {
+	const { project } = fresh("late");
+	await client.submit(project, { task_id: "a", not_before: "2041-03-04T05:06:07Z" });
+	const due = async () => Number((await witness.redisCli("ZRANGE", "{p0}:due", "+inf", "-inf", "BYSCORE", "REV", "LIMIT", "0", "1", "WITHSCORES")).split("\n").at(-1));
+	const wanted = Date.parse("2041-03-04T05:06:07Z") * 1000;
+	assert.equal(await due(), wanted);
+	await witness.redisCli("FLUSHALL");
+	await until("it is due again", async () => (await due()) === wanted, { seconds: 60, everyMs: 100 });
+	assert.deepEqual((await client.get(project, "a")).waits_for, ["time"]);
+});
+
 test("audit finds all three in agreement", { timeout: 200000 }, async (t) => {
 	const began = performance.now();
 	const { code, out, err } = await run("audit");
