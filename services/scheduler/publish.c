@@ -32,7 +32,7 @@ static void publish_one(struct partition *partition, const struct record_entry *
                         struct text *body) {
 	struct scheduler *scheduler = partition->scheduler;
 	const char *word = record_status_word(record->status);
-	char id[80], type[40], source[96], trace[80], at[CLOCK_TEXT_BYTES];
+	char id[80], type[40], source[96], subject[160], trace[80], at[CLOCK_TEXT_BYTES];
 	if (word[0] == '\0')
 		return; /* about a queue or a graph: ours */
 	text_clear(body);
@@ -40,16 +40,14 @@ static void publish_one(struct partition *partition, const struct record_entry *
 	snprintf(id, sizeof(id), "%.*s-%" PRId64, (int)entry->id.length, entry->id.bytes, record->seq - entry->first_seq);
 	join(type, sizeof(type), "corder.task.", slice_of(word));
 	join(source, sizeof(source), "/corder/", record->project);
+	join(subject, sizeof(subject), "", record->task_id);
 	join(trace, sizeof(trace), "", record->traceparent);
 	clock_format(record->at_us, at);
 	struct bus_header headers[] = {
-		{ HEADER_MESSAGE_ID, id },
-		{ HEADER_CE_ID, id },
-		{ HEADER_CE_SPECVERSION, "1.0" },
-		{ HEADER_CE_TYPE, type },
-		{ HEADER_CE_SOURCE, source },
-		{ HEADER_CE_TIME, at },
-		{ HEADER_CONTENT_TYPE, "application/json" },
+		{ HEADER_MESSAGE_ID, id },        { HEADER_CE_ID, id },
+		{ HEADER_CE_SPECVERSION, "1.0" }, { HEADER_CE_TYPE, type },
+		{ HEADER_CE_SOURCE, source },     { HEADER_CE_SUBJECT, subject },
+		{ HEADER_CE_TIME, at },           { HEADER_CONTENT_TYPE, "application/json" },
 		{ HEADER_TRACEPARENT, trace }, /* last: left out when there is none */
 	};
 	size_t header_count = sizeof(headers) / sizeof(*headers) - (trace[0] == '\0');
