@@ -104,7 +104,10 @@ enum status submit_request_parse(struct json *json, struct slice body, struct sl
 	status = read_project(root, project, out, err);
 	if (status == STATUS_OK)
 		status = read_batch_id(root, out->kind == SUBMIT_PART || out->kind == SUBMIT_SEAL, out, err);
-	if (status == STATUS_OK && out->kind != SUBMIT_PART)
-		status = read_flags(root, out, err);
+	if (status == STATUS_OK)
+		status = out->kind == SUBMIT_PART ? field_bool(json_member(root, "dry_run"), &out->dry_run, err)
+		                                  : read_flags(root, out, err);
+	if (status == STATUS_OK && out->kind == SUBMIT_PART && out->dry_run)
+		return json_reject(root, "dry_run", "invalid_field", err, "a part is stored; the seal takes dry_run");
 	return status == STATUS_OK ? read_content(root, limits, out, err) : status;
 }
