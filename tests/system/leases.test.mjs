@@ -68,6 +68,8 @@ test("a try that runs longer than its timeout ends with code timeout, however of
 	const read = await stack.client.get(project, "a");
 	assert.equal(read.error.code, "timeout");
 	assert.deepEqual(read.attempts.map(({ outcome }) => outcome), ["timeout", "timeout"]);
+	await stack.witness.ended(project, 1);
+	assert.equal((await stack.witness.events(project)).at(-1).reason, "timeout");
 });
 
 test("progress is published as it came", async () => {

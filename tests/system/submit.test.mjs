@@ -190,3 +190,17 @@ test("the traceparent of the request reaches the task, its own wins", async () =
 	const [event] = await until("the event", async () => stack.client.replay(`event.${project}.>`));
 	assert.equal(event.headers.get("traceparent"), outer);
 });
+
+test("tables have what a submission says under the same names", async () => {
+	const { project } = fresh();
+	await stack.client.submitBatch(project, [
+		{ task_id: "a" },
+		{ task_id: "b", hold: true, dependencies: ["a"], on_dependency_failure: "block", retry_backoff: { initial_ms: 5, factor: 1.5, max_ms: 70 } },
+		{ task_id: "c", dependencies: ["a"], on_dependency_failure: "run" },
+	]);
+	const query = `SELECT task_id, hold, on_dependency_failure, retry_backoff FROM tasks WHERE project='${project}' ORDER BY number`;
+	await until("the rows", async () => (await stack.witness.sql(query)).length === 3);
+	const usual = { initial_ms: 1000, factor: 2, max_ms: 60000 };
+	const rows = (await stack.witness.sql(query)).map((row) => [row.task_id, row.hold, row.on_dependency_failure, JSON.parse(row.retry_backoff)]);
+	assert.deepEqual(rows, [["a", "0", "skip", usual], ["b", "1", "block", { initial_ms: 5, factor: 1.5, max_ms: 70 }], ["c", "0", "run", usual]]);
+});
