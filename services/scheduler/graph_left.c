@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "graph_inside.h"
-#include "shared/base/clock.h"
 #include "shared/base/log.h"
 
 enum { ADOPT_TICKS = 15, ORPHAN_US = 30000000 };
@@ -54,7 +53,7 @@ static void on_unfinished(void *context, enum status status, const struct kv_rep
 	}
 }
 
-/* Ids that a scheduler reserved and neither took nor gave back before it died. */
+/* Ids that a scheduler reserved and neither took nor gave back before it died, by the clock that was there when it did. */
 static void on_reserved(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
 	struct partition *partition = context;
 	(void)err;
@@ -62,7 +61,7 @@ static void on_reserved(void *context, enum status status, const struct kv_reply
 		struct slice token = kv_text(kv_at(reply, i)), value = kv_text(kv_at(reply, i + 1));
 		struct slice project = slice_cut(&value, RECORD_US);
 		struct slice batch_id = value.bytes != NULL ? slice_cut(&value, RECORD_US) : (struct slice){ 0 };
-		if (is_ours(partition->graphs, token) || clock_wall_us() - slice_int(value, INT64_MAX / 2) < ORPHAN_US)
+		if (is_ours(partition->graphs, token) || partition->now_us - slice_int(value, INT64_MAX / 2) < ORPHAN_US)
 			continue;
 		struct graph *graph = graph_start(partition, project, batch_id, token);
 		graph->slices = INT64_MAX;

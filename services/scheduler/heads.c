@@ -25,6 +25,7 @@ struct log_waiter {
 void heads_note(struct partition *partition, const struct state_head *head) {
 	struct slice woken = head->woken;
 	char body[24];
+	partition->now_us = head->now_us;
 	snprintf(body, sizeof(body), "%lld", (long long)partition->index);
 	while (woken.bytes != NULL && woken.length > 0) {
 		struct slice type = slice_cut(&woken, ' ');

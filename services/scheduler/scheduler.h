@@ -68,6 +68,7 @@ struct partition {
 	bool persisted_known;
 	int64_t head_seq;   /* the newest seq seen in any head */
 	uint64_t log_bytes; /* of the log's stream, when last looked at */
+	int64_t now_us;     /* Redis' clock in the last answer; 0: none yet */
 	/* time */
 	struct loop_timer *sweep_timer, *evict_timer, *audit_timer;
 	bool sweeping;

@@ -311,6 +311,15 @@ static void restore(int64_t partition, const struct record *record, uint64_t seq
 	fold_again();
 }
 
+/* An append that was under way when the log lost its end may come after all, when what goes on behind it has taken its number.
+ * Of what stands again it changes nothing: every reader knows it. */
+static bool is_standing(const struct log *log, struct slice id) {
+	for (size_t i = log->count; i-- > 0;)
+		if (log->entries[i].restored && slice_is(id, log->entries[i].id))
+			return true;
+	return false;
+}
+
 static void appended(int64_t partition, const struct record_entry *parsed, uint64_t sequence) {
 	struct log *log = &logs[partition];
 	const struct entry *last = last_entry(partition);
@@ -321,6 +330,8 @@ static void appended(int64_t partition, const struct record_entry *parsed, uint6
 		restore(partition, &record, sequence);
 		return;
 	}
+	if (is_standing(log, parsed->id))
+		return;
 	struct entry entry = { .first = parsed->first_seq, .last = parsed->last_seq, .sequence = sequence };
 	copy(entry.id, sizeof(entry.id), parsed->id);
 	copy(entry.previous, sizeof(entry.previous), parsed->previous);
