@@ -19,7 +19,7 @@ const struct setting scheduler_setting_rows[] = {
 	  "At least so often the scheduler asks what is due." },
 	{ "CORDER_KEEP_ENDED_S", SETTING_INT, FIELD(keep_ended_s), "600", 15, 31536000, "s",
 	  "How long an ended task stays in Redis; MySQL keeps it." },
-	{ "CORDER_LEASE_MS", SETTING_INT, FIELD(lease_ms), "30000", 100, 86400000, "ms",
+	{ "CORDER_LEASE_MS", SETTING_INT, FIELD(lease_ms), "30000", 1000, 86400000, "ms",
 	  "How long a lease lasts without renewal." },
 	{ "CORDER_MAX_LOST", SETTING_INT, FIELD(max_lost), "3", 0, 15, "workers",
 	  "How many workers a task may lose (leases that ran out); with the next it fails, whatever its max_retries." },
