@@ -24,6 +24,7 @@ struct log {
 	struct entry *entries;
 	size_t count, capacity;
 	int64_t hole;
+	bool was_cut; /* it has lost its end once */
 };
 
 static struct log logs[PARTITIONS_MOST];
@@ -271,6 +272,7 @@ static void fold_again(void) {
 void ledger_truncated(int64_t partition, uint64_t last_sequence) {
 	struct log *log = &logs[partition];
 	bool is_new;
+	log->was_cut = true;
 	while (log->count > 0 && log->entries[log->count - 1].sequence > last_sequence) {
 		struct entry *kept = memory_new(sizeof(*kept));
 		*kept = log->entries[--log->count];
@@ -312,10 +314,10 @@ static void restore(int64_t partition, const struct record *record, uint64_t seq
 }
 
 /* An append that was under way when the log lost its end may come after all, when what goes on behind it has taken its number.
- * Of what stands again it changes nothing: every reader knows it. */
+ * Of what stands already it changes nothing: every reader knows it. */
 static bool is_standing(const struct log *log, struct slice id) {
-	for (size_t i = log->count; i-- > 0;)
-		if (log->entries[i].restored && slice_is(id, log->entries[i].id))
+	for (size_t i = log->count; log->was_cut && i-- > 0;)
+		if (slice_is(id, log->entries[i].id))
 			return true;
 	return false;
 }
@@ -410,9 +412,12 @@ void ledger_told_inputs(const char *name, const char *lease, const cJSON *inputs
 		snprintf(id, sizeof(id), "%.*s", (int)need.task_id.length, need.task_id.bytes);
 		snprintf(full, sizeof(full), "%.*s/%s", (int)strcspn(name, "/"), name, id);
 		const struct fold_task *parent = ledger_task(full);
-		bool completed = parent && parent->status == 'c' && parent->last_seq < task->last_seq;
-		if (completed != (cJSON_GetObjectItemCaseSensitive(inputs, id) != NULL))
-			world_violation("%s was delivered %s a result of %s, which is %c", name, completed ? "without" : "with",
+		bool completed = parent && parent->status == 'c',
+			 is_given = cJSON_GetObjectItemCaseSensitive(inputs, id) != NULL;
+		/* One that failed, and was retried since, may have completed when the delivery is told again. */
+		bool is_owed = completed && parent->last_seq < task->last_seq;
+		if (is_given ? !completed : is_owed)
+			world_violation("%s was delivered %s a result of %s, which is %c", name, is_given ? "with" : "without",
 			                full, parent ? parent->status : '-');
 	}
 }
