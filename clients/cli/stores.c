@@ -22,6 +22,8 @@ struct asked {
 };
 
 static int tell(const char *what, const char *why) {
+	if (client_interrupted())
+		return EXIT_INTERRUPTED;
 	fprintf(stderr, "corder: %s: %s\n", what, why);
 	return EXIT_UNREACHABLE;
 }
