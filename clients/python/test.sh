@@ -44,16 +44,18 @@ modules() {
 }
 
 run_unittest() {
-	local log code ran bad
+	local log code ran skipped bad
 	log=$(mktemp)
 	PYTHONPATH=clients/python/tests:tests/examples "$bin/python" -m unittest -v "$@" 2>&1 | tee "$log"
 	code=${PIPESTATUS[0]}
 	sed -nE "s/^(test_[a-z_]+) \(.*\.\.\. skipped ['\"](.*)['\"]$/skipped - \1: \2/p" "$log"
 	ran=$(sed -nE 's/^Ran ([0-9]+) tests?.*/\1/p' "$log" | tail -n 1)
+	skipped=$(sed -nE 's/^(OK|FAILED) \(.*skipped=([0-9]+).*/\2/p' "$log" | tail -n 1)
+	ran=$((${ran:-0} - ${skipped:-0}))
 	bad=$(grep -cE '^(FAIL|ERROR): ' "$log")
 	rm -f "$log"
 	[ "$code" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
-	passed=$((passed + ${ran:-0} - (bad < ${ran:-0} ? bad : ${ran:-0})))
+	passed=$((passed + ran - (bad < ran ? bad : ran)))
 	failed=$((failed + bad))
 }
 
