@@ -135,10 +135,44 @@ test_servers() {
 	is_true "kill -9 leaves nothing behind either" becomes_true 10 none_alive $pids
 }
 
+# Somebody listens on a port; corder up is told to take it.
+http_port_in_use_is_refused() {
+	local holder port code=0
+	mkfifo "$folder/port"
+	node -e 'require("net").createServer().listen(0, "127.0.0.1", function () { console.log(this.address().port); })' >"$folder/port" &
+	holder=$!
+	read -r port <"$folder/port"
+	"$corder" up --dir "$folder/other" --http "$port" 2>"$folder/refused" || code=$?
+	kill "$holder"
+	wait "$holder" 2>/dev/null
+	cat "$folder/refused"
+	[ "$code" -eq 64 ] && grep -q "port $port is in use" "$folder/refused"
+}
+
+# One object on stdout that says where, and no password in it.
+says_where() {
+	node -e '
+		const text = require("fs").readFileSync(process.argv[1], "utf8");
+		const said = JSON.parse(text);
+		const names = "ok dir env monitor nats_url redis_url database_url unwell";
+		const good = Object.keys(said).join(" ") === names && said.ok && said.unwell.length === 0 && text.trim().split("\n").length === 1;
+		process.exit(good && said.env === said.dir + "/env" && !text.includes(process.argv[2]) ? 0 : 1);
+	' "$folder/json.out" "$(setting database_password)"
+}
+
+test_json() {
+	start json --json
+	is_true "with --json it starts" has_started
+	is_true "… and prints one object that says where" becomes_true 10 says_where
+	is_true "… and no more until it stops" stops_with TERM 0
+	is_true "… nor then" says_where
+}
+
 test_refusals() {
 	is_true "an unknown service is refused" exits_with 64 "$corder" up --dir "$folder/other" --scale fax=2
 	is_true "a bad number is refused" exits_with 64 "$corder" up --dir "$folder/other" --scale ingest=-1
 	is_true "an unknown option is refused" exits_with 64 "$corder" up --frobnicate
+	is_true "a port in use is refused" http_port_in_use_is_refused
 	is_true "--help explains" exits_with 0 "$corder" up --help
 }
 
@@ -186,6 +220,7 @@ test_services() {
 test_refusals
 test_servers
 test_given_server
+test_json
 test_services
 up=''
 printf '%d passed, %d failed\n' "$passed" "$failed"
