@@ -192,6 +192,15 @@ test("the exit code decides: a failure is retried, the no-retry code is final, t
 	assert.match(final.error.message, /exit code 65: hopeless/);
 });
 
+test("--no-retry-code names another code that is final, and 65 is one like any other then", async () => {
+	const { project, type } = fresh();
+	await submitShell(project, type, "final", "exit 9");
+	await submitShell(project, type, "again", '[ "$CORDER_ATTEMPT" -gt 1 ] || exit 65');
+	await corder.run("work", "-t", type, "-c", "2", "--no-retry-code", "9", "--until-idle", "--idle-s", "3", "--exec", evaluate);
+	const read = await Promise.all(["final", "again"].map((id) => get(project, id)));
+	assert.deepEqual(read.map(({ status, attempt }) => [status, attempt]), [["failed", 1], ["completed", 2]]);
+});
+
 test("a cancelled task's command is ended with all it has started", async () => {
 	const { project, type } = fresh();
 	const mark = `31${process.pid}.5`;
@@ -204,12 +213,14 @@ test("a cancelled task's command is ended with all it has started", async () => 
 	await until("nothing of the group is left", () => !isRunning(mark));
 });
 
-test("a try that runs longer than its timeout is ended and says timeout", async () => {
+test("a try that runs longer than its timeout is ended with all it has started, and says timeout", async () => {
 	const { project, type } = fresh();
-	await submitShell(project, type, "slow", "sleep 60", "--task-timeout", "0.5", "--retries", "0");
+	const mark = `32${process.pid}.5`;
+	await submitShell(project, type, "slow", `sleep ${mark} & sleep ${mark}`, "--task-timeout", "0.5", "--retries", "0");
 	const { code, out } = await corder.run("work", "-t", type, "--once", "--exec", evaluate, { seconds: 30 });
 	assert.equal(code, 1);
 	assert.match(out, /longer than its timeout/);
+	await until("nothing of the group is left", () => !isRunning(mark));
 	await becomes(project, "slow", "failed");
 	const { error } = await until("its error is told", async () => (await get(project, "slow")).error && get(project, "slow"));
 	assert.equal(error.code, "timeout");
