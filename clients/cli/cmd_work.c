@@ -90,8 +90,8 @@ static void heed_signals(struct worker *worker, int *heeded) {
 	if (seen == *heeded)
 		return;
 	*heeded = seen;
+	worker_stop(worker);
 	if (seen == 1) {
-		worker_stop(worker);
 		work_log_note(worker, "stopping: what runs may finish within %.3g s; once more to give it back at once",
 		              worker->options->stop_s);
 	} else {
@@ -146,7 +146,7 @@ static int run_worker(struct worker *worker) {
 		                                   .lease_ms = options->lease_ms,
 		                                   .once = options->once };
 	struct corder_error error;
-	int heeded = client_signal_count();
+	int heeded = 0; /* one that came while the worker was made counts as well */
 	if (options->until_idle)
 		given.idle_ms = options->idle_s > 0 ? (int64_t)(options->idle_s * 1000) : 1;
 	work_set_handlers(worker, &given);

@@ -21,6 +21,7 @@ struct asked {
 	struct error *err;
 };
 
+/* To one who interrupts, what has not answered by then is no news. */
 static int tell(const char *what, const char *why) {
 	if (client_interrupted())
 		return EXIT_INTERRUPTED;
