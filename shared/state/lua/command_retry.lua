@@ -135,12 +135,13 @@ local function gather_skipped(t, queue, again)
   end
 end
 
--- What a new task would wait for: its dependencies, its time, and the approval of one that has never run.
+-- What a new task would wait for: its dependencies, its time, and an approval when it was skipped before it ever ran. One that
+-- somebody cancelled or rejected is approved by whoever retries it.
 local function waits_again(t)
   local specification = call('HGET', key_x, t[MEMBER]) or ''
   local flags, not_before = string_match(specification, '^([^\31]*)\31[^\31]*\31[^\31]*\31(%d*)\31')
   local waits, at = t[LEFT] > 0 and WAIT_DEPENDENCY or 0, tonumber(not_before or '') or 0
-  if t[ATTEMPT] == 0 and string_find(flags or '', 'h', 1, true) then waits = waits + WAIT_APPROVAL end
+  if t[STATUS] == 's' and t[ATTEMPT] == 0 and string_find(flags or '', 'h', 1, true) then waits = waits + WAIT_APPROVAL end
   return at > now and waits + WAIT_TIME or waits, at
 end
 
