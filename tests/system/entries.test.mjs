@@ -41,7 +41,7 @@ test("a batch of failed tasks comes back with thousands that were skipped becaus
 	const { project, type } = fresh("again");
 	const roots = range(6), batch_id = "b";
 	await stack.client.submitBatch(project, roots.map((i) => ({ task_id: `root-${i}`, max_retries: 0 })), { batch_id });
-	await submitMany(project, range(6000).map((i) => ({ task_id: `child-${i}`, dependencies: [`root-${i % 6}`] })));
+	await submitMany(project, range(6000).map((i) => ({ task_id: `child-${i}-${"x".repeat(100)}`, dependencies: [`root-${i % 6}`] })));
 	const { tasks } = await stack.client.work(type, { max: 6, lease_ms: 60000 });
 	const done = tasks.map((task) => ({ ...pick(task), outcome: "failed", error: { message: "no" } }));
 	await stack.client.ok(`settle.${type}`, { worker: "w1", done });
@@ -58,7 +58,8 @@ test("a batch of failed tasks comes back with thousands that were skipped becaus
 test("thousands of leases that run out at the same time", { timeout: 180000 }, async () => {
 	const { project, type } = fresh("lost");
 	await submitMany(project, range(6000).map((i) => ({ task_id: `t${i}-${"x".repeat(100)}`, max_retries: 0 })));
-	for (let leased = 0; leased < 6000;) leased += (await stack.client.work(type, { max: 256, lease_ms: 5000 })).tasks.length;
+	const end = Date.now() + 8000;
+	for (let leased = 0; leased < 6000;) leased += (await stack.client.work(type, { max: 256, lease_ms: Math.max(1000, end - Date.now()) })).tasks.length;
 	await stack.witness.ended(project, 6000, { seconds: 90 });
 	const rows = await stack.witness.sql(`SELECT status, error_code, COUNT(*) n FROM tasks WHERE project='${project}' GROUP BY 1, 2`);
 	assert.deepEqual(rows, [{ status: "failed", error_code: "worker_lost", n: "6000" }]);
