@@ -11,7 +11,7 @@
 
 enum {
 	READ_AT_ONCE = 20,
-	ROWS_MOST = 10000, /* command_retry.lua takes half as many along; the others are what they depend on */
+	ROWS_MOST = 10000, /* more than command_retry.lua takes along, and what they depend on */
 	ROWS_BYTES = 64000000,
 	TRIES_MOST = 6,
 	COLUMN_SEQ = 34 /* behind REBUILD_COLUMNS: how far the database has come */

@@ -10,7 +10,7 @@
 #include "shared/task/record.h"
 #include "shared/task/requests.h"
 
-enum { SHOWN_TASKS = 1000 }; /* of a batch */
+enum { SHOWN_TASKS = 1000 }; /* of a batch; a list of ids is no longer (LIMIT_TASK_IDS) */
 
 static const char *const verbs[] = { "cancel", "retry", "approve", "reject", "update" };
 
@@ -62,7 +62,7 @@ static void answer_run(struct command_run *run) {
 	for (size_t i = 0; i < run->id_count; i++) {
 		struct slice verdict = slice_of(run->verdicts[i]);
 		changed += verdict.length == 1;
-		if (i < SHOWN_TASKS || run->owned_ids == NULL)
+		if (i < SHOWN_TASKS)
 			add_item(&reply, i == 0, run->ids[i], verdict);
 	}
 	text_add_char(&reply, ']');

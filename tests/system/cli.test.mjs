@@ -270,13 +270,12 @@ test("submit --wait ends when all have, and exit code 1 says that not all comple
 test("a line that a command writes to stderr is progress: a message, or an object as it is", async () => {
 	const { project, type } = fresh();
 	const heard = stack.client.listen(`progress.${project}.${type}`, "progress");
-	await submitShell(project, type, "one", `echo half way >&2; echo '{"part":0.7}' >&2; sleep 1`);
+	await submitShell(project, type, "one", `echo half way >&2; sleep 1.5; echo '{"part":0.7}' >&2; sleep 1.5`);
 	const { code, err } = await corder.run("work", "-t", type, "--once", "--exec", evaluate);
 	assert.equal(code, 0, err);
-	await until("the progress", () => heard.list.length > 0);
+	await until("the progress", () => heard.list.length > 1);
 	heard.stop();
-	const told = heard.list.map(({ body }) => body.progress);
-	assert.ok(told.some((progress) => progress.message === "half way" || progress.part === 0.7), JSON.stringify(told));
+	assert.deepEqual(heard.list.map(({ body }) => body.progress), [{ message: "half way" }, { part: 0.7 }]);
 	assert.deepEqual(heard.problems, []);
 });
 

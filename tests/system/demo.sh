@@ -5,24 +5,11 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/corder-demo-test.XXXXXX")
-out=$folder/out
-passed=0
-failed=0
+# shellcheck source=tests/system/cases.sh
+source tests/system/cases.sh
+out=$folder/demo.out
 trap 'rm -rf "$folder"' EXIT
 unset CORDER_DIR CORDER_PREFIX CORDER_PROJECT
-
-# is_true <what> <command…>
-is_true() {
-	local what=$1
-	shift
-	if "$@" >>"$folder/commands.log" 2>&1; then
-		passed=$((passed + 1))
-		echo "ok - $what"
-	else
-		failed=$((failed + 1))
-		echo "not ok - $what"
-	fi
-}
 
 # shows <extended regular expression>: in a line of what the demo printed
 shows() { grep -qE -- "$1" "$out"; }
@@ -54,6 +41,4 @@ is_true "git has the commits of the others, and none of the mailer" test "$(comm
 is_true "all tasks of the workflow that it made up completed" shows '22 completed'
 is_true "no process of it is left" nothing_runs
 is_true "its folder is gone" no_folder
-[ "$failed" -eq 0 ] || sed 's/^/# /' "$out"
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ]
+cases_end

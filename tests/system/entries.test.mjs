@@ -55,6 +55,19 @@ test("a batch of failed tasks comes back with thousands that were skipped becaus
 	await goesOn();
 });
 
+test("a retry that would take along more than an entry holds is refused, and changes nothing", { timeout: 120000 }, async () => {
+	const { project, type } = fresh("wide");
+	await stack.client.submit(project, { task_id: "root", max_retries: 0 });
+	await submitMany(project, range(5000).map((i) => ({ task_id: `child-${i}`, dependencies: ["root"] })));
+	await stack.client.settle(await stack.client.take(type), "failed", { error: { message: "no" } });
+	await stack.witness.ended(project, 5001, { seconds: 60 });
+	const { tasks: [{ ok, error }] } = await stack.client.ok("task.retry", { project, task_id: "root", cascade: true }, { timeout: 60000 });
+	assert.deepEqual([ok, error.code], [false, "limit_exceeded"]);
+	const counts = await stack.client.ok("status", { project });
+	assert.deepEqual([counts.failed_count, counts.skipped_count], [1, 5000]);
+	await goesOn();
+});
+
 test("thousands of leases that run out at the same time", { timeout: 180000 }, async () => {
 	const { project, type } = fresh("lost");
 	await submitMany(project, range(6000).map((i) => ({ task_id: `t${i}-${"x".repeat(100)}`, max_retries: 0 })));

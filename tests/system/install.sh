@@ -5,24 +5,11 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/corder-install-test.XXXXXX")
+# shellcheck source=tests/system/cases.sh
+source tests/system/cases.sh
 trap 'rm -rf "$folder"' EXIT
 prefix=$folder/usr/local
-passed=0
-failed=0
 services=(ingest scheduler dispatcher persister monitor)
-
-# is_true <what> <command…>
-is_true() {
-	local what=$1 said
-	shift
-	if said=$("$@" 2>&1); then
-		passed=$((passed + 1))
-		echo "ok - $what"
-	else
-		failed=$((failed + 1))
-		printf 'not ok - %s\n# %s\n' "$what" "${said//$'\n'/$'\n'# }"
-	fi
-}
 
 is_installed() {
 	local file
@@ -117,5 +104,4 @@ if_there man "the manual page has every option of every command" page_is_whole
 is_true "bash completes every command and option" completes bash
 if_there zsh "zsh completes every command and option" completes zsh
 if_there systemd-analyze "systemd understands the units" units_are_good
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ]
+cases_end

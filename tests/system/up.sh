@@ -6,9 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 corder=$PWD/build/release/bin/corder
 folder=$(mktemp -d "${TMPDIR:-/tmp}/corder-up-test.XXXXXX")
+# shellcheck source=tests/system/cases.sh
+source tests/system/cases.sh
 up=''
-passed=0
-failed=0
 unset NATS_URL REDIS_URL DATABASE_URL NATS_URL_FILE REDIS_URL_FILE DATABASE_URL_FILE CORDER_DIR
 
 clean_up() {
@@ -16,20 +16,6 @@ clean_up() {
 	rm -rf "$folder"
 }
 trap clean_up EXIT
-
-# is_true <what> <command…>
-is_true() {
-	local what=$1
-	shift
-	if "$@" >>"$folder/commands.log" 2>&1; then
-		passed=$((passed + 1))
-		echo "ok - $what"
-	else
-		failed=$((failed + 1))
-		echo "not ok - $what"
-		tail -n 20 "$folder"/*.out "$folder/commands.log" 2>/dev/null | sed 's/^/# /'
-	fi
-}
 
 # becomes_true <seconds> <command…>
 becomes_true() {
@@ -223,5 +209,4 @@ test_given_server
 test_json
 test_services
 up=''
-printf '%d passed, %d failed\n' "$passed" "$failed"
-[ "$failed" -eq 0 ]
+cases_end

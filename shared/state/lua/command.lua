@@ -132,7 +132,7 @@ end
 
 verb('command', function()
   local commands, names, rows, reply = {}, {}, {}, { '' }
-  note_what_left()
+  begin_retries()
   for i = 3, #ARGV do
     local by, to, row = string_match(ARGV[i], '^ended\31([^\31]*)\31(%d+)\31(.*)$')
     if row then

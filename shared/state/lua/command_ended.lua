@@ -8,6 +8,7 @@ local function fill_in(here, t, bytes)
   tasks[t[MEMBER]] = t
   touch(t)
   call('HSET', key_x, t[MEMBER], bytes)
+  heads[t[MEMBER]] = nil -- to be read again
   return t
 end
 

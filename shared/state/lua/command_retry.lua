@@ -3,11 +3,22 @@
 -- Ended tasks leave Redis, and an ended task that is here may have lost what it depended on. Whatever is not here is no reason to
 -- run: "left" US evictedby asks the caller to read it from the database and to call again (command_ended.lua).
 
-local CASCADE_BYTES = 900000 -- of events: so much one cascade takes along, some 4,000 tasks; see ENTRY_BYTES
+local CASCADE_BYTES = 900000 -- of events: so much one cascade takes along; see ENTRY_BYTES
+local STATE_BYTES = 80 -- of a packed state, beside what never changes
+
+local heads -- member -> its specification up to the dependencies, from flags on (record.h); false: it has none
+local HEAD = '^' .. string.rep('[^\31]*\31', 12)
+
+-- Read once a call, because a context, which stands behind it, may be large.
+local function head_of(member)
+  local bytes = call('HGET', key_x, member)
+  return bytes and string_byte(bytes) ~= 61 and string_match(bytes, HEAD) or false -- 61: "=", it has a result in its place
+end
 
 local left_by, left_to -- whoever has been here and is not here now has left by this seq, and in this call or before
 
-local function note_what_left()
+local function begin_retries()
+  heads = made_by(head_of)
   local its = evicted > 0 and call('HMGET', key_m, 'evictedby', 'evictedto') or {}
   left_by, left_to = its[1] or '', tonumber(its[2] or 0)
 end
@@ -37,11 +48,9 @@ end
 local function parents_of(t) return load_edges(call('HGET', key_e, t[MEMBER])) end
 local function children_of(t) return load_edges(call('GET', key_d .. t[MEMBER])) end
 
-local DEPENDENCIES = '^' .. string.rep('[^\31]*\31', 11) .. '([^\31]*)\31'
-
 -- As its specification names them: condition letter and id, parted by commas; '' for one that has no specification.
 local function dependencies_of(t)
-  return string_match(call('HGET', key_x, t[MEMBER]) or '', DEPENDENCIES) or ''
+  return string_match(heads[t[MEMBER]] or '', '([^\31]*)\31$') or ''
 end
 
 -- The dependencies of an ended task that may come later and have not: name and edge of each.
@@ -59,7 +68,7 @@ end
 
 -- One that came back because others depend on it, with its end and without what it was (revive() in admit.lua).
 local function is_remnant(t)
-  return string_byte(call('HGET', key_x, t[MEMBER]) or '=') == 61 -- "="
+  return not heads[t[MEMBER]]
 end
 
 -- Is everything here that decides whether, and with what, it runs again?
@@ -138,8 +147,7 @@ end
 -- What a new task would wait for: its dependencies, its time, and an approval when it was skipped before it ever ran. One that
 -- somebody cancelled or rejected is approved by whoever retries it.
 local function waits_again(t)
-  local specification = call('HGET', key_x, t[MEMBER]) or ''
-  local flags, not_before = string_match(specification, '^([^\31]*)\31[^\31]*\31[^\31]*\31(%d*)\31')
+  local flags, not_before = string_match(heads[t[MEMBER]] or '', '^([^\31]*)\31[^\31]*\31[^\31]*\31(%d*)\31')
   local waits, at = t[LEFT] > 0 and WAIT_DEPENDENCY or 0, tonumber(not_before or '') or 0
   if t[STATUS] == 's' and t[ATTEMPT] == 0 and string_find(flags or '', 'h', 1, true) then waits = waits + WAIT_APPROVAL end
   return at > now and waits + WAIT_TIME or waits, at
@@ -154,7 +162,7 @@ local function restart(t, reason)
   move(t, 'b', { reason = reason })
 end
 
-local function event_cost(t, reason) return #t[FIXED] + #reason + 80 + EVENT_MORE end
+local function event_cost(t, reason) return #t[FIXED] + #reason + STATE_BYTES + EVENT_MORE end
 
 -- Of those that would go along with t, the ones that another dependency keeps impossible stay as they are, and so do
 -- those that depend on them.

@@ -158,8 +158,8 @@ local function group_entry(entry)
   return #entry > 6 and string_match(entry, '^=(.*)$') or nil
 end
 
--- The tasks of entries of `due`, and how many entries these are: none is begun once there are `most` tasks (nil: all). Some may have been
--- settled or renewed meanwhile: their own DUE says so.
+-- The tasks of entries of `due`, and how many entries these are: none is begun once there are `most` tasks (nil: all). Some
+-- may have been settled or renewed meanwhile: their own DUE says so.
 local function due_members(entries, most)
   local members, taken = {}, 0
   for i = 1, #entries do

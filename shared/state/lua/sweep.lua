@@ -1,7 +1,8 @@
 -- What time asks: releases what is due (not_before, backoff), ends tries whose lease or time has run out, and tells the
 -- dependents that earlier calls had no room for.
 --
--- ARGV[3]  it begins nothing more after so many due tasks     ARGV[4]  how many workers a task may lose: it fails with the next one
+-- ARGV[3]  it begins nothing more after so many due tasks
+-- ARGV[4]  how many workers a task may lose: it fails with the next one
 -- Returns  head, how many entries of `due` were taken, how many dependents were told, when the next is due (us; "" none)
 -- Cost: O(log n) a due task, O(1) a dependent, bounded by ARGV[3] and the edge budget.
 
