@@ -143,20 +143,6 @@ static void a_large_graph_reserves_its_ids_and_then_takes_its_place(void **state
 	assert_status(s, "shop/a", 'p', "");
 }
 
-/* Each slice alone has none; what was decided is placed, and a cancel ends it. */
-static void a_decided_graph_is_placed_although_its_slices_close_a_loop(void **state) {
-	struct scripts *s = *state;
-	const struct new_task first[] = { { .id = "b", .needs = "cx" } }, second[] = { { .id = "a", .needs = "cb" } };
-	ADMIT(s, { .id = "x", .needs = "Ca" });
-	assert_memory_equal(scripts_admit(s, "shop", "reserve", first, 1), "ok", 2);
-	assert_memory_equal(scripts_admit(s, "shop", "reserve", second, 1), "ok", 2);
-	assert_memory_equal(scripts_admit(s, "shop", "place", first, 1), "ok", 2);
-	assert_memory_equal(scripts_admit(s, "shop", "place", second, 1), "ok", 2);
-	assert_status(s, "shop/a", 'b', "d");
-	assert_string_equal(scripts_command(s, "cancel|shop/x|"), "x");
-	assert_status(s, "shop/a", 's', "");
-}
-
 /* lease, settle, renew ----------------------------------------------------------------------------------------------- */
 
 static void the_highest_score_is_leased_first_and_ties_in_order(void **state) {
@@ -678,7 +664,6 @@ int main(void) {
 		TEST(a_loop_through_earlier_submissions_is_named),
 		TEST(a_check_says_the_same_and_writes_nothing),
 		TEST(a_large_graph_reserves_its_ids_and_then_takes_its_place),
-		TEST(a_decided_graph_is_placed_although_its_slices_close_a_loop),
 		TEST(the_highest_score_is_leased_first_and_ties_in_order),
 		TEST(only_the_current_lease_settles_and_a_repeat_answers_the_same),
 		TEST(a_released_task_is_ready_at_once_and_costs_no_try),

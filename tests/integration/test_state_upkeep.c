@@ -190,6 +190,21 @@ static void what_was_waited_for_comes_when_who_waited_has_left(void **state) {
 	said_release(&to);
 }
 
+/* Each slice alone has none; what was decided is placed, and a cancel ends it. */
+static void a_decided_graph_is_placed_although_its_slices_close_a_loop(void **state) {
+	struct scripts *s = *state;
+	const struct new_task first[] = { { .id = "b", .needs = "cx" } }, second[] = { { .id = "a", .needs = "cb" } };
+	ADMIT(s, { .id = "x", .needs = "Ca" });
+	assert_memory_equal(scripts_admit(s, "shop", "reserve", first, 1), "ok", 2);
+	assert_memory_equal(scripts_admit(s, "shop", "reserve", second, 1), "ok", 2);
+	assert_memory_equal(scripts_admit(s, "shop", "place", first, 1), "ok", 2);
+	assert_memory_equal(scripts_admit(s, "shop", "place", second, 1), "ok", 2);
+	assert_string_equal(scripts_command(s, "update|shop/a|2"), "b");
+	assert_string_equal(scripts_command(s, "cancel|shop/x|"), "x");
+	assert_string_equal(scripts_command(s, "retry|shop/a|0"),
+	                    "wrong_status"); /* skipped: what it depended on has ended */
+}
+
 /* What the database knows is said first, then the retry. Returns the verdict's code, or the status. */
 static const char *retry_with(struct scripts *s, const char *by, int to, const char *row) {
 	static char verdict[128];
@@ -420,6 +435,7 @@ int main(void) {
 		TEST(tasks_that_ended_one_by_one_leave_together),
 		TEST(what_was_waited_for_comes_when_who_waited_has_left),
 		TEST(what_came_back_with_its_end_alone_is_asked_of_the_database_for_a_retry),
+		TEST(a_decided_graph_is_placed_although_its_slices_close_a_loop),
 		TEST(what_has_left_is_asked_of_the_database_and_comes_back),
 		TEST(an_empty_redis_says_so_to_every_verb),
 		TEST(one_builder_at_a_time_holds_the_token),
