@@ -57,6 +57,14 @@ export class Client {
 		return client;
 	}
 
+	// What all instances of a service answer by the NATS services protocol: PING, INFO or STATS.
+	async services(verb, name) {
+		const found = [];
+		const messages = await this.connection.requestMany(`$SRV.${verb}.${name}`, "", { strategy: "stall", maxWait: 2000, stall: 200 });
+		for await (const message of messages) if (message.data.length > 0) found.push(message.json());
+		return found;
+	}
+
 	async close() {
 		await this.connection?.close();
 	}

@@ -6,13 +6,7 @@ import { until } from "./wait.mjs";
 
 const stack = useStack();
 
-async function ask(verb, name) {
-	const found = [];
-	const options = { strategy: "stall", maxWait: 2000, stall: 200 };
-	const messages = await stack.client.connection.requestMany(`$SRV.${verb}.${name}`, "", options);
-	for await (const message of messages) if (message.data.length > 0) found.push(message.json());
-	return found;
-}
+const ask = (verb, name) => stack.client.services(verb, name);
 
 for (const service of serviceNames) {
 	test(`every instance of corder-${service} answers PING, INFO and STATS`, async () => {
