@@ -254,8 +254,9 @@ const struct command command_work = {
 	.about =
 		"The command gets the task's execution_context on stdin, as JSON, and in its environment CORDER_PROJECT,\n"
 		"CORDER_TASK_ID, CORDER_TASK_TYPE, CORDER_BATCH_ID, CORDER_SERVICE_NAME, CORDER_ATTEMPT, CORDER_WORKER,\n"
-		"CORDER_INPUTS (a file: the results of its dependencies, by task_id) and CORDER_CONTEXT_<NAME> for each plain\n"
-		"member of the context. Exit code 0 completes the task: stdout is its result, as JSON if it is JSON, else as\n"
+		"CORDER_INPUTS (a file: the results of its dependencies, by task_id), CORDER_CONTEXT_<NAME> for each plain\n"
+		"member of the context and CORDER_LAST_ERROR (how the last try failed, where one has). Exit code 0 completes\n"
+		"the task: stdout is its result, as JSON if it is JSON, else as\n"
 		"{\"output\": text}. Any other code fails it, with the end of stderr as the reason. Lines of stderr are shown "
 		"as\n"
 		"progress while it runs. A cancelled or overdue command is ended with all it has started.",

@@ -58,10 +58,10 @@ static size_t add_context(char **out, struct json_value context) {
 
 /* Ours replace what a task that runs `corder work` itself has got from its own worker. */
 static bool is_ours(const char *variable) {
-	static const char *const names[] = {
-		"CORDER_PROJECT=", "CORDER_TASK_ID=",  "CORDER_TASK_TYPE=", "CORDER_SERVICE_NAME=", "CORDER_ATTEMPT=",
-		"CORDER_INPUTS=",  "CORDER_BATCH_ID=", "CORDER_WORKER=",    "CORDER_CONTEXT_",      "TRACEPARENT="
-	};
+	static const char *const names[] = { "CORDER_PROJECT=",      "CORDER_TASK_ID=", "CORDER_TASK_TYPE=",
+		                                 "CORDER_SERVICE_NAME=", "CORDER_ATTEMPT=", "CORDER_INPUTS=",
+		                                 "CORDER_BATCH_ID=",     "CORDER_WORKER=",  "CORDER_CONTEXT_",
+		                                 "CORDER_LAST_ERROR=",   "TRACEPARENT=" };
 	for (size_t i = 0; i < COUNT(names); i++)
 		if (strncmp(variable, names[i], strlen(names[i])) == 0)
 			return true;
@@ -98,6 +98,9 @@ char **environment_make(const struct run *run, struct json_value task) {
 	out[count++] = entry("CORDER_WORKER", slice_of(corder_worker_name(run->worker->inner)));
 	out[count++] = entry("CORDER_INPUTS", slice_of(run->inputs_path));
 	out[count++] = traceparent_entry(run, task);
+	struct json_value error = json_member(task, "error");
+	if (json_present(error))
+		out[count++] = entry("CORDER_LAST_ERROR", json_text(json_member(error, "message")));
 	count += add_context(out + count, json_member(task, "execution_context"));
 	return out;
 }

@@ -137,6 +137,8 @@ export interface DeliveredTask {
 	execution_context: any;
 	inputs: Record<string, any>;
 	inputs_omitted?: string[];
+	/** How the last try failed; only where one has. */
+	error?: TaskError;
 	dependencies: { task_id: string; when: When }[];
 	timeout: number | null;
 	estimated_duration: number | null;

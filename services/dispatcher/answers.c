@@ -128,19 +128,13 @@ void release_later(struct partition *partition, struct slice project, struct sli
 	++*partition->dispatcher->released;
 }
 
-/* The results of dependencies, of all tasks of a call's reply. */
-struct results {
-	struct delivery_result *items;
-	size_t count;
-};
-
 /* Returns how many there were. What does not fit into the reply goes back to its queue at once. */
 static size_t read_tasks(struct partition *partition, struct request *request, const struct kv_reply *list,
-                         const struct results *results) {
+                         const struct delivery_lists *lists) {
 	struct slice fields[DELIVER_FIELDS];
 	size_t count = kv_count(list) / DELIVER_FIELDS, fitted = 0, room = request->room_bytes;
 	for (size_t i = 0; i < count; i++) {
-		struct delivery delivery = { .results = results->items, .result_count = results->count };
+		struct delivery delivery = { .lists = lists };
 		for (size_t f = 0; f < DELIVER_FIELDS; f++)
 			fields[f] = kv_text(kv_at(list, 1 + i * DELIVER_FIELDS + f));
 		must(delivery_read(fields, &delivery));
@@ -185,11 +179,11 @@ static void pin_until_logged(struct call *call, struct request *request) {
 
 /* served: its wish for tasks is decided. Those that go back do so after the loop, so that a line keeps its order. */
 static bool read_wish(struct call *call, struct match_waiter *waiter, const struct kv_reply *list,
-                      const struct results *results) {
+                      const struct delivery_lists *lists) {
 	struct partition *partition = call->partition;
 	struct dispatcher *dispatcher = partition->dispatcher;
 	struct request *request = request_of(waiter);
-	size_t got = read_tasks(partition, request, list, results);
+	size_t got = read_tasks(partition, request, list, lists);
 	waiter->max -= (int64_t)got;
 	if (got > 0 && !teeth_without("lease-after-log"))
 		pin_until_logged(call, request);
@@ -202,16 +196,17 @@ static bool read_wish(struct call *call, struct match_waiter *waiter, const stru
 static void read_wishes(struct call *call, const struct kv_reply *reply, size_t at) {
 	struct match_waiter *back[CALL_ITEMS];
 	size_t back_count = 0;
-	struct results results;
-	results.items = delivery_results(kv_at(reply, at + call->waiter_count), &results.count);
+	struct delivery_lists lists;
+	size_t behind = at + call->waiter_count;
+	delivery_lists_read(&lists, kv_at(reply, behind), kv_at(reply, behind + 1));
 	for (size_t i = 0; i < call->waiter_count; i++) {
 		struct match_waiter *waiter = call->waiters[i];
-		if (!read_wish(call, waiter, kv_at(reply, at + i), &results))
+		if (!read_wish(call, waiter, kv_at(reply, at + i), &lists))
 			back[back_count++] = waiter;
 		else
 			request_has_tasks(request_of(waiter), STATUS_OK, NULL);
 	}
-	free(results.items);
+	delivery_lists_release(&lists);
 	while (back_count > 0) {
 		struct request *request = request_of(back[--back_count]);
 		if (request->task_count > 0)

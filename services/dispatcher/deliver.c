@@ -12,30 +12,54 @@ bool delivery_read(const struct slice *fields, struct delivery *delivery) {
 	return packed_read(fields[0], &delivery->task);
 }
 
+/* Both kinds begin with their number. */
 static int compare(const void *a, const void *b) {
-	const struct delivery_result *x = a, *y = b;
-	return (x->number > y->number) - (x->number < y->number);
+	const int64_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
 }
 
-struct delivery_result *delivery_results(const struct kv_reply *list, size_t *count) {
-	*count = kv_count(list) / DELIVER_RESULT_FIELDS;
-	struct delivery_result *results = memory_array(*count + 1, sizeof(*results));
-	for (size_t i = 0; i < *count; i++) {
-		struct slice member = kv_text(kv_at(list, i * DELIVER_RESULT_FIELDS));
-		results[i] = (struct delivery_result){
-			.number = member.length == PACKED_MEMBER_BYTES ? packed_member(member.bytes) : 0,
+static int64_t number_at(const struct kv_reply *list, size_t place) {
+	struct slice member = kv_text(kv_at(list, place));
+	return member.length == PACKED_MEMBER_BYTES ? packed_member(member.bytes) : 0;
+}
+
+static void read_results(struct delivery_lists *lists, const struct kv_reply *list) {
+	lists->result_count = kv_count(list) / DELIVER_RESULT_FIELDS;
+	lists->results = memory_array(lists->result_count + 1, sizeof(*lists->results));
+	for (size_t i = 0; i < lists->result_count; i++)
+		lists->results[i] = (struct delivery_result){
+			.number = number_at(list, i * DELIVER_RESULT_FIELDS),
 			.task_id = kv_text(kv_at(list, i * DELIVER_RESULT_FIELDS + 1)),
 			.result = kv_text(kv_at(list, i * DELIVER_RESULT_FIELDS + 2)),
 		};
+	qsort(lists->results, lists->result_count, sizeof(*lists->results), compare);
+}
+
+static void read_errors(struct delivery_lists *lists, const struct kv_reply *list) {
+	lists->error_count = kv_count(list) / DELIVER_ERROR_FIELDS;
+	lists->errors = memory_array(lists->error_count + 1, sizeof(*lists->errors));
+	for (size_t i = 0; i < lists->error_count; i++) {
+		struct slice message = kv_text(kv_at(list, i * DELIVER_ERROR_FIELDS + 1));
+		struct slice code = message.length > 0 ? slice_cut(&message, RECORD_US) : SLICE("");
+		lists->errors[i] = (struct delivery_error){ number_at(list, i * DELIVER_ERROR_FIELDS), code, message };
 	}
-	qsort(results, *count, sizeof(*results), compare);
-	return results;
+	qsort(lists->errors, lists->error_count, sizeof(*lists->errors), compare);
+}
+
+void delivery_lists_read(struct delivery_lists *lists, const struct kv_reply *results, const struct kv_reply *errors) {
+	read_results(lists, results);
+	read_errors(lists, errors);
+}
+
+void delivery_lists_release(struct delivery_lists *lists) {
+	free(lists->results);
+	free(lists->errors);
 }
 
 /* The result behind an edge; NULL when that dependency has none. */
 static const struct delivery_result *result_at(const struct delivery *d, size_t edge) {
-	struct delivery_result wanted = { .number = packed_member(d->edges.bytes + edge * PACKED_EDGE_BYTES) };
-	return bsearch(&wanted, d->results, d->result_count, sizeof(wanted), compare);
+	int64_t number = packed_member(d->edges.bytes + edge * PACKED_EDGE_BYTES);
+	return bsearch(&number, d->lists->results, d->lists->result_count, sizeof(*d->lists->results), compare);
 }
 
 static void add_text(struct text *out, const char *before, struct slice value) {
@@ -92,6 +116,17 @@ static void add_number(struct text *out, const char *before, int64_t value) {
 	text_add_int(out, value);
 }
 
+/* Only what somebody has tried before has one. */
+static void add_error(struct text *out, const struct delivery *d) {
+	const struct delivery_error *error =
+		bsearch(&d->task.number, d->lists->errors, d->lists->error_count, sizeof(*error), compare);
+	if (error == NULL)
+		return;
+	add_text(out, ",\"error\":{\"code\":\"", error->code);
+	add_text(out, "\",\"message\":\"", error->message);
+	text_add(out, "\"}");
+}
+
 static void add_fixed(struct text *out, const struct delivery *d) {
 	const struct packed *t = &d->task;
 	struct specification specification;
@@ -112,6 +147,7 @@ static void add_fixed(struct text *out, const struct delivery *d) {
 		text_add_char(out, ',');
 		record_add_specification_json(out, &specification);
 	}
+	add_error(out, d);
 }
 
 bool delivery_add(struct text *out, const struct delivery *delivery, size_t most_bytes, bool must_fit) {

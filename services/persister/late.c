@@ -99,8 +99,8 @@ static struct slice as_body(struct text *json, struct slice plain) {
 	if (plain.length == 0)
 		return (struct slice){ "", 0 };
 	text_clear(json);
-	text_add_json(json, plain);
-	return (struct slice){ json->bytes + 1, json->length - 2 };
+	text_add_json_body(json, plain);
+	return (struct slice){ json->bytes, json->length };
 }
 
 enum status late_read_later(struct late *late, const struct db_result *result, struct error *err) {

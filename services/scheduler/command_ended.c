@@ -14,7 +14,7 @@ enum {
 	ROWS_MOST = 10000, /* more than command_retry.lua takes along, and what they depend on */
 	ROWS_BYTES = 64000000,
 	TRIES_MOST = 6,
-	COLUMN_SEQ = 34 /* behind REBUILD_COLUMNS: how far the database has come */
+	COLUMN_SEQ = REBUILD_COLUMN_COUNT /* behind them: how far the database has come */
 };
 
 /* ------------------------------------------------------------------------------------------------------------ looking up */

@@ -25,6 +25,10 @@ void rebuild_add_task(struct text *out, const struct db_result *rows, size_t row
 	}
 	text_add_int(out, lease_us);
 	text_add_char(out, RECORD_US);
+	text_add_slice(out, db_value(rows, row, 34));
+	text_add_char(out, RECORD_US);
+	text_add_json_body(out, db_value(rows, row, 35));
+	text_add_char(out, RECORD_US);
 	if (status == RECORD_COMPLETED) {
 		text_add_char(out, '=');
 		text_add_slice(out, db_value(rows, row, 20));

@@ -17,12 +17,15 @@
 	"IFNULL(t.worker,''), IFNULL(t.lease,''), IFNULL(t.because,''), t.spec_hash, t.flags, t.max_retries, " \
 	"IFNULL(CAST(t.timeout*1000000 AS SIGNED),0), " REBUILD_US("t.not_before") ", t.backoff, " \
 	"IFNULL(t.concurrency_key,''), t.concurrency_limit, t.service_name, IFNULL(t.estimated_duration,''), " \
-	"IFNULL(t.traceparent,''), IFNULL(t.dependencies,''), IFNULL(t.execution_context,'{}'), IFNULL(t.result,'')"
+	"IFNULL(t.traceparent,''), IFNULL(t.dependencies,''), IFNULL(t.execution_context,'{}'), IFNULL(t.result,''), " \
+	"IFNULL(t.error_code,''), IFNULL(t.error_message,'')"
 // clang-format on
+
+enum { REBUILD_COLUMN_COUNT = 36 };
 
 /* A time as microseconds since 1970; 0 none. UNIX_TIMESTAMP() ends in 2038. */
 #define REBUILD_US(column) "IFNULL(TIMESTAMPDIFF(MICROSECOND,'1970-01-01'," column "),0)"
 
-/* Adds a task as load.lua takes it: 21 fields, then its specification, or "=hash US result" of a completed one.
+/* Adds a task as load.lua takes it: 23 fields, then its specification, or "=hash US result" of a completed one.
  * lease_us: the deadline that a running one gets anew. */
 void rebuild_add_task(struct text *out, const struct db_result *rows, size_t row, int64_t lease_us);

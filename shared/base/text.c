@@ -69,9 +69,8 @@ static void add_escaped(struct text *text, unsigned char c) {
 	text_append(text, escape, escape[1] == 'u' ? 6 : 2);
 }
 
-void text_add_json(struct text *text, struct slice slice) {
-	text_reserve(text, slice.length + 2);
-	text_add_char(text, '"');
+void text_add_json_body(struct text *text, struct slice slice) {
+	text_reserve(text, slice.length);
 	size_t done = 0;
 	for (size_t i = 0; i < slice.length; i++) {
 		unsigned char c = (unsigned char)slice.bytes[i];
@@ -83,6 +82,11 @@ void text_add_json(struct text *text, struct slice slice) {
 	}
 	if (slice.length > done)
 		text_append(text, slice.bytes + done, slice.length - done);
+}
+
+void text_add_json(struct text *text, struct slice slice) {
+	text_add_char(text, '"');
+	text_add_json_body(text, slice);
 	text_add_char(text, '"');
 }
 

@@ -54,6 +54,7 @@ void text_printf(struct text *text, const char *format, ...) __attribute__((form
 void text_vprintf(struct text *text, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
 /* Appends a JSON string with its quotes; the bytes must be UTF-8. */
 void text_add_json(struct text *text, struct slice slice);
+void text_add_json_body(struct text *text, struct slice slice); /* … without them */
 /* Appends an RFC 3339 UTC time with microseconds, with its quotes; 0 appends null. */
 void text_add_json_time(struct text *text, int64_t at_us);
 void text_clear(struct text *text);   /* forgets the content, keeps the memory */

@@ -92,5 +92,6 @@ const char *const known_settings[] = {
 	"CORDER_ATTEMPT",
 	"CORDER_WORKER",
 	"CORDER_INPUTS",
+	"CORDER_LAST_ERROR",
 };
 const size_t known_setting_count = sizeof(known_settings) / sizeof(known_settings[0]);

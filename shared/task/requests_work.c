@@ -97,9 +97,9 @@ static struct slice message_body(struct json_value message) {
 	struct slice text = json_text(message);
 	struct text escaped = { 0 };
 	text.length = cut_length(text, LIMIT_ERROR_MESSAGE_BYTES);
-	text_add_json(&escaped, text);
-	struct slice body = { json_allocate(message.json, escaped.length, 1), escaped.length - 2 };
-	memcpy((char *)body.bytes, escaped.bytes + 1, body.length);
+	text_add_json_body(&escaped, text);
+	struct slice body = { json_allocate(message.json, escaped.length + 1, 1), escaped.length };
+	memcpy((char *)body.bytes, escaped.bytes, body.length);
 	text_release(&escaped);
 	return body;
 }

@@ -143,8 +143,8 @@ static void work(struct world *w) {
 		words[at++] = wishes[i];
 	}
 	struct answer answer = scripts_work(w->scripts, words, at);
-	/* The last of a reply with wishes are the results of dependencies. */
-	for (size_t i = answer.reply.count - n - 1; n > 0 && i + 1 < answer.reply.count; i++)
+	/* The last two of a reply with wishes are the results of dependencies and the errors of last tries. */
+	for (size_t i = answer.reply.count - n - 2; n > 0 && i + 2 < answer.reply.count; i++)
 		for (size_t k = 0; k < leased_count(&answer.reply, i); k++) {
 			char id[130];
 			leased_id(&answer.reply, i, k, id);

@@ -140,6 +140,32 @@ static void an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it(vo
 	evict(s, "0");
 }
 
+static void how_the_last_try_failed_is_kept_until_one_completes_or_the_task_leaves(void **state) {
+	struct scripts *s = *state;
+	char lease[64];
+	ADMIT(s, { .id = "a", .backoff = "0,1,0" }, { .id = "b", .type = "t" });
+	for (int errors = 0; errors < 2; errors++) {
+		struct said kept = scripts_redis(s, "HVALS {p0}:er");
+		assert_int_equal(kept.count, errors);
+		if (errors == 1)
+			assert_string_equal(said_at(&kept, 0), "task_error" US "it broke");
+		said_release(&kept);
+		assert_int_equal(scripts_lease(s, "coding", 1, NULL, lease), 1);
+		assert_string_equal(scripts_settle(s, "shop/a", lease, errors == 0 ? "failed" : "completed", "1"),
+		                    errors == 0 ? "p" : "c");
+	}
+	assert_int_equal(scripts_lease(s, "t", 1, NULL, lease), 1);
+	assert_string_equal(scripts_settle(s, "shop/b", lease, "final", ""), "f");
+	struct said kept = scripts_redis(s, "HVALS {p0}:er");
+	assert_int_equal(kept.count, 1);
+	said_release(&kept);
+	archive(s);
+	evict(s, "2");
+	kept = scripts_redis(s, "HVALS {p0}:er");
+	assert_int_equal(kept.count, 0);
+	said_release(&kept);
+}
+
 /* They stand in as many items of `fin`, and are as many for one call as if they had ended in one. */
 static void tasks_that_ended_one_by_one_leave_together(void **state) {
 	struct scripts *s = *state;
@@ -220,9 +246,9 @@ static const char *retry_with(struct scripts *s, const char *by, int to, const c
 /* What it was (its context, its key) stayed in the database, and comes from there. */
 static void what_came_back_with_its_end_alone_is_asked_of_the_database_for_a_retry(void **state) {
 	struct scripts *s = *state;
-	const char *row =
-		"1" US "shop" US "z" US "coding" US "b-1" US "x" US "5" US "0" US US "0" US "2" US "0" US "5" US "0" US "0" US
-		"6" US "2" US US US US "0" US "s" US "3" US US US US "one-at-a-time" US "1" US "hash" US US US US US "{}";
+	const char *row = "1" US "shop" US "z" US "coding" US "b-1" US "x" US "5" US "0" US US "0" US "2" US "0" US "5" US
+					  "0" US "0" US "6" US "2" US US US US "0" US "task_error" US "no\\n \\\"luck\\\"" US "s" US
+					  "3" US US US US "one-at-a-time" US "1" US "hash" US US US US US "{}";
 	ADMIT(s, { .id = "z", .key = "one-at-a-time" });
 	assert_string_equal(scripts_command(s, "cancel|shop/z|"), "x");
 	archive(s);
@@ -248,6 +274,9 @@ static void what_came_back_with_its_end_alone_is_asked_of_the_database_for_a_ret
 	assert_string_equal(retry_with(s, by.text, 1, row), "left"); /* a database that is behind */
 	assert_int_equal(scripts_status(s, "shop/z", NULL), 'x');
 	assert_string_equal(retry_with(s, by.text, 1000, row), "p");
+	struct said error = scripts_redis(s, "HVALS {p0}:er");
+	assert_string_equal(said_at(&error, 0), "task_error" US "no\\n \\\"luck\\\"");
+	said_release(&error);
 	assert_admitted(s, looked, &(struct new_task){ .id = "y", .key = "one-at-a-time" }, NULL, "ok" US US GS "ap");
 	char ids[64], lease[64];
 	assert_int_equal(scripts_lease(s, "coding", 3, ids, lease), 2);
@@ -432,6 +461,7 @@ int main(void) {
 		TEST(a_mark_of_another_entry_says_that_redis_has_diverged),
 		TEST(a_confirmation_says_ok_wait_or_lost),
 		TEST(an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it),
+		TEST(how_the_last_try_failed_is_kept_until_one_completes_or_the_task_leaves),
 		TEST(tasks_that_ended_one_by_one_leave_together),
 		TEST(what_was_waited_for_comes_when_who_waited_has_left),
 		TEST(what_came_back_with_its_end_alone_is_asked_of_the_database_for_a_retry),

@@ -225,6 +225,12 @@ static void fold_event(int64_t partition, const struct record *record, const cha
 	task->version = record->version;
 	task->attempt = record->attempt;
 	task->last_seq = record->seq;
+	if (record->status == 'c')
+		task->error[0] = '\0';
+	else if (record->error_code.length > 0)
+		snprintf(task->error, sizeof(task->error), "%.*s%c%.*s", (int)record->error_code.length,
+		         record->error_code.bytes, RECORD_US, (int)record->error_message.length,
+		         record->error_message.length > 0 ? record->error_message.bytes : "");
 	task->waits_for_approval =
 		memchr(record->waits.bytes ? record->waits.bytes : "", 'a', record->waits.length) != NULL;
 	bool waited = task->waits_for_dependency || record_is_final(record->previous);
@@ -420,6 +426,18 @@ void ledger_told_inputs(const char *name, const char *lease, const cJSON *inputs
 			world_violation("%s was delivered %s a result of %s, which is %c", name, is_given ? "with" : "without",
 			                full, parent ? parent->status : '-');
 	}
+}
+
+void ledger_told_error(const char *name, const char *lease, const cJSON *error) {
+	const struct fold_task *task = ledger_task(name);
+	char said[sizeof(task->error)] = "";
+	if (!task || strcmp(task->lease, lease) != 0 || !ledger_lease_is_in_force(name, lease))
+		return;
+	if (error != NULL)
+		snprintf(said, sizeof(said), "%s%c%s", cJSON_GetStringValue(cJSON_GetObjectItem(error, "code")), RECORD_US,
+		         cJSON_GetStringValue(cJSON_GetObjectItem(error, "message")));
+	if (strcmp(said, task->error) != 0)
+		world_violation("%s was delivered with the error \"%s\", the log has \"%s\"", name, said, task->error);
 }
 
 void ledger_told_lease(const char *name, const char *lease, int64_t attempt) {

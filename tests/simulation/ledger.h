@@ -15,6 +15,7 @@ struct fold_task {
 	char *dependencies; /* as in the specification */
 	char policy;        /* s, b, r */
 	bool waits_for_dependency, waits_for_approval;
+	char error[192]; /* code US message of its last try that failed, until one completes */
 };
 
 void ledger_begin(void);
@@ -39,6 +40,7 @@ void ledger_told_accepted(const char *name);
 void ledger_told_lease(const char *name, const char *lease, int64_t attempt);
 /* inputs: results by task_id; of each dependency that was completed before the lease, and of no other. */
 void ledger_told_inputs(const char *name, const char *lease, const cJSON *inputs);
+void ledger_told_error(const char *name, const char *lease, const cJSON *error); /* NULL: none */
 void ledger_told_settled(const char *name, const char *lease, const char *status);
 
 bool ledger_lease_is_in_force(const char *name, const char *lease);

@@ -371,7 +371,7 @@ static void call_work(struct world *w) {
 		     0u);
 	const struct kv_reply *reply = call(w, &state_script_work, false);
 	for (size_t i = reply->count - wishes; wishes > 0 && i < reply->count; i++)
-		hold(w, &reply->items[i - 1]); /* after them come the results of dependencies */
+		hold(w, &reply->items[i - 2]); /* after them come the results of dependencies, and errors */
 }
 
 /* A task that the database has, and its retry: it comes back, waits for a task that is here, and has lost one worker. */
@@ -529,7 +529,7 @@ static void call_load(struct world *w) {
 		     "0\037"
 		     "2\037"
 		     "1\037%" PRId64 "\037%" PRId64 "\037%" PRId64 "\037%" PRId64 "\037%d\037w\037lease-%d\037\037"
-		     "30000000\037%s",
+		     "30000000\037\037\037%s",
 		     i + 1, i, i % 3, "cprtbb"[i], i >= 4 ? "d" : "", w->now_us, w->now_us, w->now_us + 9000, w->now_us, i + 10,
 		     i,
 		     i == 0 ? "=hash\037{\"n\":1}"

@@ -7,6 +7,7 @@
 #include "ledger.h"
 #include "scenario.h"
 #include "shared/base/memory.h"
+#include "shared/state/packed.h"
 #include "shared/state/state.h"
 #include "shared/task/record.h"
 
@@ -161,6 +162,38 @@ static void check_counts(int64_t partition) {
 	dict_clear(&counts);
 }
 
+static struct slice field_of(int64_t partition, const char *hash, struct slice field) {
+	char key[40];
+	snprintf(key, sizeof(key), "{p%lld}:%s", (long long)partition, hash);
+	struct slice words[] = { SLICE("HGET"), slice_of(key), field };
+	return kv_text(redis_command(servers.redis[0], words, 3));
+}
+
+/* How the last try of each failed; not of those whose end alone is here, or their result. */
+static void check_errors(int64_t partition) {
+	int64_t failed = 0;
+	size_t at = 0;
+	for (const struct fold_task *task; (task = ledger_next(&at));) {
+		struct text member = { 0 };
+		if (task->partition != partition)
+			continue;
+		packed_add_member(&member, task->number);
+		struct slice field = { member.bytes, member.length }, what = field_of(partition, "x", field);
+		bool can_run = what.length > 0 && what.bytes[0] != '=';
+		const char *expected = can_run ? task->error : "";
+		char said[sizeof(task->error)];
+		struct slice error = field_of(partition, "er", field);
+		snprintf(said, sizeof(said), "%.*s", (int)error.length, error.length > 0 ? error.bytes : "");
+		failed += said[0] != '\0';
+		if (strcmp(said, expected) != 0)
+			world_violation("Redis has \"%s\" as the last error of %s, the log \"%s\"", said, task->name, expected);
+		text_release(&member);
+	}
+	if (redis_count("HLEN", partition, "er") != failed)
+		world_violation("Redis has %lld errors, of %lld tasks", (long long)redis_count("HLEN", partition, "er"),
+		                (long long)failed);
+}
+
 /* For who looks into a seed: all that Redis holds at the end. */
 void ledger_show_redis(void) {
 	struct text out = { 0 };
@@ -181,8 +214,10 @@ void ledger_check_redis(void) {
 		check_task(task);
 	for (int64_t p = 0; p < scenario_partitions(); p++)
 		check_nothing_left(p);
-	for (int64_t p = 0; p < scenario_partitions() && !world.failed; p++)
+	for (int64_t p = 0; p < scenario_partitions() && !world.failed; p++) {
 		check_counts(p);
+		check_errors(p);
+	}
 	ledger_audit();
 }
 

@@ -141,6 +141,7 @@ static void take(struct worker *worker, const cJSON *task) {
 	snprintf(name, sizeof(name), "%s/%s", held->project, held->task_id);
 	ledger_told_lease(name, held->lease, (int64_t)cJSON_GetNumberValue(cJSON_GetObjectItem(task, "attempt")));
 	ledger_told_inputs(name, held->lease, cJSON_GetObjectItem(task, "inputs"));
+	ledger_told_error(name, held->lease, cJSON_GetObjectItem(task, "error"));
 	uint32_t outcome = world_draw(20);
 	snprintf(held->outcome, sizeof(held->outcome), "%s",
 	         outcome < 15   ? "completed"

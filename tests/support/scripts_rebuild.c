@@ -77,7 +77,7 @@ static char *task_text(const struct said *t) {
 	text_add(&out, "1" US);
 	for (size_t i = 0; i < 3; i++)
 		text_printf(&out, "%s" US, said_at(t, (size_t)last[i]));
-	text_printf(&out, "30000000" US "%s", said_at(t, BYTES));
+	text_printf(&out, "30000000" US US US "%s", said_at(t, BYTES));
 	return text_take(&out);
 }
 

@@ -179,13 +179,14 @@ test("a worker hands the context on, and stdout comes back as the result", async
 
 test("the exit code decides: a failure is retried, the no-retry code is final, text is a result too", async () => {
 	const { project, type } = fresh();
-	await submitShell(project, type, "text", "echo plain text");
-	await submitShell(project, type, "again", '[ "$CORDER_ATTEMPT" -gt 1 ] || { echo first try fails >&2; exit 3; }');
+	await submitShell(project, type, "text", 'echo "plain text${CORDER_LAST_ERROR+, and an error}"');
+	await submitShell(project, type, "again", '[ "$CORDER_ATTEMPT" -gt 1 ] || { echo first try fails >&2; exit 3; }; echo "before: ${CORDER_LAST_ERROR}"');
 	await submitShell(project, type, "final", "echo hopeless >&2; exit 65");
 	await corder.run("work", "-t", type, "-c", "3", "--until-idle", "--idle-s", "3", "--exec", evaluate);
 	assert.deepEqual((await get(project, "text")).result, { output: "plain text" });
 	const again = await get(project, "again");
 	assert.deepEqual([again.status, again.attempt], ["completed", 2]);
+	assert.match(again.result.output, /^before: .*exit code 3: first try fails/);
 	assert.match(again.attempts[0].error.message, /exit code 3: first try fails/);
 	const final = await get(project, "final");
 	assert.deepEqual([final.status, final.attempt], ["failed", 1]);

@@ -20,7 +20,7 @@ async function renew({ project, task_id, lease, task_type }, more = {}, lease_ms
 test("a lease that nobody renews ends the try as worker_lost and fences its worker off", async () => {
 	const { project, type, task } = await leased({}, { lease_ms: 200 });
 	const next = await stack.client.take(type, { wait_ms: 20000 });
-	assert.deepEqual([next.task_id, next.attempt, next.retry_count], ["a", 2, 1]);
+	assert.deepEqual([next.task_id, next.attempt, next.retry_count, next.error.code], ["a", 2, 1, "worker_lost"]);
 	assert.equal((await stack.client.settle(task)).error?.code, "stale_lease");
 	assert.equal((await renew(task)).error?.code, "stale_lease");
 	assert.equal((await stack.client.settle(next)).status, "completed");
@@ -45,7 +45,9 @@ test("a task that takes its workers down fails after CORDER_MAX_LOST of them, wh
 	assert.deepEqual(attempts.map(({ outcome }) => outcome), ["worker_lost", "worker_lost", "worker_lost", "worker_lost"]);
 	const [{ ok }] = (await stack.client.ok("task.retry", { project, task_ids: ["a"] })).tasks;
 	assert.ok(ok, "a person may try again");
-	assert.equal((await stack.client.settle(await stack.client.take(type))).status, "completed");
+	const again = await stack.client.take(type);
+	assert.match(again.error.message, /CORDER_MAX_LOST/);
+	assert.equal((await stack.client.settle(again)).status, "completed");
 });
 
 test("renewing keeps the lease beyond its first end", async () => {

@@ -7,7 +7,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { Client } from "./client.mjs";
 import { Load } from "./load.mjs";
 import { fresh, range } from "./setup.mjs";
-import { Stack } from "./stack.mjs";
+import { serviceNames, Stack } from "./stack.mjs";
 import { until } from "./wait.mjs";
 import { Witness } from "./witness.mjs";
 
@@ -139,7 +139,7 @@ test("an ended task that a rebuild left out is tried again, with all that belong
 	assert.equal((await client.take(`${type}2`)).task_id, "medic");
 	assert.deepEqual(await retry("bad", { cascade: true }), { task_id: "bad", ok: true, status: "pending" });
 	const bad = await settle("bad", "completed", { result: 8 });
-	assert.deepEqual([bad.inputs, bad.execution_context, bad.attempt], [{ good: 7 }, { of: "bad" }, 2]);
+	assert.deepEqual([bad.inputs, bad.execution_context, bad.attempt, bad.error], [{ good: 7 }, { of: "bad" }, 2, { code: "task_error", message: "broken" }]);
 	assert.deepEqual((await settle("next", "completed", { result: 9 })).inputs, { bad: 8 });
 	assert.deepEqual((await settle("last", "failed", { error: { message: "no", retryable: false } })).inputs, { good: 7, next: 9 });
 	await until("MySQL has it", async () => (await client.get(project, "last")).status === "failed");
@@ -157,7 +157,8 @@ test("the workers that a task has lost are counted on after a rebuild", { timeou
 			await until("MySQL knows of both", async () => (await client.get(project, "a")).attempts?.filter(({ outcome }) => outcome === "worker_lost").length === 2);
 			await witness.redisCli("FLUSHALL");
 		}
-		await client.take(type, { lease_ms: 150, wait_ms: 20000 });
+		const { error } = await client.take(type, { lease_ms: 150, wait_ms: 20000 });
+		assert.equal(error?.code, lost === 0 ? undefined : "worker_lost", "that comes back too");
 	}
 	await until("it failed", async () => (await client.statusOf(project, "a")) === "failed", { seconds: 60 });
 	assert.match((await client.get(project, "a")).error.message, /4 times: CORDER_MAX_LOST allows 3/);
@@ -215,6 +216,54 @@ test("while MySQL is away work goes on, and is written down when it is back", { 
 	}
 	await witness.ended(project, 500, { seconds: 60 });
 	assert.deepEqual(await witness.problems(project), []);
+});
+
+// Which services need a server, and how they call it.
+const needs = {
+	redis: { what: /Redis/, services: ["scheduler", "dispatcher", "monitor"] },
+	mariadb: { what: /database|MySQL/, services: ["scheduler", "persister", "monitor"] },
+};
+for (const [name, { what, services }] of Object.entries(needs)) {
+	test(`who needs ${name} says in its health that it is away, and when it is back`, { timeout: 120000 }, async (t) => {
+		const client = await patientClient(t);
+		const health = async (service) => (await client.services("STATS", `corder-${service}`)).map(({ data }) => data.health);
+		const others = serviceNames.filter((service) => !services.includes(service));
+		const allWell = (service) => until(`${service} is well`, async () => {
+			const answers = await health(service);
+			return answers.length === 2 && answers.every(({ ok, reason }) => ok && reason === "");
+		}, { seconds: 60 });
+		for (const service of serviceNames) await allWell(service);
+		await stack[name].kill();
+		try {
+			for (const service of services)
+				await until(`both of ${service} say it`, async () => {
+					const answers = await health(service);
+					return answers.length === 2 && answers.every(({ ok, reason }) => !ok && what.test(reason));
+				});
+			for (const service of others) await allWell(service);
+		} finally {
+			await stack[name].start();
+		}
+		for (const service of services) await allWell(service);
+	});
+}
+
+// Without NATS nobody can be asked by it; the monitor's HTTP is left.
+test("without NATS a monitor says that it is not ready, and which server it misses", { timeout: 120000 }, async () => {
+	const [{ httpPort }] = stack.services.monitor;
+	const get = (path) => fetch(`http://127.0.0.1:${httpPort}/${path}`);
+	const missing = async () => [...(await (await get("metrics")).text()).matchAll(/^corder_connected\{.*server="(\w+)".*\} 0$/gm)].map(([, server]) => server);
+	await until("it is ready", async () => (await get("readyz")).status === 200, { seconds: 60 });
+	await stack.nats.kill();
+	try {
+		await until("it is not", async () => (await get("readyz")).status === 503);
+		assert.deepEqual(await missing(), ["nats"]);
+		assert.equal((await get("livez")).status, 200, "that is no reason to be started anew");
+	} finally {
+		await stack.nats.start();
+	}
+	await until("it is ready again", async () => (await get("readyz")).status === 200, { seconds: 60 });
+	assert.deepEqual(await missing(), []);
 });
 
 test("servers that hang for a moment are waited for", { timeout: 180000 }, async (t) => {

@@ -24,6 +24,7 @@ test("a result of any JSON kind comes back as it was sent", async () => {
 
 test("a failed try is tried again with its error kept, until no tries are left", async () => {
 	const { project, type, task } = await leased({ max_retries: 2, retry_backoff: soon });
+	assert.equal(task.error, undefined);
 	const error = { message: "2 tests \"failed\"\nsee log" };
 	assert.equal((await stack.client.settle(task, "failed", { error })).status, "retry");
 	// Of a task that goes on, what MySQL does not have yet is left out.
@@ -32,6 +33,7 @@ test("a failed try is tried again with its error kept, until no tries are left",
 	for (const [attempt, status] of [[2, "retry"], [3, "failed"]]) {
 		const next = await stack.client.take(type);
 		assert.deepEqual([next.attempt, next.retry_count], [attempt, attempt - 1]);
+		assert.deepEqual(next.error, { code: "task_error", message: error.message }, "who tries again knows what went wrong");
 		assert.equal((await stack.client.settle(next, "failed", { error })).status, status);
 	}
 	const ended = await stack.client.get(project, "a");
@@ -51,7 +53,7 @@ test("a released task is ready again and no try is counted as a retry", async ()
 	const { type, task } = await leased();
 	assert.equal((await stack.client.settle(task, "released")).status, "pending");
 	const again = await stack.client.take(type);
-	assert.deepEqual([again.task_id, again.retry_count], ["a", 0]);
+	assert.deepEqual([again.task_id, again.retry_count, again.error], ["a", 0, undefined]);
 	assert.notEqual(again.lease, task.lease);
 });
 

@@ -44,8 +44,8 @@ test("results travel along a chain, and a hop costs one request", async () => {
 
 test("what a handler throws decides: failed, failed for good, released", async () => {
 	const tries = [];
-	const { client, type, worker } = await prepare(({ task_id, attempt }) => {
-		tries.push([task_id, attempt]);
+	const { client, type, worker } = await prepare(({ task_id, attempt, error }) => {
+		tries.push([task_id, attempt, error?.message]);
 		if (task_id === "again" && attempt === 1) throw new Error("once");
 		if (task_id === "never") throw new TaskFailed("for good", { retryable: false });
 		if (task_id === "text") throw "no error object";
@@ -59,6 +59,7 @@ test("what a handler throws decides: failed, failed for good, released", async (
 	await worker.stop();
 	const told = (id) => [done.get(id).status, done.get(id).attempt, done.get(id).error?.message];
 	assert.deepEqual(told("again"), ["completed", 2, undefined]);
+	assert.deepEqual(tries.filter(([id]) => id === "again"), [["again", 1, undefined], ["again", 2, "once"]]);
 	assert.deepEqual(told("never"), ["failed", 1, "for good"]);
 	assert.deepEqual(told("text"), ["failed", 2, "no error object"]);
 	assert.equal(told("given-back")[0], "completed");

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import Release
-from .model import TaskInfo
+from .model import TaskError, TaskInfo
 from .wire import encode
 
 PROGRESS_BYTES = 16_384
@@ -49,6 +49,11 @@ class Job:
     def attempt(self) -> int:
         """1 for the first try."""
         return self.task.attempt
+
+    @property
+    def error(self) -> TaskError | None:
+        """How the last try failed; None where none has."""
+        return self.task.error
 
     @property
     def context(self) -> dict[str, Any]:

@@ -107,6 +107,26 @@ class Working(Case):
         assert caught.exception.outcome.error is not None
         self.assertIn("TypeError", caught.exception.outcome.error.message)
 
+    async def test_who_tries_again_knows_how_the_last_try_failed(self) -> None:
+        worker = corder.Worker(self.client)
+        errors: list[corder.TaskError | None] = []
+
+        def fails_once(job: corder.Job) -> str:
+            errors.append(job.error)
+            if job.attempt == 1:
+                raise ValueError("no luck")
+            return "done"
+
+        worker.add(self.type, fails_once)
+        async with worker:
+            (task_id,) = (await self.client.submit(self.task(retry_backoff=corder.Backoff(1, 1, 1)))).task_ids
+            self.assertEqual(await self.client.result(task_id, timeout=120), "done")
+        first, second = errors
+        self.assertIsNone(first)
+        assert second is not None
+        self.assertEqual(second.code, "task_error")
+        self.assertIn("no luck", second.message)
+
     async def test_several_types_have_lanes_of_their_own(self) -> None:
         worker = corder.Worker(self.client)
         types = [f"{self.type}{n}" for n in range(3)]

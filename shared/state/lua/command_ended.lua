@@ -2,32 +2,34 @@
 -- after command_retry.lua, in the same block.
 
 -- What came back with its end alone (revive() in admit.lua) becomes again what it was.
-local function fill_in(here, t, bytes)
+local function fill_in(here, t, bytes, failed)
   if not here or here[STATUS] ~= t[STATUS] or here[VERSION] ~= t[VERSION] or not is_remnant(here) then return here end
   t[FLAGS], t[LEFT] = here[FLAGS] % LOST_ONE + t[FLAGS] - t[FLAGS] % LOST_ONE, here[LEFT]
   tasks[t[MEMBER]] = t
   touch(t)
   call('HSET', key_x, t[MEMBER], bytes)
+  if failed then put(hset, prefix .. 'er', t[MEMBER], failed) end
   heads[t[MEMBER]] = nil -- to be read again
   return t
 end
 
 -- text: its row (prelude_rows.lua). Returns the task as Redis knows it then; nil when that is for somebody else to say.
 local function bring_back(text)
-  local t, _, bytes = row_task(text)
+  local t, _, bytes, failed = row_task(text)
   local name = name_of(t)
   local known = call('HGET', key_id, name)
   if known and string_byte(known) == RESERVED or not FINAL[t[STATUS]] then return nil end
   if known then
     load({ known })
     if t[STATUS] == 'c' then return nil end
-    return fill_in(tasks[known], t, bytes)
+    return fill_in(tasks[known], t, bytes, failed)
   end
   states[t[MEMBER]], tasks[t[MEMBER]] = false, t
   touch(t)
   finished[#finished + 1] = t[MEMBER]
   call('HSET', key_id, name, t[MEMBER])
   call('HSET', key_x, t[MEMBER], bytes)
+  if failed then put(hset, prefix .. 'er', t[MEMBER], failed) end
   return t[STATUS] ~= 'c' and t or nil
 end
 

@@ -80,6 +80,7 @@ verb('evict', function()
   call_many('HDEL', key_t, fields)
   call_many('HDEL', key_x, fields)
   call_many('HDEL', key_e, fields)
+  call_many('HDEL', prefix .. 'er', fields)
   call_many('HDEL', key_id, names)
   if gone > 0 then
     gone_to = math_max(gone_to, tonumber(call('HGET', key_m, 'evictedto') or 0))

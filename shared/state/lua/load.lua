@@ -67,10 +67,11 @@ end
 
 function STEP.tasks()
   for i = 5, #ARGV do
-    local t, grace, bytes = row_task(ARGV[i])
+    local t, grace, bytes, failed = row_task(ARGV[i])
     tasks[t[MEMBER]] = t
     place_task(t, grace)
     touch(t)
+    if failed then put(hset, prefix .. 'er', t[MEMBER], failed) end
     local n = #new_ids
     new_ids[n + 1], new_ids[n + 2], payloads[n + 1], payloads[n + 2] = name_of(t), t[MEMBER], t[MEMBER], bytes
   end

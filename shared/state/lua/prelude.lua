@@ -14,6 +14,7 @@
 --       id    hash: "project/task_id" -> member, or "@token" while a large graph is being admitted
 --       t     hash: member -> packed state (FORMAT)          x   hash: member -> specification, or "=" and the result
 --       e     hash: member -> its dependencies (7 bytes an edge: member, condition)
+--       er    hash: member -> code US message: how its last try failed, until one completes
 --       d:<member>  string: its dependents (7 bytes an edge)  fw  hash: "project/task_id" -> dependents of one to come
 --       r:<type>    zset: ready, by rank                      due zset: the next time something must be done about a task
 --                                                             (a member), or "=entry id" for what `lg` lists
@@ -44,7 +45,7 @@ local string_lower, string_match, string_sub = string.lower, string.match, strin
 local call, format = redis.call, string.format
 local pack, unpack_struct = struct.pack, struct.unpack
 
-local FORMAT_NUMBER = '5' -- raise it with every change of what is stored (and STATE_FORMAT in state.h): Redis is rebuilt then
+local FORMAT_NUMBER = '6' -- raise it with every change of what is stored (and STATE_FORMAT in state.h): Redis is rebuilt then
 
 -- A table that makes what is missing on first use: most values are needed several times in a call.
 local function made_by(make)

@@ -79,6 +79,7 @@ local groups         -- "project US type" -> what its tasks have in common; coun
 local append, append_untold -- key -> edges; those in append are told should their parent end in this call
 local new_ids, payloads -- words for `id` and `x`
 local finished       -- members for `fin`
+local mended         -- members whose last try completed, after one that had failed
 local told_later     -- items for `rel`
 local woken          -- type -> true: its ready queue may have been empty before
 local released       -- dependents told so far
@@ -100,7 +101,7 @@ local function begin_tasks()
   tasks = made_by(taken_apart)
   changed, events, event_words, event_bytes = {}, {}, 0, 0
   zadd, zrem, hset, append, append_untold, at_hand = {}, {}, {}, {}, {}, {}
-  new_ids, payloads, finished, told_later = {}, {}, {}, {}
+  new_ids, payloads, finished, mended, told_later = {}, {}, {}, {}, {}
   groups, woken, held, promoted, ended = made_by(new_group), {}, {}, {}, {}
   released, more = 0, false
 end

@@ -330,6 +330,7 @@ local function end_try(t, retryable, code, message)
     t[FLAGS] = t[FLAGS] - FLAG_CANCEL
     return finish(t, 'x', { reason = 'cancelled while it ran' })
   end
+  put(hset, prefix .. 'er', t[MEMBER], code .. US .. message)
   local constants, told = constants_of(t), { reason = code == 'timeout' and code or nil, code = code, message = message }
   if not retryable or t[RETRIES] >= constants.max_retries then return finish(t, 'f', told) end
   local initial, factor, most = string_match(constants.backoff, '^([^,]*),([^,]*),([^,]*)$')

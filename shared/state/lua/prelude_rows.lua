@@ -2,7 +2,7 @@
 --
 -- text   number US project US task_id US task_type US batch_id US status US priority US flags US
 --        waits US retries US version US attempt US created US ready US due US started (or ended) US seq US worker US
---        lease US because US lease grace us US specification or, for a completed one, "=hash US result"
+--        lease US because US lease grace us US error code US error message US specification or, for a completed one, "=hash US result"
 --        flags: 1 when a cancel was asked for, and 16 for each worker it has lost
 
 local row_task
@@ -21,10 +21,10 @@ do
     return given % LOST_ONE + LOST_ONE * math_min(LOST_MOST, math.floor(given / LOST_ONE))
   end
 
-  -- Returns the task, its lease's grace, and what `x` holds of it.
+  -- Returns the task, its lease's grace, what `x` holds of it, and what `er` does; nil: no try has failed.
   function row_task(text)
     local f, at = {}, 1
-    for i = 1, 21 do
+    for i = 1, 23 do
       local stop = string_find(text, US, at, true)
       f[i] = string_sub(text, at, stop - 1)
       at = stop + 1
@@ -47,6 +47,6 @@ do
     t[CREATED], t[READY], t[DUE], t[STARTED], t[SEQ] = numeric(f[13]), numeric(f[14]), numeric(f[15]), numeric(f[16]), numeric(f[17])
     t[SPECIAL] = its ~= '' and 1 or 0
     t[WORKER], t[LEASE], t[BECAUSE] = f[18], f[19], f[20]
-    return t, tonumber(f[21]), bytes
+    return t, tonumber(f[21]), bytes, f[22] ~= '' and f[22] .. US .. f[23] or nil
   end
 end

@@ -70,6 +70,7 @@ local function write_states()
   for key, bytes in pairs(append_untold) do call('APPEND', key, table_concat(bytes)) end
   call_many('HSET', key_id, new_ids)
   call_many('HSET', key_x, payloads)
+  call_many('HDEL', prefix .. 'er', mended)
   if #finished > 0 then
     local items = {}
     for i = 1, #finished, FIN_MEMBERS do

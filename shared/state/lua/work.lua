@@ -11,7 +11,8 @@
 --   renewal  lease_until_us US cancel (0, 1), or an error code
 --   request  a list: how many the request still lacks because its budget ran out (0: the queue is empty or it is served),
 --            then 3 texts a task: its state (packed.c), its specification, its dependencies (7 bytes an edge)
---            and at the end a list of all completed dependencies of the tasks: member, task_id, result, by threes
+--            and at the end a list of all completed dependencies of the tasks: member, task_id, result, by threes; and one of how
+--            the last try of those that were tried before failed: member, code US message, by twos
 -- A lease is the id of the entry that gave it and the task's number.
 -- Cost: O(log n) a task, O(1) an edge.
 
@@ -46,6 +47,7 @@ local function settle_one(t, project, task_id, lease, outcome, said)
     local n = #payloads
     payloads[n + 1], payloads[n + 2] = t[MEMBER], said -- the specification makes room for the result
     fresh[t[MEMBER]] = said
+    if t[ATTEMPT] > 1 then mended[#mended + 1] = t[MEMBER] end
   elseif outcome == 'r' and t[FLAGS] % 2 ~= FLAG_CANCEL then
     leave_queues(t)
     t[READY] = now
@@ -260,6 +262,21 @@ local function read_texts(members, inputs)
   return values, list
 end
 
+local function errors_of(all)
+  local members, list = {}, {}
+  for i = 1, #all do
+    if all[i][ATTEMPT] > 1 then members[#members + 1] = all[i][MEMBER] end
+  end
+  local values = get_many(prefix .. 'er', members)
+  for i = 1, #members do
+    if values[i] then
+      list[#list + 1] = members[i]
+      list[#list + 1] = values[i]
+    end
+  end
+  return list
+end
+
 local function edges_of(all)
   local members, owners, bytes = {}, {}, {}
   for i = 1, #all do
@@ -323,20 +340,22 @@ local function lease_all(requests)
     reply[#reply + 1] = list
   end
   reply[#reply + 1] = results
+  return all
 end
 
 verb('work', function()
   reply, fresh, paused, together, together_till = { '' }, {}, nil, {}, nil
-  local settles, renewals, requests = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+  local settles, renewals, requests, all = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), nil
   settle_all(7, settles)
   renew_all(7 + SETTLE_WORDS * settles, renewals)
   if requests > 0 then
     local wishes = parse_requests(7 + SETTLE_WORDS * settles + renewals, requests)
     local queues = queues_of(wishes)
     flush_queues(queues)
-    lease_all(wishes)
+    all = lease_all(wishes)
     put_back(queues)
   end
   reply[1] = commit()
+  if all then reply[#reply + 1] = errors_of(all) end -- some may be of this call
   return reply
 end)

@@ -218,6 +218,8 @@ function compareStates(ofFold, states, keys, violation, settled) {
 	if (!settled) return; // while ended tasks leave, the keys are not of one moment
 	for (const [name, member] of ids)
 		if (!states.has(memberNumber(member))) violation("leaked in Redis", `the name ${name} (${memberNumber(member)})`);
+	for (const member of keys.hash("er").keys())
+		if (!states.has(memberNumber(member))) violation("leaked in Redis", `how ${memberNumber(member)} failed`);
 }
 
 function compareQueues(states, keys, violation, settled) {
