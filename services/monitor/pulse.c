@@ -30,10 +30,19 @@ struct series {
 	struct bucket buckets[BUCKET_COUNT];
 };
 
+/* Whose series the last event went to: most events come behind one of their own kind. */
+struct recent {
+	struct text name; /* "project/type" */
+	int64_t priority;
+	struct series *series[4];
+	size_t count; /* 0: of nobody */
+};
+
 struct pulse {
 	int64_t since_us;
 	struct series all;
 	struct table *series; /* "p/project", "t/type", "t/type/priority", "b/project/type" */
+	struct recent recent;
 };
 
 struct pulse *pulse_open(int64_t now_us) {
@@ -52,6 +61,7 @@ void pulse_close(struct pulse **pulse) {
 	while (table_next((*pulse)->series, &at, &key, &series))
 		free(series);
 	table_close(&(*pulse)->series);
+	text_release(&(*pulse)->recent.name);
 	free(*pulse);
 	*pulse = NULL;
 }
@@ -123,34 +133,51 @@ static struct slice key_of(char key[KEY_BYTES], char kind, struct slice name, in
 	return (struct slice){ key, length < KEY_BYTES ? (size_t)length : KEY_BYTES - 1 };
 }
 
-static void add_to(struct pulse *pulse, char kind, struct slice name, int64_t priority,
-                   const struct pulse_event *event) {
+static void look_up(struct pulse *pulse, char kind, struct slice name, int64_t priority) {
 	char bytes[KEY_BYTES];
 	struct slice key = key_of(bytes, kind, name, priority);
 	struct series *series = table_get(pulse->series, key);
 	if (series == NULL) {
-		if (table_count(pulse->series) >= PULSE_SERIES)
-			forget_idlest(pulse);
 		series = memory_new(sizeof(*series));
 		table_put(pulse->series, key, series);
 	}
-	series_add(series, event);
+	pulse->recent.series[pulse->recent.count++] = series;
+}
+
+static bool is_recent(const struct recent *recent, const struct pulse_event *event) {
+	struct slice type = { recent->name.bytes, recent->name.length };
+	if (recent->count == 0 || recent->priority != event->priority)
+		return false;
+	struct slice project = slice_cut(&type, '/');
+	return slice_equal(project, event->project) && slice_equal(type, event->task_type);
+}
+
+static void look_up_all(struct pulse *pulse, const struct pulse_event *event) {
+	struct recent *recent = &pulse->recent;
+	text_clear(&recent->name);
+	text_add_slice(&recent->name, event->project);
+	text_add_char(&recent->name, '/');
+	text_add_slice(&recent->name, event->task_type);
+	recent->priority = event->priority;
+	recent->count = 0;
+	look_up(pulse, 'p', event->project, 0);
+	look_up(pulse, 't', event->task_type, 0);
+	look_up(pulse, 'b', (struct slice){ recent->name.bytes, recent->name.length }, 0);
+	if (event->priority >= 1 && event->priority <= PRIORITIES)
+		look_up(pulse, 't', event->task_type, event->priority);
 }
 
 void pulse_add(struct pulse *pulse, const struct pulse_event *event) {
+	struct recent *recent = &pulse->recent;
 	if (event->at_us <= 0)
 		return;
+	if (!is_recent(recent, event))
+		look_up_all(pulse, event);
 	series_add(&pulse->all, event);
-	add_to(pulse, 'p', event->project, 0, event);
-	add_to(pulse, 't', event->task_type, 0, event);
-	struct text both = { 0 };
-	text_add_slice(&both, event->project);
-	text_add_char(&both, '/');
-	text_add_slice(&both, event->task_type);
-	add_to(pulse, 'b', (struct slice){ both.bytes, both.length }, 0, event);
-	text_release(&both);
-	if (event->priority >= 1 && event->priority <= PRIORITIES)
-		add_to(pulse, 't', event->task_type, event->priority, event);
+	for (size_t i = 0; i < recent->count; i++)
+		series_add(recent->series[i], event);
+	for (; table_count(pulse->series) > PULSE_SERIES; recent->count = 0)
+		forget_idlest(pulse);
 }
 
 void pulse_reach(struct pulse *pulse, int64_t since_us) {

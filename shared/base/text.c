@@ -23,14 +23,19 @@ void text_reserve(struct text *text, size_t more) {
 	text->capacity = capacity;
 }
 
+/* Two digits a division: events are full of times. */
 void text_add_int(struct text *text, int64_t value) {
+	static const char pairs[] =
+		"00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+		"49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
+		"9899";
 	char digits[24];
 	size_t at = sizeof(digits);
 	uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-	do {
-		digits[--at] = (char)('0' + rest % 10);
-		rest /= 10;
-	} while (rest);
+	for (; rest >= 10; rest /= 100)
+		memcpy(digits + (at -= 2), pairs + 2 * (rest % 100), 2);
+	if (rest > 0 || at == sizeof(digits))
+		digits[--at] = (char)('0' + rest);
 	if (value < 0)
 		digits[--at] = '-';
 	text_append(text, digits + at, sizeof(digits) - at);

@@ -4,7 +4,7 @@ const median = (list) => {
 	return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 };
 
-const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+const isNumber = (value) => typeof value === "number" && !Number.isNaN(value);
 
 // Median, least and most of every figure, in the shape of the figures.
 export function summary(list) {
@@ -20,7 +20,7 @@ export function summary(list) {
 }
 
 const digits = (value) => (value >= 100 ? 0 : value >= 10 ? 1 : 2);
-export const show = (value) => (isNumber(value) ? value.toLocaleString("en", { maximumFractionDigits: digits(Math.abs(value)) }) : "-");
+export const show = (value) => (value === Infinity ? "never" : isNumber(value) ? value.toLocaleString("en", { maximumFractionDigits: digits(Math.abs(value)) }) : "-");
 const range = (figure) => (figure === undefined ? "-" : figure.min === figure.max ? show(figure.median) : `${show(figure.median)} (${show(figure.min)} to ${show(figure.max)})`);
 
 export function verdicts(measure, results) {

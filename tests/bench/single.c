@@ -13,9 +13,10 @@ static struct single {
 	struct bench *bench;
 	int64_t started;
 	int64_t since_us; /* the settle, or the submit, whose effect is awaited */
+	int64_t due_us;   /* when the submit should have been: one that had to wait for the task before counts from then */
 	char project[80], id[160], lease[200];
 	struct text body;
-	bool chain;
+	bool chain, late;
 } single;
 
 static void ask(bool settle);
@@ -41,7 +42,9 @@ static void submit_one(void *context) {
 	text_printf(&single.body, "{\"project\":\"%s\",", bench->project);
 	graph_named("independent")->task(bench, &single.body, single.started);
 	text_add_char(&single.body, '}');
-	single.since_us = clock_mono_us();
+	int64_t now = clock_mono_us(), period = 1000000 / bench->options.rate;
+	single.since_us = single.late ? single.due_us : now;
+	single.due_us = (single.due_us > 0 ? single.due_us : now) + period;
 	bench_submit(bench, &single.body, on_submitted, NULL);
 }
 
@@ -64,8 +67,9 @@ static void on_task(void *context, const struct corder_reply *reply) {
 	if (!single.chain || single.started > 0)
 		histogram_add(&bench->start, now - single.since_us);
 	single.started++;
+	single.late = now >= single.due_us;
 	if (!single.chain && single.started < total)
-		corder_later(bench->client, 1000000 / bench->options.rate, submit_one, NULL);
+		corder_later(bench->client, single.late ? 0 : single.due_us - now, submit_one, NULL);
 	ask(true);
 }
 

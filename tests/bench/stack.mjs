@@ -53,9 +53,9 @@ export async function redisBytes(url) {
 	return Number(/^used_memory:(\d+)/m.exec(await redis(url, "info", "memory"))[1]);
 }
 
-// The longest calls since the last question, in ms.
-export async function slowest(url) {
-	const log = await redis(url, "--json", "slowlog", "get", "1000").catch(() => "[]");
+// The longest call since the last question, in ms; 0: none took a millisecond.
+export async function longestCall(url) {
+	const log = JSON.parse(await redis(url, "--json", "slowlog", "get", "1000"));
 	await redis(url, "slowlog", "reset");
-	return JSON.parse(log).map((entry) => entry[2] / 1000).sort((a, b) => b - a);
+	return Math.max(0, ...log.map((entry) => entry[2] / 1000));
 }

@@ -1,9 +1,11 @@
 /* The pure cores and codecs at work, one part a run, for callgrind: the script beside it counts the instructions between a
  * part's begin and its end. What a part needs is made before. */
+#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "services/dispatcher/deliver.h"
 #include "services/dispatcher/match.h"
 #include "services/monitor/tally.h"
 #include "services/persister/changes.h"
@@ -197,6 +199,103 @@ static int64_t part_events(void) {
 	return TASKS;
 }
 
+static void add_bytes(struct text *out, int64_t value, int bytes) {
+	for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8)
+		text_add_char(out, (char)(value >> shift));
+}
+
+/* A state as the scripts pack it (FORMAT in prelude_data.lua), of one that runs and waited for three. */
+static void add_state(struct text *out, int64_t number) {
+	packed_add_member(out, number);
+	text_add(out, "r");
+	add_bytes(out, 5, 1);  /* priority */
+	add_bytes(out, 0, 5);  /* flags to special */
+	add_bytes(out, 13, 1); /* of the group */
+	add_bytes(out, 3, 2);  /* dependencies */
+	add_bytes(out, 0, 3);  /* … left */
+	add_bytes(out, 2, 3);  /* version */
+	add_bytes(out, 1, 3);  /* attempt */
+	for (int time = 0; time < 4; time++)
+		add_bytes(out, 1700000000000000, 7);
+	packed_add_member(out, number + 1); /* seq */
+	text_printf(out, "counts%ccoding%ct1234%cb%c%c%c0123456789abcdef", RECORD_US, RECORD_US, RECORD_US, RECORD_US,
+	            RECORD_RS, RECORD_RS);
+	text_append(out,
+	            "\0w\0"
+	            "0123456789abcdef01234567-7\0",
+	            31);
+	text_append(out, "", 1);
+}
+
+enum { NEEDS = 3 };
+static struct text edges_text, specification_text;
+
+static void prepare_deliveries(void) {
+	specification_text = specification();
+	add_state(&block, 7);
+	for (int i = 1; i <= NEEDS; i++) {
+		packed_add_member(&edges_text, i);
+		text_add_char(&edges_text, 'c');
+	}
+}
+
+/* A leased task, from what the script says of it to what its worker gets: with the results of three. */
+static int64_t part_deliver(void) {
+	static const char *const names[NEEDS] = { "t1231", "t1232", "t1233" };
+	struct delivery_result results[NEEDS];
+	struct delivery_lists lists = { .results = results, .result_count = NEEDS };
+	for (int i = 0; i < NEEDS; i++)
+		results[i] = (struct delivery_result){ i + 1, slice_of(names[i]), SLICE("{\"lines\":7}") };
+	struct slice fields[DELIVER_FIELDS] = { { block.bytes, block.length },
+		                                    { specification_text.bytes, specification_text.length },
+		                                    { edges_text.bytes, edges_text.length } };
+	for (int i = 0; i < TASKS; i++) {
+		struct delivery delivery = { .lists = &lists };
+		text_clear(&body);
+		must_do(delivery_read(fields, &delivery), "the state is none");
+		must_do(delivery_add(&body, &delivery, SIZE_MAX, true), "it does not fit");
+	}
+	must_do(strstr(body.bytes, "\"inputs\":{\"t1231\":{\"lines\":7},") != NULL, body.bytes);
+	return TASKS;
+}
+
+static redisReply entry_fields[2 + 2 * TASKS], *entry_places[2 + 2 * TASKS];
+static redisReply entry = { .type = REDIS_REPLY_ARRAY, .elements = 2 + 2 * TASKS, .element = entry_places };
+
+static void set_field(size_t place, struct slice text) {
+	entry_fields[place] = (redisReply){ .type = REDIS_REPLY_STRING, .str = (char *)text.bytes, .len = text.length };
+	entry_places[place] = &entry_fields[place];
+}
+
+/* TASKS leases of one call, as the outbox has them. */
+static void prepare_outbox(void) {
+	static size_t starts[TASKS + 1];
+	for (int64_t i = 0; i < TASKS; i++) {
+		starts[i] = block.length;
+		add_state(&block, i + 1);
+	}
+	starts[TASKS] = block.length;
+	text_printf(&body, "0123456789abcdef01234567%c0123456789abcdef01234566%c2%c%d%ce%c1700000000000000", RECORD_US,
+	            RECORD_US, RECORD_US, TASKS + 1, RECORD_US, RECORD_US);
+	set_field(0, SLICE("h"));
+	set_field(1, (struct slice){ body.bytes, body.length });
+	for (size_t i = 0; i < TASKS; i++) {
+		set_field(2 + 2 * i, (struct slice){ block.bytes + starts[i], starts[i + 1] - starts[i] });
+		set_field(3 + 2 * i, SLICE("p"));
+	}
+}
+
+/* From the outbox to the log. */
+static int64_t part_outbox(void) {
+	const struct kv_reply *fields = (const struct kv_reply *)(const void *)&entry;
+	struct outbox_header header;
+	struct text log = { 0 };
+	must_do(outbox_read_header(fields, &header), "the header is none");
+	must_do(outbox_add_entry(&log, &header, fields), "the entry is none");
+	text_release(&log);
+	return TASKS;
+}
+
 static void prepare_match(void) {
 	match = match_open(1);
 }
@@ -232,10 +331,16 @@ static const struct part {
 	void (*prepare)(void);
 	int64_t (*run)(void);
 } parts[] = {
-	{ "submit", prepare_submission, part_submit }, { "settle", prepare_settles, part_settle },
-	{ "order", prepare_graph, part_order },        { "admit", prepare_admission, part_admit },
-	{ "write-log", NULL, part_write_log },         { "fold", write_log, part_fold },
-	{ "events", write_log, part_events },          { "match", prepare_match, part_match },
+	{ "submit", prepare_submission, part_submit },
+	{ "settle", prepare_settles, part_settle },
+	{ "order", prepare_graph, part_order },
+	{ "admit", prepare_admission, part_admit },
+	{ "write-log", NULL, part_write_log },
+	{ "fold", write_log, part_fold },
+	{ "events", write_log, part_events },
+	{ "match", prepare_match, part_match },
+	{ "deliver", prepare_deliveries, part_deliver },
+	{ "outbox", prepare_outbox, part_outbox },
 };
 
 /* Prints how often the part did its thing. */

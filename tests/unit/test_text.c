@@ -38,12 +38,12 @@ static void bytes_that_are_taken_belong_to_the_caller(void **state) {
 static void integers_are_written_to_the_last_one(void **state) {
 	(void)state;
 	struct text text = { 0 };
-	const int64_t values[] = { 0, 7, -1, INT64_MAX, INT64_MIN };
-	for (size_t i = 0; i < 5; i++) {
+	const int64_t values[] = { 0, 7, 10, 99, 100, 1005, -1, -60, INT64_MAX, INT64_MIN };
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		text_add_int(&text, values[i]);
 		text_add_char(&text, ' ');
 	}
-	assert_string_equal(text.bytes, "0 7 -1 9223372036854775807 -9223372036854775808 ");
+	assert_string_equal(text.bytes, "0 7 10 99 100 1005 -1 -60 9223372036854775807 -9223372036854775808 ");
 	text_release(&text);
 }
 
