@@ -117,6 +117,14 @@ static struct kv_reply zrange(struct redis *redis, const struct slice *words, si
 	             count > 4 && is_word(words[4], "WITHSCORES"));
 }
 
+static void remove_first(struct redis *redis, struct slice key, struct value *zset, size_t count) {
+	for (size_t i = 0; i < count; i++)
+		free(zset->zset[i].member);
+	memmove(zset->zset, zset->zset + count, (zset->zset_count - count) * sizeof(*zset->zset));
+	zset->zset_count -= count;
+	key_remove_if_empty(redis, key, zset);
+}
+
 static struct kv_reply zpopmin(struct redis *redis, const struct slice *words, size_t count) {
 	struct value *zset = key_get(redis, words[1]);
 	size_t most = count > 2 ? (size_t)slice_int(words[2], 1) : 1;
@@ -124,12 +132,21 @@ static struct kv_reply zpopmin(struct redis *redis, const struct slice *words, s
 		return reply_list(0);
 	most = most < zset->zset_count ? most : zset->zset_count;
 	struct kv_reply list = items(zset, 0, most, true);
-	for (size_t i = 0; i < most; i++)
-		free(zset->zset[i].member);
-	memmove(zset->zset, zset->zset + most, (zset->zset_count - most) * sizeof(*zset->zset));
-	zset->zset_count -= most;
-	key_remove_if_empty(redis, words[1], zset);
+	remove_first(redis, words[1], zset, most);
 	return list;
+}
+
+/* From the first on, as the scripts call it. */
+static struct kv_reply zremrangebyrank(struct redis *redis, const struct slice *words, size_t count) {
+	struct value *zset = key_get(redis, words[1]);
+	size_t last = (size_t)slice_int(words[3], -1);
+	(void)count;
+	must(slice_int(words[2], -1) == 0);
+	if (!zset)
+		return reply_int(0);
+	size_t most = last + 1 < zset->zset_count ? last + 1 : zset->zset_count;
+	remove_first(redis, words[1], zset, most);
+	return reply_int((int64_t)most);
 }
 
 /* The places [from, to) whose scores lie between two words. */
@@ -186,9 +203,11 @@ struct kv_reply redis_zset(struct redis *redis, const struct slice *words, size_
 	static const struct {
 		const char *name;
 		redis_function *run;
-	} commands[] = { { "ZADD", zadd },       { "ZREM", zrem },     { "ZRANGE", zrange },
-		             { "ZPOPMIN", zpopmin }, { "ZSCORE", zscore }, { "ZRANGEBYSCORE", zrangebyscore },
-		             { "ZCARD", zcard },     { "ZCOUNT", zcount }, { "ZRANK", zrank } };
+	} commands[] = { { "ZADD", zadd },     { "ZREM", zrem },
+		             { "ZRANGE", zrange }, { "ZPOPMIN", zpopmin },
+		             { "ZSCORE", zscore }, { "ZRANGEBYSCORE", zrangebyscore },
+		             { "ZCARD", zcard },   { "ZCOUNT", zcount },
+		             { "ZRANK", zrank },   { "ZREMRANGEBYRANK", zremrangebyrank } };
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (is_word(words[0], commands[i].name))
 			return commands[i].run(redis, words, count);

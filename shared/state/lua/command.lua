@@ -70,7 +70,8 @@ local function pause(type, project, reason)
 end
 
 local function unpark(project)
-  local members = members_of(call('ZPOPMIN', prefix .. 'pk:' .. project, UNPARK_BUDGET))
+  local members = take_first(prefix .. 'pk:' .. project, UNPARK_BUDGET)
+  load(members)
   for i = 1, #members do
     local t = tasks[members[i]]
     if t and t[STATUS] == 'p' then

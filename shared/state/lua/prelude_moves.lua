@@ -142,14 +142,11 @@ local function key_free(t)
   if name then promoted[name] = (promoted[name] or 0) + 1 end
 end
 
--- Every other one: ZPOPMIN and WITHSCORES say scores between the members. Loads their tasks.
-local function members_of(popped)
-  local members, n = {}, 0
-  for i = 1, #popped, 2 do
-    n = n + 1
-    members[n] = popped[i]
-  end
-  load(members)
+-- The first members of a queue, at most so many, which leave it. ZPOPMIN would write every rank out as a text.
+local function take_first(key, most)
+  if most == 1 then return { call('ZPOPMIN', key)[1] } end
+  local members = call('ZRANGE', key, 0, most - 1)
+  if #members > 0 then call('ZREMRANGEBYRANK', key, 0, #members - 1) end
   return members
 end
 

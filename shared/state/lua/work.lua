@@ -154,20 +154,20 @@ local function set_aside(t)
   return false
 end
 
--- The best of the few that this call has made ready, as ZPOPMIN would say them: lowest rank first, then lowest number.
+-- The best of the few that this call has made ready, as its queue would have it: lowest rank first, then lowest number.
 local function pop_at_hand(words)
   local best = 1
   for i = 3, #words, 2 do
     local a, b = tonumber(words[i]), tonumber(words[best])
     if a < b or (a == b and number_of(words[i + 1]) < number_of(words[best + 1])) then best = i end
   end
-  local rank = table.remove(words, best)
-  return { table.remove(words, best), rank }
+  table.remove(words, best)
+  return { table.remove(words, best) }
 end
 
 local function pop(request, most)
   local words = at_hand[request.queue]
-  if not words then return call('ZPOPMIN', request.queue, most) end
+  if not words then return take_first(request.queue, most) end
   return #words > 0 and pop_at_hand(words) or words
 end
 
@@ -176,9 +176,9 @@ local function take(request, leased)
   while #leased < request.max do
     local room = events_left()
     if room <= 0 then return request.max - #leased end
-    local popped = pop(request, math_min(request.max - #leased, room))
-    if #popped == 0 then return 0 end
-    local members = members_of(popped)
+    local members = pop(request, math_min(request.max - #leased, room))
+    if #members == 0 then return 0 end
+    load(members)
     for i = 1, #members do
       local t = tasks[members[i]]
       if t and t[STATUS] == 'p' then
