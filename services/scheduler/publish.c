@@ -120,12 +120,16 @@ void publish_streams(struct scheduler *scheduler) {
 	}
 	char name[STREAM_NAME_BYTES];
 	stream_name(name, scheduler->settings->common.prefix, STREAM_EVENTS, -1);
+	/* An event twice is a relay that lost the lead while it published. NATS remembers each id for so long, 150 bytes of it. */
+	enum { DUPLICATE_WINDOW_S = 20 };
+	int64_t age_s = scheduler->settings->events_max_age_s;
 	struct stream_config config = {
 		.name = name,
 		.subjects = { service_full_subject(scheduler->service, "event.>") },
 		.subject_count = 1,
 		.max_bytes = -1,
-		.max_age_s = scheduler->settings->events_max_age_s,
+		.max_age_s = age_s,
+		.duplicate_window_s = age_s < DUPLICATE_WINDOW_S ? age_s : DUPLICATE_WINDOW_S,
 		.replicas = scheduler->settings->stream_replicas,
 	};
 	stream_ensure(scheduler->bus, &config, on_ensured, scheduler);

@@ -49,6 +49,12 @@ static bool is_stale(struct fill *fill) {
 
 static void fill_end(struct fill *fill) {
 	struct relay *relay = fill->partition->relay;
+	if (!relay_leads_surely(relay)) {
+		relay_look_later(relay, 100);
+		fill_free(fill);
+		return;
+	}
+	bus_send_before(fill->partition->scheduler->bus, relay->leads_until_us);
 	for (size_t i = fill->block_count; i > 0; i--)
 		publish_after(fill->partition, (struct slice){ fill->blocks[i - 1].bytes, fill->blocks[i - 1].length },
 		              fill->published_seq);

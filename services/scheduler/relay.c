@@ -27,6 +27,7 @@ static void lose_lead(struct relay *relay) {
 	relay->leads = false;
 	relay_drop_blocks(relay);
 	relay_drop_untold(relay); /* who leads next finds them in the log */
+	loop_timer_stop(relay->partition->scheduler->loop, &relay->look_timer);
 	relay_phase_is(relay, RELAY_IDLE);
 }
 
@@ -34,6 +35,8 @@ static void on_lead(void *context, enum status status, const struct kv_reply *re
 	struct relay *relay = context;
 	(void)err;
 	bool held = status == STATUS_OK && !kv_is_nil(reply);
+	if (held)
+		relay->leads_until_us = relay->asked_us + LEAD_MS * 1000;
 	if (held && !relay->leads) {
 		relay->leads = true;
 		relay_look(relay);
@@ -103,6 +106,7 @@ static void on_holder(void *context, enum status status, const struct kv_reply *
 		SLICE("SET"), slice_of(key), slice_of(relay->service_id), kv_is_nil(reply) ? SLICE("NX") : SLICE("XX"),
 		SLICE("PX"),  slice_of(ttl)
 	};
+	relay->asked_us = loop_now(relay->partition->scheduler->loop);
 	kv_command(state_kv(relay->partition->state), words, 6, 0, on_lead, relay);
 }
 
@@ -159,6 +163,10 @@ void relay_look_again_after_rebuild(struct relay *relay) {
 		else
 			lose_lead(relay);
 	}
+}
+
+bool relay_leads_surely(const struct relay *relay) {
+	return relay->leads && loop_now(relay->partition->scheduler->loop) < relay->leads_until_us;
 }
 
 bool relay_leads(const struct relay *relay) {

@@ -21,7 +21,8 @@ enum {
 	RELAY_READ_MS = 500,
 	RELAY_APPEND_MS = 2000,
 	MARK_EVERY_US = 10000,
-	TELL_EVERY_US = 2000
+	TELL_EVERY_US = 2000,
+	TELL_AGAIN_US = 50000
 };
 
 /* One block on its way to the log. */
@@ -49,12 +50,13 @@ struct relay {
 	int generation; /* rises with each look: answers of an older one are dropped */
 	bool reading;   /* an XREAD is under way */
 	bool leads;
-	bool marking;                  /* a mark call is under way */
-	int64_t next_mark_us;          /* not before this */
-	struct loop_timer *mark_timer; /* until then */
-	struct text unsaid;            /* ids of entries in the log that no mark has said yet, a line each */
-	int64_t next_tell_us;          /* no events before this */
-	int idle_ticks;                /* of the lead, since something was appended or the log was looked at */
+	int64_t asked_us, leads_until_us; /* when it last asked for the lead; until then nobody else can have it */
+	bool marking;                     /* a mark call is under way */
+	int64_t next_mark_us;             /* not before this */
+	struct loop_timer *mark_timer;    /* until then */
+	struct text unsaid;               /* ids of entries in the log that no mark has said yet, a line each */
+	int64_t next_tell_us;             /* no events before this */
+	int idle_ticks;                   /* of the lead, since something was appended or the log was looked at */
 	char stream[STREAM_NAME_BYTES], subject[160], epoch[STATE_EPOCH_BYTES];
 	char service_id[64];
 	uint64_t log_sequence; /* of the stream's last message, as we know it, with what is under way */
@@ -79,6 +81,8 @@ struct relay {
 /* relay.c */
 void relay_phase_is(struct relay *relay, enum relay_phase phase);
 void relay_look_later(struct relay *relay, int64_t delay_ms);
+bool relay_leads_surely(
+	const struct relay *relay); /* false: it was asleep, or Redis silent, for so long that another may lead */
 /* relay_look.c */
 void relay_look(struct relay *relay);
 /* relay_send.c */

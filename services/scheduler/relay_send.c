@@ -132,6 +132,16 @@ static void tell(struct relay *relay, const struct relay_block *block) {
 		publish_mark(relay);
 }
 
+static void publish_now(void *context) {
+	struct relay *relay = context;
+	relay->tell_timer = NULL;
+	relay_publish(relay);
+}
+
+static void tell_after(struct relay *relay, int64_t at_us) {
+	relay->tell_timer = loop_timer_start(relay->partition->scheduler->loop, at_us, publish_now, relay);
+}
+
 void relay_publish(struct relay *relay) {
 	struct relay_block *block = relay->untold;
 	loop_timer_stop(relay->partition->scheduler->loop, &relay->tell_timer);
@@ -140,6 +150,11 @@ void relay_publish(struct relay *relay) {
 			relay_drop_untold(relay); /* maybe for long: they come from the log */
 		return;
 	}
+	if (!relay_leads_surely(relay)) { /* another may have told them, and more */
+		tell_after(relay, loop_now(relay->partition->scheduler->loop) + TELL_AGAIN_US);
+		return;
+	}
+	bus_send_before(relay->partition->scheduler->bus, relay->leads_until_us);
 	relay->untold = relay->untold_last = NULL;
 	relay->next_tell_us = loop_now(relay->partition->scheduler->loop) + TELL_EVERY_US;
 	while (block != NULL) {
@@ -150,16 +165,9 @@ void relay_publish(struct relay *relay) {
 	}
 }
 
-static void publish_now(void *context) {
-	struct relay *relay = context;
-	relay->tell_timer = NULL;
-	relay_publish(relay);
-}
-
 /* In the next turn: those who wait for the log do not wait for the events to be written out too. And not too often, since each
  * time wakes the server and all who listen. */
 static void publish_soon(struct relay *relay, struct relay_block *block) {
-	struct loop *loop = relay->partition->scheduler->loop;
 	block->next = NULL;
 	if (relay->untold_last != NULL)
 		relay->untold_last->next = block;
@@ -167,7 +175,7 @@ static void publish_soon(struct relay *relay, struct relay_block *block) {
 		relay->untold = block;
 	relay->untold_last = block;
 	if (relay->tell_timer == NULL)
-		relay->tell_timer = loop_timer_start(loop, relay->next_tell_us, publish_now, relay);
+		tell_after(relay, relay->next_tell_us);
 }
 
 /* Blocks are told in order, as far as all before them are in the log too. */

@@ -16,6 +16,10 @@
 static void end_turn(void *context) {
 	struct bus *bus = context;
 	link_adopt_finished(bus);
+	if (link_is_late(bus)) {
+		log_warn("asleep for too long: what was to be sent to NATS is old, and the connection is made anew", NULL);
+		link_declare_lost(bus);
+	}
 	link_flush(bus);
 	link_take_down(bus);
 }
@@ -99,6 +103,11 @@ bool bus_connected(const struct bus *bus) {
 
 void bus_read_every(struct bus *bus, int64_t us) {
 	bus->read_every_us = us;
+}
+
+void bus_send_before(struct bus *bus, int64_t at_us) {
+	if (bus->send_before_us == 0 || at_us < bus->send_before_us)
+		bus->send_before_us = at_us;
 }
 
 size_t bus_max_payload(const struct bus *bus) {
@@ -319,7 +328,7 @@ static enum status after_publish(struct bus *bus, natsStatus s, size_t bytes) {
 		return STATUS_RETRY;
 	link_dirty(bus);
 	bus->unflushed_bytes += bytes;
-	if (bus->unflushed_bytes > FLUSH_EARLY_BYTES && !bus->watches_write)
+	if (bus->unflushed_bytes > FLUSH_EARLY_BYTES && !bus->watches_write && !link_is_late(bus))
 		link_flush(bus);
 	return STATUS_OK;
 }

@@ -47,6 +47,9 @@ bool bus_connected(const struct bus *bus);
 /* For who has time: after each read, the next one comes no sooner than this. What arrives meanwhile comes together, and whoever
  * waits for something is not held up by us. 0, as it is at first: at once. */
 void bus_read_every(struct bus *bus, int64_t us);
+/* What this turn publishes is worth sending until then (CLOCK_MONOTONIC, us) and no longer: if this process has been asleep when
+ * it would be sent, the connection is made anew, without it. */
+void bus_send_before(struct bus *bus, int64_t at_us);
 size_t bus_max_payload(const struct bus *bus); /* bytes the server takes in one message; 1 MiB until known */
 /* What the subjects of its inboxes begin with: "_INBOX.", or "_INBOX.<user>." when the URL has a user and a password, so that
  * a server can let each user read the answers to its own requests alone. At most BUS_INBOX_BYTES with its NUL. */

@@ -76,6 +76,7 @@ struct bus {
 	int64_t read_every_us;         /* bus_read_every */
 	struct loop_timer *read_timer; /* not NULL: what arrives is left where it is until then */
 	atomic_bool wants_write;       /* set by nats.c, perhaps in a thread of its own */
+	int64_t send_before_us;        /* bus_send_before; 0: any time */
 	size_t unflushed_bytes;        /* an upper bound of what nats.c holds for the socket */
 	size_t max_payload;
 	size_t dropped; /* by former links */
@@ -120,7 +121,8 @@ void link_adopt_finished(struct bus *bus); /* takes what an attempt has brought 
 void link_take_down(struct bus *bus);      /* frees the failed link and plans the next attempt */
 void link_dirty(struct bus *bus);          /* there are bytes to write at the end of the turn */
 void link_flush(struct bus *bus);
-void link_close(struct bus *bus); /* for ever; flushes first */
+bool link_is_late(const struct bus *bus); /* see bus_send_before */
+void link_close(struct bus *bus);         /* for ever; flushes first */
 void link_declare_lost(struct bus *bus);
 
 /* bus.c */

@@ -226,6 +226,7 @@ static void adopt(struct bus *bus, struct link *link) {
 	bus->dirty = false;
 	link_dirty(bus);
 	bus->unflushed_bytes = 0;
+	bus->send_before_us = 0;
 	bus->last_read_us = clock_mono_us();
 	bus->max_payload = (size_t)natsConnection_GetMaxPayload(link->connection);
 	watch(bus);
@@ -294,6 +295,10 @@ void link_dirty(struct bus *bus) {
 	loop_need_end(bus->loop);
 }
 
+bool link_is_late(const struct bus *bus) {
+	return bus->connected && bus->send_before_us > 0 && clock_mono_us() >= bus->send_before_us;
+}
+
 void link_flush(struct bus *bus) {
 	if (!bus->connected || (!bus->dirty && !atomic_load(&bus->wants_write)))
 		return;
@@ -306,6 +311,8 @@ void link_flush(struct bus *bus) {
 		left = bus->connected ? natsConnection_Buffered(connection) : 0;
 	}
 	bus->unflushed_bytes = left > 0 ? (size_t)left : 0;
+	if (left == 0)
+		bus->send_before_us = 0;
 	bool must_watch = bus->connected && left > 0;
 	if (bus->connected && must_watch != bus->watches_write) {
 		bus->watches_write = must_watch;

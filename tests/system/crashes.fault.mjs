@@ -43,6 +43,30 @@ test("kill -9 of every service at once loses nothing", { timeout: 240000 }, asyn
 	await load.finish(witness);
 });
 
+// Whoever led when it fell asleep wakes up behind another one, with events in hand that have long been told.
+test("a scheduler that slept tells no event late", { timeout: 240000 }, async (t) => {
+	const load = await new Load(stack, fresh("slept")).start(t);
+	const client = await Client.open(stack.addresses);
+	t.after(() => client.close());
+	const versions = new Map(), backwards = [];
+	client.connection.subscribe(`corder.v1.event.${load.project}.>`, { callback: (_, message) => {
+		const { task_id, version, status } = message.json(), before = versions.get(task_id) ?? 0;
+		if (version < before) backwards.push(`${task_id}: ${status}, version ${version} after ${before}`);
+		versions.set(task_id, Math.max(version, before));
+	} });
+	for (let round = 0; round < 3; round++) {
+		for (const { pid } of stack.services.scheduler) {
+			process.kill(pid, "SIGSTOP");
+			await load.progress(200);
+			process.kill(pid, "SIGCONT");
+			await load.progress(50);
+		}
+	}
+	await load.finish(witness);
+	assert.ok(versions.size > 1000);
+	assert.deepEqual(backwards, []);
+});
+
 test("a service that is asked to stop ends with code 0 and loses nothing", { timeout: 240000 }, async (t) => {
 	const load = await new Load(stack, fresh("stop")).start(t);
 	for (const name of serviceNames) {
