@@ -56,9 +56,8 @@ static void send_now(void *context) {
 	s->timer = NULL;
 	if (s->try_timeout_ms > 0 && timeout_ms > s->try_timeout_ms)
 		timeout_ms = s->try_timeout_ms;
-	uint64_t partition = id_hash(slice_of(s->project)) % (uint64_t)s->ingest->settings->common.partitions;
 	bus_request(s->ingest->bus,
-	            service_full_subject(s->ingest->service, "internal.%s.%llu", s->verb, (unsigned long long)partition),
+	            service_full_subject(s->ingest->service, "internal.%s.%lld", s->verb, (long long)lane_partition(s)),
 	            NULL, 0, (struct slice){ s->body.bytes, s->body.length }, timeout_ms > 0 ? timeout_ms : 1, on_reply, s);
 }
 
@@ -158,14 +157,20 @@ static void on_admitted(struct submission *s, struct slice reply) {
 	submission_fail(s, &err, "");
 }
 
-void admit(struct submission *s) {
-	if (s->dry_run) {
-		check_next(s);
-		return;
-	}
+static void send_all(struct submission *s) {
 	admit_header(s, "admit");
 	text_add_char(&s->body, RECORD_GS);
 	plan_slice(&s->plan, &s->at, &s->body);
 	/* The database may take its time: only a lost request is repeated then, at the end of the client's patience. */
 	admit_send(s, "admit", s->archived ? 0 : TRY_MS, on_admitted);
+}
+
+/* Who waits for the database does not keep others waiting for it. */
+void admit(struct submission *s) {
+	if (s->dry_run)
+		check_next(s);
+	else if (s->archived)
+		send_all(s);
+	else
+		lane_take(s, send_all);
 }

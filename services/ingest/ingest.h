@@ -17,11 +17,17 @@
 
 struct ingest_settings {
 	struct service_settings common;
-	int64_t admit_timeout_ms, part_ttl_s, slice_tasks, slice_ttl_s;
+	int64_t admit_timeout_ms, admit_window, admit_wait_ms, part_ttl_s, slice_tasks, slice_ttl_s;
 	int64_t max_tasks, max_dependencies, max_context_bytes, max_depth, max_graph_tasks, max_graph_bytes;
 	int64_t critical_path_weight;
 	const char *order;
 	int64_t enqueue_window, enqueue_max_bytes, staging_max_bytes, max_under_way_bytes, stream_replicas;
+};
+
+/* Submissions of a partition on their way to the scheduler, and those that wait for their turn (lane.c). */
+struct lane {
+	struct submission *first, *last; /* waiting, in order */
+	int64_t tasks;                   /* under way */
 };
 
 struct ingest {
@@ -39,6 +45,7 @@ struct ingest {
 	bool ensuring;
 	bool streams_told; /* that they cannot be made */
 	size_t under_way, under_way_bytes;
+	struct lane *lanes;          /* one a partition */
 	struct submission *enqueued; /* those under way */
 	struct loop_timer *working_timer;
 	bool stopping;
@@ -70,7 +77,11 @@ struct submission {
 	int64_t deadline_us, try_timeout_ms, tries;
 	char why[160]; /* the scheduler was unavailable, by its last word */
 	void (*answered)(struct submission *submission, struct slice reply);
-	bool one_answer; /* an unavailable is an answer too: asking again would not help */
+	struct lane *lane; /* the one it stands in, or whose room it takes */
+	struct submission *lane_next, *lane_before;
+	bool waits;                                /* in the lane */
+	void (*go)(struct submission *submission); /* when it has waited */
+	bool one_answer;                           /* an unavailable is an answer too: asking again would not help */
 	struct loop_timer *timer;
 	struct text body;
 	/* a large graph */
@@ -107,6 +118,12 @@ void take(struct submission *submission, struct slice body, struct slice project
 void take_records(struct submission *submission, const struct submit_request *request, struct text *records);
 /* The plan is filled: checks it as a graph and sends it on. */
 void take_plan(struct submission *submission);
+
+/* lane.c: go is called when there is room, at once perhaps; who has waited for too long ends as unavailable. */
+void lane_take(struct submission *submission, void (*go)(struct submission *submission));
+void lane_leave(struct submission *submission); /* it has ended */
+void lanes_stop(struct ingest *ingest);         /* who waits is unavailable */
+int64_t lane_partition(const struct submission *submission);
 
 /* admit.c: one script call's worth; checks of any size */
 void admit(struct submission *submission);

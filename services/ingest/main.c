@@ -10,6 +10,10 @@
 static const struct setting settings[] = {
 	{ "CORDER_ADMIT_TIMEOUT_MS", SETTING_INT, AT(admit_timeout_ms), "10000", 100, 600000, "ms",
 	  "How long a submission waits for the scheduler before it is answered unavailable." },
+	{ "CORDER_ADMIT_WINDOW", SETTING_INT, AT(admit_window), "4096", 1, 1000000, "tasks",
+	  "Of a partition, tasks that one instance has on their way to the scheduler at a time; more waits for its turn." },
+	{ "CORDER_ADMIT_WAIT_MS", SETTING_INT, AT(admit_wait_ms), "2000", 10, 600000, "ms",
+	  "How long a submission waits for its turn before it is answered unavailable." },
 	{ "CORDER_MAX_TASKS_PER_MESSAGE", SETTING_INT, AT(max_tasks), "10000", 1, 100000, "tasks",
 	  "Tasks in one message." },
 	{ "CORDER_MAX_BATCH_TASKS", SETTING_INT, AT(max_graph_tasks), "1000000", 1, 10000000, "tasks",
@@ -74,6 +78,7 @@ static enum status start(struct service *service, struct error *err) {
 	if (ingest->order == SUBMIT_ORDER_UNSAID)
 		return fail(err, STATUS_REJECT, "CORDER_ORDER is \"%s\": it takes score, fifo or critical_path",
 		            ingest->settings->order);
+	ingest->lanes = memory_array((size_t)ingest->settings->common.partitions, sizeof(*ingest->lanes));
 	streams_open(ingest);
 	return service_serve(service, routes, sizeof(routes) / sizeof(*routes), err);
 }
@@ -81,6 +86,7 @@ static enum status start(struct service *service, struct error *err) {
 static void stop(struct service *service) {
 	struct ingest *ingest = service_own(service);
 	ingest->stopping = true;
+	lanes_stop(ingest);
 }
 
 static bool idle(struct service *service) {
@@ -92,6 +98,7 @@ static void close_ingest(struct service *service) {
 	struct ingest *ingest = service_own(service);
 	streams_close(ingest);
 	json_close(&ingest->json);
+	free(ingest->lanes);
 	free(ingest);
 }
 

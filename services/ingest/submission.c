@@ -63,6 +63,7 @@ bool submission_grow(struct submission *s, size_t bytes) {
 }
 
 static void submission_close(struct submission *s) {
+	lane_leave(s);
 	s->ingest->under_way--;
 	s->ingest->under_way_bytes -= s->bytes;
 	if (s->ack != NULL)

@@ -8,7 +8,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 
 export const bin = join(process.cwd(), "build/release/bin");
-const START_LIMIT_MS = 120000;
+const START_LIMIT_MS = 120000, OUTBOX_LIMIT_MS = 20000;
 
 export const freePort = () => new Promise((resolve) => {
 	const server = createServer().listen(0, "127.0.0.1", () => { const { port } = server.address(); server.close(() => resolve(port)); });
@@ -49,7 +49,12 @@ export async function redis(url, ...words) {
 	return stdout;
 }
 
+// Without what only waits to be told to MySQL: of that Redis is rid a moment later.
 export async function redisBytes(url) {
+	const outboxes = (await redis(url, "--scan", "--pattern", "{p*}:ob")).split("\n").filter(Boolean);
+	const waiting = async () => (await Promise.all(outboxes.map((key) => redis(url, "xlen", key)))).some((length) => Number(length) > 0);
+	for (const until = Date.now() + OUTBOX_LIMIT_MS; await waiting(); await wait(50))
+		if (Date.now() > until) throw new Error("the outbox does not become empty");
 	return Number(/^used_memory:(\d+)/m.exec(await redis(url, "info", "memory"))[1]);
 }
 
