@@ -8,7 +8,7 @@ import { Stack } from "./stack.mjs";
 import { until } from "./wait.mjs";
 import { Witness } from "./witness.mjs";
 
-const wait_ms = 300;
+const wait_ms = 1500;
 const settings = { CORDER_ADMIT_WINDOW: "4", CORDER_ADMIT_WAIT_MS: String(wait_ms), CORDER_ADMIT_TIMEOUT_MS: "60000" };
 
 let stack, witness, client;
@@ -81,6 +81,7 @@ test("an ingest that is asked to stop tells those that wait to come again, and e
 	const [child] = stack.services.ingest;
 	const told = await asleep(async () => {
 		const crowd = range(30).map((n) => submit(project, `t${n}`).catch((error) => ({ ok: false, error: { code: error.message } })));
+		await until("all stand in line", async () => (await client.services("STATS", "corder-ingest"))[0].data.under_way === 30, { seconds: 1.4 });
 		child.kill("SIGTERM");
 		return Promise.race(crowd.slice(10));
 	});
