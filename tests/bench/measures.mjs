@@ -51,9 +51,9 @@ const latency = (measure, options) => ({
 
 const waiting = (options) => ({
 	async run(stack, scaled) {
-		const memory = () => redisBytes(stack.env.REDIS_URL);
-		const round = await bench(stack, "fill", scaled(options), { onBegin: memory, onEnd: memory });
-		return { round, ...figuresOf(round), bytes: (round.after - round.before) / round.figures.tasks };
+		const memory = () => redisBytes(stack.env.REDIS_URL), before = await memory();
+		const round = await bench(stack, "fill", scaled(options), { onEnd: memory });
+		return { round, ...figuresOf(round), bytes: (round.after - before) / round.figures.tasks };
 	},
 });
 
