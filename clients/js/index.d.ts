@@ -469,6 +469,8 @@ export interface Job<Context = any> {
 	readonly batch_id: string;
 	/** 1 for the first. */
 	readonly attempt: number;
+	/** How the last try failed; null where none has. */
+	readonly error: TaskError | null;
 	/** The execution_context. */
 	readonly context: Context;
 	/** The result of each dependency that completed. */

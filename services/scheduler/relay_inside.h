@@ -81,8 +81,8 @@ struct relay {
 /* relay.c */
 void relay_phase_is(struct relay *relay, enum relay_phase phase);
 void relay_look_later(struct relay *relay, int64_t delay_ms);
-bool relay_leads_surely(
-	const struct relay *relay); /* false: it was asleep, or Redis silent, for so long that another may lead */
+/* False: it was asleep, or Redis silent, for so long that another may lead. */
+bool relay_leads_surely(const struct relay *relay);
 /* relay_look.c */
 void relay_look(struct relay *relay);
 /* relay_send.c */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { Client } from "./client.mjs";
-import { freePort, isAlive } from "./servers.mjs";
+import { isAlive, quietPort } from "./servers.mjs";
 import { fresh, range } from "./setup.mjs";
 import { Stack, serviceNames } from "./stack.mjs";
 import { until } from "./wait.mjs";
@@ -41,7 +41,7 @@ for (const missing of ["nats", "redis", "mariadb"]) {
 		stack = new Stack();
 		mkdirSync(join(stack.folder, "logs"));
 		for (const name of ["nats", "redis", "mariadb"]) {
-			if (name === missing) stack[name].port = await freePort();
+			if (name === missing) stack[name].port = await quietPort();
 			else await stack[name].start();
 		}
 		for (const name of serviceNames) await stack.startService(name);

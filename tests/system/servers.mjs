@@ -11,13 +11,21 @@ const searchPath = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin`;
 export const environment = { ...process.env, PATH: searchPath };
 const asRoot = process.getuid() === 0 ? ["--user=root"] : [];
 
-export async function freePort() {
-	const server = createServer().listen(0, "127.0.0.1");
+export async function freePort(port = 0) {
+	const server = createServer().listen(port, "127.0.0.1");
 	await once(server, "listening");
-	const { port } = server.address();
+	({ port } = server.address());
 	server.close();
 	await once(server, "close");
 	return port;
+}
+
+// One that is still free when it is used much later: below those that others are given.
+export async function quietPort() {
+	for (;;) {
+		const port = await freePort(20000 + Math.floor(Math.random() * 10000)).catch(() => 0);
+		if (port > 0) return port;
+	}
 }
 
 // A child process with its output in a file; killed when the test process ends, however it ends.

@@ -13,6 +13,7 @@ export class Job {
 		this.task_type = task.task_type;
 		this.batch_id = task.batch_id;
 		this.attempt = task.attempt;
+		this.error = task.error ?? null;
 		this.context = task.execution_context;
 		this.inputs = task.inputs;
 		this.traceparent = task.traceparent ?? null;

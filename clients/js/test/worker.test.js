@@ -59,7 +59,13 @@ test("what a handler throws decides: failed, failed for good, released", async (
 	await worker.stop();
 	const told = (id) => [done.get(id).status, done.get(id).attempt, done.get(id).error?.message];
 	assert.deepEqual(told("again"), ["completed", 2, undefined]);
-	assert.deepEqual(tries.filter(([id]) => id === "again"), [["again", 1, undefined], ["again", 2, "once"]]);
+	assert.deepEqual(
+		tries.filter(([id]) => id === "again"),
+		[
+			["again", 1, undefined],
+			["again", 2, "once"],
+		],
+	);
 	assert.deepEqual(told("never"), ["failed", 1, "for good"]);
 	assert.deepEqual(told("text"), ["failed", 2, "no error object"]);
 	assert.equal(told("given-back")[0], "completed");

@@ -305,7 +305,7 @@ function checkLeft(run, fold, ofFold, states, keys, violation) {
 	for (const name of keys.named("pk:")) violation("leaked in Redis", name);
 	if ((keys.get("ob")?.value.length ?? 0) > 0 && run.settled)
 		violation("leaked in Redis", `${keys.get("ob").value.length} entries in the outbox`);
-	const known = /^(m|id|t|x|e|fw|due|lg|k|ps|fin|c|ob|oi|rl)$|^(d|r|rq|kw):/;
+	const known = /^(m|id|t|x|e|er|fw|due|lg|k|ps|fin|c|ob|oi|rl)$|^(d|r|rq|kw):/;
 	for (const name of keys.named("")) if (!known.test(name)) violation("leaked in Redis", `a key nobody knows: ${name}`);
 }
 
