@@ -6,12 +6,17 @@
 #include "ingest.h"
 #include "shared/base/clock.h"
 #include "shared/base/id.h"
+#include "shared/state/state.h"
 
 enum { TRY_MS = 4000, FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 1000 };
 
 /* sending -------------------------------------------------------------------------------------------------------- */
 
 static void send_now(void *context);
+
+int64_t admit_partition(const struct submission *s) {
+	return state_partition_of(slice_of(s->project), s->ingest->settings->common.partitions);
+}
 
 static int64_t left_ms(const struct submission *s) {
 	return (s->deadline_us - clock_mono_us()) / 1000;
@@ -57,7 +62,7 @@ static void send_now(void *context) {
 	if (s->try_timeout_ms > 0 && timeout_ms > s->try_timeout_ms)
 		timeout_ms = s->try_timeout_ms;
 	bus_request(s->ingest->bus,
-	            service_full_subject(s->ingest->service, "internal.%s.%lld", s->verb, (long long)lane_partition(s)),
+	            service_full_subject(s->ingest->service, "internal.%s.%lld", s->verb, (long long)admit_partition(s)),
 	            NULL, 0, (struct slice){ s->body.bytes, s->body.length }, timeout_ms > 0 ? timeout_ms : 1, on_reply, s);
 }
 
@@ -157,7 +162,7 @@ static void on_admitted(struct submission *s, struct slice reply) {
 	submission_fail(s, &err, "");
 }
 
-static void send_all(struct submission *s) {
+void admit_now(struct submission *s) {
 	admit_header(s, "admit");
 	text_add_char(&s->body, RECORD_GS);
 	plan_slice(&s->plan, &s->at, &s->body);
@@ -170,7 +175,7 @@ void admit(struct submission *s) {
 	if (s->dry_run)
 		check_next(s);
 	else if (s->archived)
-		send_all(s);
+		admit_now(s);
 	else
-		lane_take(s, send_all);
+		lane_take(s);
 }

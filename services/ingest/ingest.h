@@ -79,9 +79,8 @@ struct submission {
 	void (*answered)(struct submission *submission, struct slice reply);
 	struct lane *lane; /* the one it stands in, or whose room it takes */
 	struct submission *lane_next, *lane_before;
-	bool waits;                                /* in the lane */
-	void (*go)(struct submission *submission); /* when it has waited */
-	bool one_answer;                           /* an unavailable is an answer too: asking again would not help */
+	bool waits;      /* in the lane */
+	bool one_answer; /* an unavailable is an answer too: asking again would not help */
 	struct loop_timer *timer;
 	struct text body;
 	/* a large graph */
@@ -119,14 +118,15 @@ void take_records(struct submission *submission, const struct submit_request *re
 /* The plan is filled: checks it as a graph and sends it on. */
 void take_plan(struct submission *submission);
 
-/* lane.c: go is called when there is room, at once perhaps; who has waited for too long ends as unavailable. */
-void lane_take(struct submission *submission, void (*go)(struct submission *submission));
+/* lane.c: admit_now() when there is room, at once perhaps; who has waited for too long ends as unavailable. */
+void lane_take(struct submission *submission);
 void lane_leave(struct submission *submission); /* it has ended */
 void lanes_stop(struct ingest *ingest);         /* who waits is unavailable */
-int64_t lane_partition(const struct submission *submission);
 
 /* admit.c: one script call's worth; checks of any size */
 void admit(struct submission *submission);
+void admit_now(struct submission *submission); /* without waiting for its turn */
+int64_t admit_partition(const struct submission *submission);
 /* Sends body to internal.<verb>.<partition>, and again while that can help; then answered is called, or the submission
  * ends as unavailable. try_timeout_ms: of one try; 0: as long as there is time. */
 typedef void admit_answered(struct submission *submission, struct slice reply);

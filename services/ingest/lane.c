@@ -4,10 +4,6 @@
 #include "ingest.h"
 #include "shared/base/clock.h"
 
-int64_t lane_partition(const struct submission *s) {
-	return (int64_t)(id_hash(slice_of(s->project)) % (uint64_t)s->ingest->settings->common.partitions);
-}
-
 static bool has_room(const struct submission *s) {
 	const struct lane *lane = s->lane;
 	return lane->tasks == 0 || lane->tasks + s->plan.count <= s->ingest->settings->admit_window;
@@ -15,7 +11,7 @@ static bool has_room(const struct submission *s) {
 
 static void start(struct submission *s) {
 	s->lane->tasks += s->plan.count;
-	s->go(s);
+	admit_now(s);
 }
 
 static void step_out(struct submission *s) {
@@ -40,10 +36,9 @@ static void on_too_long(void *context) {
 	submission_unavailable(s, "more is submitted than can be taken at the moment");
 }
 
-void lane_take(struct submission *s, void (*go)(struct submission *submission)) {
+void lane_take(struct submission *s) {
 	struct ingest *ingest = s->ingest;
-	struct lane *lane = s->lane = &ingest->lanes[lane_partition(s)];
-	s->go = go;
+	struct lane *lane = s->lane = &ingest->lanes[admit_partition(s)];
 	if (lane->first == NULL && has_room(s)) {
 		start(s);
 		return;

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "monitor.h"
-#include "shared/base/id.h"
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
+#include "shared/state/state.h"
 #include "snapshot.h"
 #include "subjects/subjects.h"
 
@@ -94,7 +94,7 @@ size_t monitor_partitions(const struct monitor *monitor) {
 }
 
 size_t monitor_partition_of(const struct monitor *monitor, struct slice project) {
-	return (size_t)(id_hash(project) % (uint64_t)monitor_partitions(monitor));
+	return (size_t)state_partition_of(project, monitor->settings->common.partitions);
 }
 
 enum { SMALL_PROJECT_TASKS = 50000 };
