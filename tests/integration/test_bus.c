@@ -276,6 +276,27 @@ static void a_killed_server_fails_what_waits_and_traffic_goes_on_when_it_is_back
 	assert_int_equal(f->changes, 10);
 }
 
+/* As if this process had slept: what had to go before does not go after, and the connection is a new one. */
+static void what_had_to_be_sent_before_is_not_sent_after(void **state) {
+	struct fixture *f = *state;
+	subscribe(f, "t.echo", "q", echo);
+	subscribe(f, "t.dated", NULL, hear);
+	await_service(f, "t.echo");
+	bus_on_change(f->client, on_change, f);
+	bus_send_before(f->client, clock_mono_us() + LIMIT_US);
+	assert_int_equal(bus_publish(f->client, "t.dated", SLICE("in time")), STATUS_OK);
+	await(f, &f->heard, 1);
+	assert_int_equal(f->changes, 0);
+	bus_send_before(f->client, clock_mono_us());
+	assert_int_equal(bus_publish(f->client, "t.dated", SLICE("old")), STATUS_OK);
+	await(f, &f->changes, 2);
+	assert_true(bus_connected(f->client));
+	assert_int_equal(bus_publish(f->client, "t.dated", SLICE("new")), STATUS_OK);
+	await(f, &f->heard, 2);
+	await_service(f, "t.echo"); /* whatever was behind it has come too */
+	assert_int_equal(f->heard, 2);
+}
+
 static void a_server_that_is_away_at_the_start_is_found_when_it_comes(void **state) {
 	struct fixture *f = *state;
 	struct bus *late = NULL;
@@ -425,6 +446,7 @@ int main(void) {
 		TEST(two_hundred_thousand_publishes_in_one_turn_all_arrive),
 		TEST(a_server_that_does_not_read_gets_refusals_not_memory),
 		TEST(a_killed_server_fails_what_waits_and_traffic_goes_on_when_it_is_back),
+		TEST(what_had_to_be_sent_before_is_not_sent_after),
 		TEST(a_server_that_is_away_at_the_start_is_found_when_it_comes),
 		TEST(an_open_attempt_does_not_hold_up_closing),
 		TEST(one_of_several_servers_is_enough),

@@ -49,7 +49,7 @@ test("who has waited for its turn for too long is unavailable, who is on the way
 	assert.ok(again.every(({ tasks }) => tasks[0].result === "accepted"), "nothing of them was kept");
 });
 
-test("who comes in a crowd gets in, in order, as there is room", { timeout: 60000 }, async () => {
+test("who comes in a crowd gets in as there is room", { timeout: 60000 }, async () => {
 	const { project } = fresh("crowd");
 	const replies = await Promise.all(range(300).map((n) => client.stubborn("submit", { project, task_id: `t${n}`, task_type: "crowded" })));
 	assert.ok(replies.every(({ tasks }) => tasks[0].result === "accepted" || tasks[0].result === "duplicate"));
