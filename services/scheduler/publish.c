@@ -120,7 +120,7 @@ void publish_streams(struct scheduler *scheduler) {
 	}
 	char name[STREAM_NAME_BYTES];
 	stream_name(name, scheduler->settings->common.prefix, STREAM_EVENTS, -1);
-	/* An event twice is a relay that lost the lead while it published. NATS remembers each id for so long, 150 bytes of it. */
+	/* An event twice is a relay that lost the lead while it published. NATS remembers each id for so long. */
 	enum { DUPLICATE_WINDOW_S = 20 };
 	int64_t age_s = scheduler->settings->events_max_age_s;
 	struct stream_config config = {
