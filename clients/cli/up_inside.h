@@ -37,7 +37,8 @@ struct up_process {
 	enum status (*prepared)(const struct up *up, struct error *err);
 	bool (*answers)(const struct up *up); /* of servers */
 	int port;
-	int64_t metrics_port; /* of services: where they answer /metrics on 127.0.0.1 */
+	unsigned long timer_slack_ns; /* how late its timers may fire; 0: as usual, 50 us */
+	int64_t metrics_port;         /* of services: where they answer /metrics on 127.0.0.1 */
 	enum up_state state;
 	pid_t pid;
 	int64_t started_mono_us;

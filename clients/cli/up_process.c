@@ -81,13 +81,15 @@ void up_process_log_tail(const struct up *up, const struct up_process *process) 
 }
 
 /* In the child, between fork and exec: only calls that are safe there. */
-static _Noreturn void become(char **argv, char **environment, int log, pid_t parent) {
+static _Noreturn void become(const struct up_process *process, char **argv, char **environment, int log, pid_t parent) {
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (process->timer_slack_ns > 0)
+		prctl(PR_SET_TIMERSLACK, process->timer_slack_ns);
 	if (getppid() != parent)
 		_exit(EXIT_NOT_STARTED);
 	int null = open("/dev/null", O_RDONLY);
@@ -132,7 +134,7 @@ enum status up_process_start(struct up *up, struct up_process *process, struct e
 	pid_t parent = getpid();
 	pid_t pid = fork();
 	if (pid == 0)
-		become(argv, environment, log, parent);
+		become(process, argv, environment, log, parent);
 	int why = errno;
 	close(log);
 	free(environment);

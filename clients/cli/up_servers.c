@@ -57,6 +57,10 @@ static enum status make_room(const struct up *up, const char *name, const char *
 	return status == STATUS_OK ? up_folder_make(up, folder, err) : status;
 }
 
+/* Go's watchdog thread asks to be woken every 20 us for as long as its program does anything, and takes a core from those who
+ * wait for that. Its own figure for what it watches over, a goroutine that does not yield, is 10 ms (decision 0021). */
+enum { GO_TIMER_SLACK_NS = 500000 };
+
 static enum status add_nats(struct up *up, struct error *err) {
 	char *program;
 	enum status status = make_room(up, "nats-server", "nats-server", &up->kept.nats_port, "nats", &program, err);
@@ -76,6 +80,7 @@ static enum status add_nats(struct up *up, struct error *err) {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	snprintf(threads, sizeof(threads), "GOMAXPROCS=%ld", cores > 2 ? cores / 2 : 1);
 	process->environment = up_words("GOGC=400", threads, NULL);
+	process->timer_slack_ns = GO_TIMER_SLACK_NS;
 	process->answers = up_nats_answers;
 	process->port = (int)up->kept.nats_port;
 	struct text url = { 0 };
