@@ -252,6 +252,7 @@ static void say_the_rest(struct partition *partition, struct part *part) {
 }
 
 static void call_succeeded(struct call *call, const struct state_head *head, const struct kv_reply *reply) {
+	direct_append(call->partition, kv_at(reply, kv_count(reply) - 1));
 	size_t at = read_verdicts(call, reply, 1 + call->release_count, false);
 	at = read_verdicts(call, reply, at, true);
 	for (size_t i = 0; i < call->part_count; i++)

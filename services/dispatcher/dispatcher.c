@@ -38,6 +38,7 @@ static void open_counters(struct dispatcher *dispatcher) {
 	dispatcher->renewals = service_counter(service, "renewals");
 	dispatcher->stale = service_counter(service, "stale");
 	dispatcher->scripts = service_counter(service, "scripts");
+	dispatcher->appended = service_counter(service, "appended_blocks");
 	dispatcher->released = service_counter(service, "released_too_large");
 }
 
@@ -50,6 +51,7 @@ enum status dispatcher_start(struct service *service, struct error *err) {
 	dispatcher->limits.max_result_bytes = dispatcher->settings->max_result_bytes;
 	snprintf(dispatcher->request_ttl, sizeof(dispatcher->request_ttl), "%lld",
 	         (long long)dispatcher->settings->request_ttl_s);
+	id_make(dispatcher->run);
 	service_context(service, dispatcher);
 	open_partitions(dispatcher);
 	open_counters(dispatcher);

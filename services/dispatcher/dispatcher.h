@@ -9,6 +9,7 @@
 #define CORDER_DISPATCHER_DISPATCHER_H
 
 #include "match.h"
+#include "shared/base/id.h"
 #include "shared/base/words.h"
 #include "shared/service/log_ear.h"
 #include "shared/service/service.h"
@@ -26,6 +27,7 @@ struct dispatcher_settings {
 	int64_t mark_patience_ms;
 	int64_t age_weight;
 	int64_t waiting_most;
+	int64_t await_poll_us;
 };
 
 enum { WORD_PATIENCE_US = 5000000 }; /* how long a settle or a renewal waits for Redis */
@@ -88,11 +90,23 @@ struct archived {
 
 struct call;
 
+enum { BLOCK_NAME_BYTES = ID_BYTES + 24 };
+
+/* The log's last entry, as far as it is known, and what was done about the next one (direct.c). */
+struct log_end {
+	char id[STATE_ENTRY_ID_BYTES]; /* "": not known */
+	char block[BLOCK_NAME_BYTES];  /* whose entry it is */
+	uint64_t sequence;             /* of that block in the stream */
+	char own[BLOCK_NAME_BYTES];    /* a block of ours of which nothing was heard yet; "": none */
+	int64_t paused_until_us;
+};
+
 struct partition {
 	struct dispatcher *dispatcher;
 	int64_t index;
 	struct state *state;
 	struct marks *marks;
+	struct log_end end;
 	struct part *first, *last;       /* settles and renewals that wait for the next call */
 	struct part *unproved, *proving; /* refused, and not yet sure of it: to be asked about, asked about */
 	struct text releases;            /* leases that did not fit into a reply: settles, parted by RS */
@@ -122,10 +136,12 @@ struct dispatcher {
 	struct loop_timer *deadline, *tick;
 	int64_t deadline_us; /* when the timer fires */
 	uint64_t ticks;
+	char run[ID_BYTES]; /* what its blocks of the log are named by, with a number */
+	uint64_t run_blocks;
 	struct words words; /* of the call that is being written */
 	size_t calls;       /* whose reply or mark is still to come */
 	bool stopping, closed;
-	uint64_t *leases, *settles, *renewals, *stale, *scripts, *released;
+	uint64_t *leases, *settles, *renewals, *stale, *scripts, *released, *appended;
 };
 
 enum status dispatcher_start(struct service *service, struct error *err);
@@ -172,6 +188,12 @@ void reply_renew(struct request *request);
 
 /* turn.c: at the end of each turn of the loop, a call for each partition that has none under way. */
 void turn_end(void *dispatcher);
+/* direct.c */
+const char *direct_end(
+	const struct partition *partition); /* for the script: the id of the log's last entry; "": no appends */
+void direct_append(struct partition *partition,
+                   const struct kv_reply *fields); /* NULL, or the entry that a call said */
+void direct_heard(struct partition *partition, struct slice mark, const struct log_answer *answer);
 /* archive.c */
 void archive_wait(struct partition *partition, struct request *request, int64_t seq);
 void archive_note(struct partition *partition, int64_t seq);

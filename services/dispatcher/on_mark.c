@@ -8,8 +8,11 @@ static struct partition *partition_of(struct dispatcher *dispatcher, const struc
 
 void on_mark(void *context, int64_t index, struct slice mark, const struct log_answer *answer) {
 	struct dispatcher *dispatcher = context;
-	(void)answer;
-	if (index < dispatcher->partition_count && mark.bytes != NULL)
+	if (index >= dispatcher->partition_count)
+		return;
+	if (answer != NULL)
+		direct_heard(&dispatcher->partitions[index], mark, answer);
+	if (mark.bytes != NULL)
 		marks_note(dispatcher->partitions[index].marks, mark);
 }
 

@@ -168,16 +168,17 @@ static void send_call(struct call *call, struct words *words) {
 	snprintf(counts[0], sizeof(counts[0]), "%zu", settles);
 	snprintf(counts[1], sizeof(counts[1]), "%zu", renewals);
 	snprintf(counts[2], sizeof(counts[2]), "%zu", call->waiter_count);
-	struct slice *arguments = memory_array(words->count + 4, sizeof(*arguments));
+	struct slice *arguments = memory_array(words->count + 5, sizeof(*arguments));
 	for (size_t i = 0; i < 3; i++)
 		arguments[i] = slice_of(counts[i]);
 	arguments[3] = slice_of(partition->dispatcher->request_ttl);
-	words_slices(words, arguments + 4);
+	arguments[4] = slice_of(direct_end(partition));
+	words_slices(words, arguments + 5);
 	++*partition->dispatcher->scripts;
 	const char *proof = "";
 	for (size_t i = 0; i < call->part_count; i++)
 		proof = state_newer_proof(proof, call->parts[i]->proof);
-	state_call_proved(partition->state, proof, &state_script_work, arguments, words->count + 4, call_answered, call);
+	state_call_proved(partition->state, proof, &state_script_work, arguments, words->count + 5, call_answered, call);
 	free(arguments);
 }
 
@@ -223,6 +224,9 @@ void turn_end(void *context) {
 		if (has_work(partition) && may_call(partition, now_us))
 			gather(partition);
 	}
+	/* One call alone has its answers sooner than this process could fall asleep and be woken; with more there is work anyway. */
+	if (dispatcher->calls == 1)
+		loop_await(dispatcher->loop, dispatcher->settings->await_poll_us);
 	tick_answer_waiting(dispatcher);
 	tick_arm(dispatcher);
 }

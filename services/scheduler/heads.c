@@ -63,6 +63,7 @@ void heads_wait(struct partition *partition, const struct state_head *head, bool
 		done(context, STATUS_OK);
 		return;
 	}
+	relay_wake(partition->relay);
 	struct log_waiter *waiter = memory_new(sizeof(*waiter));
 	*waiter = (struct log_waiter){ partition, head->seq, archived, done, context };
 	marks_wait(partition->marks, head, in_log, waiter);

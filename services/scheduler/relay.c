@@ -202,6 +202,7 @@ void relay_close(struct relay **relay) {
 	loop_timer_stop(loop, &r->lead_timer);
 	loop_timer_stop(loop, &r->look_timer);
 	loop_timer_stop(loop, &r->mark_timer);
+	loop_timer_stop(loop, &r->rest_timer);
 	kv_close(&r->kv);
 	text_release(&r->unsaid);
 	free(r);

@@ -1,5 +1,5 @@
-/* The relay's own state, shared by relay.c (who leads, what to do next), relay_look.c (where the log ends) and
- * relay_send.c (blocks out, marks and events after them). */
+/* The relay's own state, shared by relay.c (who leads, what to do next), relay_look.c (where the log ends), relay_send.c
+ * (blocks out, marks and events after them) and relay_direct.c (what others append). */
 #ifndef CORDER_SCHEDULER_RELAY_INSIDE_H
 #define CORDER_SCHEDULER_RELAY_INSIDE_H
 
@@ -22,7 +22,9 @@ enum {
 	RELAY_APPEND_MS = 2000,
 	MARK_EVERY_US = 10000,
 	TELL_EVERY_US = 2000,
-	TELL_AGAIN_US = 50000
+	TELL_AGAIN_US = 50000,
+	BLOCK_NAME_BYTES = ID_BYTES + 24,
+	DIRECT_HEARD = 64
 };
 
 /* One block on its way to the log. */
@@ -32,14 +34,22 @@ struct relay_block {
 	struct text body;
 	struct text ids; /* of its entries, a line each */
 	size_t entries;
-	char name[ID_BYTES + 24]; /* "<run>-<number>" */
-	bool heard;               /* everybody hears JetStream's answer */
-	struct loop_timer *timer; /* of a heard one: how long the answer is waited for */
-	uint64_t expected;        /* the stream's last sequence before it */
+	char name[BLOCK_NAME_BYTES]; /* "<run>-<number>" */
+	bool direct;                 /* its one entry is appended by who has made it; name "" until then */
+	bool heard;                  /* everybody hears JetStream's answer */
+	struct loop_timer *timer;    /* of a heard one: how long the answer is waited for */
+	uint64_t expected;           /* the stream's last sequence before it */
 	int64_t last_seq;
 	char last_id[64];
 	int generation;
 	bool acked;
+	uint64_t sequence;
+};
+
+/* An append by another, heard before its entry was read. */
+struct relay_direct {
+	char id[STATE_ENTRY_ID_BYTES];
+	char name[BLOCK_NAME_BYTES];
 	uint64_t sequence;
 };
 
@@ -68,8 +78,15 @@ struct relay {
 	int64_t marked_seq, trimmed_seq;
 	struct relay_block *first, *last; /* under way, in order */
 	size_t under_way;
-	char run[ID_BYTES]; /* new with each look; blocks are named by it and a number, each names the one before it */
+	char run[ID_BYTES]; /* new with each look; blocks are named by it and a number */
 	uint64_t run_blocks;
+	char behind[BLOCK_NAME_BYTES];            /* the block that the next one goes behind; "": it names none */
+	bool all_ours;                            /* somebody did not append what he was to: from the next look on … */
+	int64_t ours_to;                          /* … every entry up to this seq is ours to append */
+	struct relay_direct direct[DIRECT_HEARD]; /* the last ones, in a ring */
+	size_t direct_count;
+	int64_t rests_until_us; /* others append: entries are read now and then */
+	struct loop_timer *rest_timer;
 	struct relay_block *untold, *untold_last; /* in the log, their events not yet published */
 	bool filling;                             /* older events come first: those of `untold` wait */
 	bool holding;                             /* until the stream of events is there, they wait in the log … */
@@ -91,6 +108,18 @@ void relay_drop_blocks(struct relay *relay); /* forgets what is under way */
 void relay_drop_untold(struct relay *relay); /* forgets whose events are to be published */
 void relay_mark(struct relay *relay);        /* tells Redis how far the log is, and the database */
 void relay_publish(struct relay *relay);     /* the events of all blocks that were marked */
+void relay_line_up(struct relay *relay, struct relay_block *block); /* on its way to the log, behind the others */
+bool relay_add_entry(struct relay *relay, struct relay_block *block, const struct kv_reply *fields);
+void relay_block_in_log(struct relay_block *block, uint64_t sequence);
+void relay_on_silence(void *block); /* nothing was heard of it in time */
+void relay_free_block(struct relay_block *block);
+/* relay_direct.c */
+/* An entry of the outbox that its maker appends, as far as it is not too late for that. */
+bool relay_is_direct(const struct relay *relay, const struct kv_reply *fields);
+/* Lines it up; false when it does not follow the one before it. */
+bool relay_expect(struct relay *relay, const struct kv_reply *fields);
+bool relay_expects(const struct relay *relay); /* one of which nothing was heard yet: nothing can be sent behind it */
+bool relay_rests(struct relay *relay);
 /* publish.c */
 void publish_events(struct partition *partition, struct slice block);
 void publish_after(struct partition *partition, struct slice block, int64_t seq); /* those above seq */

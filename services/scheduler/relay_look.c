@@ -60,6 +60,9 @@ static void start_sending(struct look *look, int64_t seq, const char *id, uint64
 	log_info("relaying", "partition", log_int(relay->partition->index), "from_seq", log_int(seq), NULL);
 	id_make(relay->run);
 	relay->run_blocks = 0;
+	relay->behind[0] = '\0';
+	relay->ours_to = relay->all_ours ? look->seq : 0;
+	relay->all_ours = false;
 	publish_fill(relay);
 	free(look);
 	relay_mark(relay);

@@ -13,7 +13,7 @@
 #include "shared/state/packed.h"
 #include "shared/task/record.h"
 
-static void free_block(struct relay_block *block) {
+void relay_free_block(struct relay_block *block) {
 	loop_timer_stop(block->relay->partition->scheduler->loop, &block->timer);
 	text_release(&block->body);
 	text_release(&block->ids);
@@ -25,11 +25,12 @@ void relay_drop_blocks(struct relay *relay) {
 	while (block != NULL) {
 		struct relay_block *next = block->next;
 		if (block->acked || block->heard)
-			free_block(block); /* the others are freed when their answers come, with an older generation */
+			relay_free_block(block); /* the others are freed when their answers come, with an older generation */
 		block = next;
 	}
 	relay->first = relay->last = NULL;
 	relay->under_way = 0;
+	memset(relay->direct, 0, sizeof(relay->direct)); /* the log may have lost them since they were heard */
 }
 
 void relay_drop_untold(struct relay *relay) {
@@ -37,7 +38,7 @@ void relay_drop_untold(struct relay *relay) {
 	while (relay->untold != NULL) {
 		struct relay_block *block = relay->untold;
 		relay->untold = block->next;
-		free_block(block);
+		relay_free_block(block);
 	}
 	relay->untold_last = NULL;
 }
@@ -160,7 +161,7 @@ void relay_publish(struct relay *relay) {
 	while (block != NULL) {
 		struct relay_block *next = block->next;
 		publish_events(relay->partition, (struct slice){ block->body.bytes, block->body.length });
-		free_block(block);
+		relay_free_block(block);
 		block = next;
 	}
 }
@@ -209,17 +210,23 @@ static void answered(struct relay_block *block, enum status status, uint64_t seq
 	advance(relay);
 }
 
+void relay_block_in_log(struct relay_block *block, uint64_t sequence) {
+	loop_timer_stop(block->relay->partition->scheduler->loop, &block->timer);
+	answered(block, STATUS_OK, sequence);
+}
+
 static void on_appended(void *context, enum status status, uint64_t sequence) {
 	struct relay_block *block = context;
 	if (block->generation != block->relay->generation)
-		free_block(block);
+		relay_free_block(block);
 	else
 		answered(block, status, sequence);
 }
 
-static void on_silence(void *context) {
+void relay_on_silence(void *context) {
 	struct relay_block *block = context;
 	block->timer = NULL;
+	block->relay->all_ours = block->direct;
 	answered(block, STATUS_RETRY, 0);
 }
 
@@ -245,7 +252,7 @@ static void send_heard(struct relay *relay, struct relay_block *block, const cha
 	enum status status = stream_append_heard(scheduler->bus, relay->subject, block->expected, block->name, after,
 	                                         subject.bytes, (struct slice){ block->body.bytes, block->body.length });
 	int64_t wait_us = status == STATUS_RETRY ? 0 : RELAY_APPEND_MS * 1000; /* too large: no sooner than others */
-	block->timer = loop_timer_start(scheduler->loop, loop_now(scheduler->loop) + wait_us, on_silence, block);
+	block->timer = loop_timer_start(scheduler->loop, loop_now(scheduler->loop) + wait_us, relay_on_silence, block);
 	text_release(&subject);
 }
 
@@ -259,9 +266,7 @@ static void say_if_too_large(const struct relay *relay, const struct relay_block
 			log_int((int64_t)most), NULL);
 }
 
-static void append(struct relay *relay, struct relay_block *block) {
-	char after[sizeof(block->name)] = "";
-	say_if_too_large(relay, block);
+void relay_line_up(struct relay *relay, struct relay_block *block) {
 	block->generation = relay->generation;
 	block->expected = relay->log_sequence;
 	block->last_seq = relay->sent_seq;
@@ -273,10 +278,16 @@ static void append(struct relay *relay, struct relay_block *block) {
 		relay->first = block;
 	relay->last = block;
 	relay->under_way++;
+}
+
+static void append(struct relay *relay, struct relay_block *block) {
+	char after[BLOCK_NAME_BYTES];
+	say_if_too_large(relay, block);
+	relay_line_up(relay, block);
 	(*relay->partition->scheduler->appended)++;
-	if (relay->run_blocks > 0)
-		snprintf(after, sizeof(after), "%s-%" PRIu64, relay->run, relay->run_blocks);
+	memcpy(after, relay->behind, sizeof(after));
 	snprintf(block->name, sizeof(block->name), "%s-%" PRIu64, relay->run, ++relay->run_blocks);
+	memcpy(relay->behind, block->name, sizeof(relay->behind));
 	if (block->entries <= LOG_EAR_ENTRIES)
 		send_heard(relay, block, after);
 	else
@@ -286,7 +297,7 @@ static void append(struct relay *relay, struct relay_block *block) {
 }
 
 /* Adds one entry of the outbox to the block; false when it does not follow the one before it. */
-static bool add_entry(struct relay *relay, struct relay_block *block, const struct kv_reply *fields) {
+bool relay_add_entry(struct relay *relay, struct relay_block *block, const struct kv_reply *fields) {
 	struct outbox_header header;
 	if (!outbox_read_header(fields, &header))
 		return false;
@@ -312,10 +323,19 @@ static size_t entry_bytes(const struct kv_reply *fields) {
 	return bytes;
 }
 
+/* False: the chain is broken. What stands behind an entry that another appends is read again when that is in the log. */
 static bool send_entries(struct relay *relay, const struct kv_reply *entries) {
 	struct relay_block *block = NULL;
-	for (size_t i = 0; i < kv_count(entries); i++) {
+	for (size_t i = 0; i < kv_count(entries) && relay->phase == RELAY_SENDING && !relay_expects(relay); i++) {
 		const struct kv_reply *fields = kv_at(kv_at(entries, i), 1);
+		if (relay_is_direct(relay, fields)) {
+			if (block != NULL)
+				append(relay, block);
+			block = NULL;
+			if (!relay_expect(relay, fields))
+				return false;
+			continue;
+		}
 		if (block != NULL && block->body.length + entry_bytes(fields) > RELAY_BLOCK_BYTES) {
 			append(relay, block);
 			block = NULL;
@@ -324,8 +344,8 @@ static bool send_entries(struct relay *relay, const struct kv_reply *entries) {
 			block = memory_new(sizeof(*block));
 			block->relay = relay;
 		}
-		if (!add_entry(relay, block, fields)) {
-			free_block(block);
+		if (!relay_add_entry(relay, block, fields)) {
+			relay_free_block(block);
 			return false;
 		}
 	}
@@ -334,26 +354,27 @@ static bool send_entries(struct relay *relay, const struct kv_reply *entries) {
 	return true;
 }
 
+static void read_entries(struct relay *relay, enum status status, const struct kv_reply *reply) {
+	if (relay->phase != RELAY_SENDING)
+		return;
+	if (status != STATUS_OK)
+		relay_look_later(relay, 100);
+	/* A read that began before the last look may answer after it; a look tells the difference. */
+	else if (!kv_is_nil(reply) && !send_entries(relay, kv_at(kv_at(reply, 0), 1)))
+		relay_look_later(relay, 0);
+}
+
 static void on_read(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
 	struct relay *relay = context;
 	(void)err;
+	read_entries(relay, status, reply);
 	relay->reading = false;
-	if (relay->phase != RELAY_SENDING)
-		return;
-	if (status != STATUS_OK) {
-		relay_look_later(relay, 100);
-		return;
-	}
-	if (!kv_is_nil(reply) && !send_entries(relay, kv_at(kv_at(reply, 0), 1))) {
-		/* A read that began before the last look may answer after it; a look tells the difference. */
-		relay_look_later(relay, 0);
-		return;
-	}
 	relay_send(relay);
 }
 
 void relay_send(struct relay *relay) {
-	if (relay->phase != RELAY_SENDING || relay->reading || relay->under_way >= RELAY_WINDOW)
+	if (relay->phase != RELAY_SENDING || relay->reading || relay->under_way >= RELAY_WINDOW || relay_expects(relay) ||
+	    relay_rests(relay))
 		return;
 	char key[32], after[40], most[16], wait[16];
 	snprintf(key, sizeof(key), "%sob", state_prefix(relay->partition->state));

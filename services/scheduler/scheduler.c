@@ -68,6 +68,8 @@ static void on_logged(void *context, int64_t index, struct slice mark, const str
 		return;
 	struct partition *partition = scheduler->partitions[index];
 	bool told = answer != NULL && relay_hears(partition->relay, answer);
+	if (!told && answer != NULL)
+		relay_hears_other(partition->relay, mark, answer);
 	if (!told && mark.bytes != NULL && !(answer == NULL && relay_leads(partition->relay)))
 		marks_note(partition->marks, mark); /* the leader has noted its own */
 }

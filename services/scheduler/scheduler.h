@@ -142,7 +142,7 @@ void graph_admit(struct partition *partition, struct service_request *request, s
                  struct slice batch_id, bool archived, struct slice header);
 void graph_tick(struct partition *partition); /* takes over what another scheduler left unfinished */
 
-/* relay.c, relay_look.c, publish.c */
+/* relay.c, relay_look.c, relay_direct.c, publish.c */
 struct relay *relay_open(struct partition *partition, const char *redis_url);
 void relay_close(struct relay **relay);
 void relay_look_again(struct relay *relay);
@@ -151,6 +151,9 @@ void relay_look_again_after_rebuild(struct relay *relay); /* it succeeded, or be
 bool relay_leads(const struct relay *relay);
 /* JetStream's answer for a small block: true when it was one that this relay waits for, and was told. */
 bool relay_hears(struct relay *relay, const struct log_answer *answer);
+void relay_hears_other(struct relay *relay, struct slice mark,
+                       const struct log_answer *answer); /* of what others append */
+void relay_wake(struct relay *relay);                    /* somebody here waits for an entry */
 
 /* rebuild.c: fills an empty, lagging or diverged Redis from the database */
 /* epoch: the one found ("" none); log_seq: the log's last event: the database must have it first. */

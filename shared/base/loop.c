@@ -49,7 +49,7 @@ struct loop {
 	bool stopped, again;
 	bool ending_is_ahead; /* within a turn, before its last calls */
 	bool had_events;      /* in the last turn */
-	int64_t busy_poll_us;
+	int64_t busy_poll_us, await_us;
 	struct watch *watches; /* by descriptor */
 	size_t watch_count;
 	struct loop_timer **heap;
@@ -300,8 +300,8 @@ static int sleep_ms(const struct loop *loop, int64_t wait_us) {
 
 /* After a message the next one is often near: a core that does not halt meanwhile is awake when it comes. Yields to whoever
  * else wants the core. */
-static int poll_for_events(struct loop *loop, struct epoll_event *events) {
-	int64_t until_us = loop->now_us + loop->busy_poll_us;
+static int poll_for_events(const struct loop *loop, int64_t poll_us, struct epoll_event *events) {
+	int64_t until_us = loop->now_us + poll_us;
 	int count = 0;
 	if (loop->timer_count > 0 && loop->heap[0]->at_us < until_us)
 		until_us = loop->heap[0]->at_us;
@@ -317,8 +317,10 @@ bool loop_turn(struct loop *loop, int64_t wait_us) {
 	int count = 0;
 	if (loop->stopped)
 		return false;
-	if (loop->busy_poll_us > 0 && loop->had_events && wait_us < 0 && !loop->again)
-		count = poll_for_events(loop, events);
+	int64_t poll_us = loop->had_events && loop->busy_poll_us > loop->await_us ? loop->busy_poll_us : loop->await_us;
+	if (poll_us > 0 && wait_us < 0 && !loop->again)
+		count = poll_for_events(loop, poll_us, events);
+	loop->await_us = 0;
 	int timeout_ms = sleep_ms(loop, wait_us);
 	loop->again = false;
 	if (count == 0)
@@ -368,4 +370,8 @@ void loop_busy_poll(struct loop *loop, int64_t us) {
 
 void loop_stop(struct loop *loop) {
 	loop->stopped = true;
+}
+
+void loop_await(struct loop *loop, int64_t us) {
+	loop->await_us = us;
 }

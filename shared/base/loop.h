@@ -46,5 +46,7 @@ void loop_stop(struct loop *loop);
 
 /* After a turn with events loop_run() looks for the next ones for so long before it sleeps. 0 (as it begins): it sleeps at once. */
 void loop_busy_poll(struct loop *loop, int64_t us);
+/* The same before the next sleep alone: for who waits for something that takes hardly longer than falling asleep and being woken. */
+void loop_await(struct loop *loop, int64_t us);
 
 #endif

@@ -385,3 +385,8 @@ enum status bus_publish_with(struct bus *bus, const char *subject, const char *r
 	}
 	return after_publish(bus, s, body.length + 128 + header_count * 64);
 }
+
+void bus_send_now(struct bus *bus) {
+	if (!bus->watches_write && !link_is_late(bus))
+		link_flush(bus);
+}

@@ -75,6 +75,8 @@ bool bus_drained(const struct bus *bus);
 enum status bus_publish(struct bus *bus, const char *subject, struct slice body);
 enum status bus_publish_with(struct bus *bus, const char *subject, const char *reply, const struct bus_header *headers,
                              size_t header_count, struct slice body);
+/* What was published in this turn goes out now, and not at its end: others may work on it while this turn goes on. */
+void bus_send_now(struct bus *bus);
 /* One request, one reply, matched by an inbox token of ours. The handler is called exactly once, never from within. */
 void bus_request(struct bus *bus, const char *subject, const struct bus_header *headers, size_t header_count,
                  struct slice body, int64_t timeout_ms, bus_reply_handler *handler, void *context);

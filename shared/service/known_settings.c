@@ -43,6 +43,7 @@ const char *const known_settings[] = {
 	"CORDER_STREAM_REPLICAS",
 	"CORDER_LOG_MAX_BYTES",
 	/* dispatcher */
+	"CORDER_AWAIT_POLL_US",
 	"CORDER_LEASE_MS",
 	"CORDER_MAX_WAIT_MS",
 	"CORDER_MAX_LEASES_PER_REQUEST",

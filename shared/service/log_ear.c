@@ -26,6 +26,17 @@ void log_ear_add_mark(struct text *mark, const struct log_block *block, uint64_t
 	text_add_slice(mark, ids);
 }
 
+bool log_ear_read_mark(struct slice mark, uint64_t *sequence, struct slice *last_id) {
+	struct slice line = slice_cut(&mark, '\n');
+	slice_cut(&line, ' ');
+	slice_cut(&line, ' ');
+	*sequence = line.bytes != NULL ? (uint64_t)slice_int(line, 0) : 0;
+	*last_id = (struct slice){ NULL, 0 };
+	while (mark.bytes != NULL)
+		*last_id = slice_cut(&mark, '\n');
+	return *sequence > 0 && last_id->length > 0;
+}
+
 /* "<partition>.<epoch>.<last seq>.<id>….<block>": the mark that it makes with this sequence; the block's name is what is left. */
 static bool read_answer(struct slice subject, uint64_t sequence, struct text *mark, struct slice *block) {
 	struct slice epoch = slice_cut(&subject, '.');

@@ -37,6 +37,8 @@ struct log_block {
 	int64_t last_seq;
 	const char *name; /* a token: nobody else's */
 };
+/* What a mark says: where the log is, and the last of the ids. Borrowed. False for one that says nothing. */
+bool log_ear_read_mark(struct slice mark, uint64_t *sequence, struct slice *last_id);
 void log_ear_add_answer(struct text *subject, const char *prefix, const struct log_block *block, struct slice ids);
 void log_ear_add_mark(struct text *mark, const struct log_block *block, uint64_t sequence, struct slice ids);
 

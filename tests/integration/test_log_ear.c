@@ -156,6 +156,18 @@ static void test_a_mark_of_the_relay_says_the_same(void **state) {
 	text_release(&mark);
 }
 
+static void test_a_mark_is_read(void **state) {
+	uint64_t sequence = 7;
+	struct slice id;
+	(void)state;
+	assert_true(log_ear_read_mark(SLICE("epoch-1 42 12\naaa\nbbb"), &sequence, &id));
+	assert_int_equal(sequence, 12);
+	assert_true(slice_is(id, "bbb"));
+	assert_false(log_ear_read_mark(SLICE("epoch-1 42 12"), &sequence, &id));
+	assert_false(log_ear_read_mark(SLICE("no mark"), &sequence, &id));
+	assert_false(log_ear_read_mark((struct slice){ NULL, 0 }, &sequence, &id));
+}
+
 /* Another stream takes a message, and would say so where the log's answers are heard. */
 static void test_another_streams_answer_is_not_believed(void **state) {
 	struct fixture *f = *state;
@@ -201,6 +213,7 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(test_an_append_is_heard, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_refused_append_makes_no_mark, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_mark_of_the_relay_says_the_same, set_up, tear_down),
+		cmocka_unit_test(test_a_mark_is_read),
 		cmocka_unit_test_setup_teardown(test_another_streams_answer_is_not_believed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_stored_answer_is_not_believed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_malformed_subjects_are_passed_over, set_up, tear_down),

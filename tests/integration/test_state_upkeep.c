@@ -336,11 +336,11 @@ static void what_has_left_is_asked_of_the_database_and_comes_back(void **state) 
 	/* an ended dependency is met at once, and its result is an input */
 	assert_admitted(s, looked, &b, ghost, "ok" US US GS "ap");
 	struct answer work = scripts_call(s, s->state, &state_script_work,
-	                                  (const char *[]){ "0", "0", "1", "60",
+	                                  (const char *[]){ "0", "0", "1", "60", "",
 	                                                    "coding\x1fw\x1f"
 	                                                    "1\x1f"
 	                                                    "30000000\x1f" },
-	                                  5);
+	                                  6);
 	char id[130];
 	leased_id(&work.reply, 1, 0, id);
 	assert_string_equal(id, "b");
@@ -454,12 +454,50 @@ static void reads_say_counts_queues_places_and_reasons(void **state) {
 	scripts_witness(s);
 }
 
+/* Leases one task, told that the log ends with this entry; "d" or "h": who is to append it. */
+static const char *kind_behind(struct scripts *s, const char *log_end, char id[64]) {
+	static char kind[8];
+	s->log_end = log_end;
+	struct answer answer =
+		scripts_work(s, (const char *[]){ "0", "0", "1", "60", "coding\037w\0371\03730000000\037" }, 5);
+	struct said entries = scripts_redis(s, "XREVRANGE {p0}:ob + - COUNT 1");
+	const struct said *stored = &entries.items[0].items[1], *last = &answer.reply.items[answer.reply.count - 1];
+	assert_int_equal(leased_count(&answer.reply, 1), 1);
+	snprintf(kind, sizeof(kind), "%s", stored->items[0].text);
+	bool is_said = answer.reply.count == 5; /* behind the head, the request, results and errors */
+	assert_int_equal(is_said, strcmp(kind, "d") == 0);
+	for (size_t i = 0; is_said && i < stored->count; i++) {
+		assert_int_equal(last->items[i].length, stored->items[i].length);
+		assert_memory_equal(last->items[i].text, stored->items[i].text, stored->items[i].length);
+	}
+	assert_int_equal(last->count == stored->count, is_said);
+	snprintf(id, 64, "%s", answer.head.wait);
+	said_release(&entries);
+	answer_release(&answer);
+	return kind;
+}
+
+static void a_small_entry_right_behind_the_logs_end_is_for_its_maker_to_append(void **state) {
+	struct scripts *s = *state;
+	char first[64], second[64], third[64], fourth[64];
+	ADMIT(s, { .id = "a" }, { .id = "b" }, { .id = "c" }, { .id = "d" });
+	struct said last = scripts_redis(s, "HGET {p0}:m id");
+	assert_string_equal(kind_behind(s, "", first), "h");
+	assert_string_equal(kind_behind(s, last.text, second), "h"); /* the first stands between them */
+	assert_string_equal(kind_behind(s, second, third), "d");
+	assert_string_equal(kind_behind(s, third, fourth), "d");
+	said_release(&last);
+	s->log_end = NULL;
+	scripts_witness(s);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_reply_names_the_entry_it_depends_on_until_that_is_marked),
 		TEST(a_mark_of_another_entry_says_that_redis_has_diverged),
 		TEST(a_confirmation_says_ok_wait_or_lost),
+		TEST(a_small_entry_right_behind_the_logs_end_is_for_its_maker_to_append),
 		TEST(an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it),
 		TEST(how_the_last_try_failed_is_kept_until_one_completes_or_the_task_leaves),
 		TEST(tasks_that_ended_one_by_one_leave_together),

@@ -349,6 +349,7 @@ static void call_work(struct world *w) {
 	word(w, "%u", renewals);
 	word(w, "%u", wishes);
 	word(w, "600");
+	word(w, "%s", draw(w, 2) ? w->last_id : "");
 	for (uint32_t i = 0; i < settles; i++) {
 		uint32_t k = draw(w, (uint32_t)w->held_count);
 		char said[24];
@@ -370,8 +371,8 @@ static void call_work(struct world *w) {
 		                  : "r-2",
 		     0u);
 	const struct kv_reply *reply = call(w, &state_script_work, false);
-	for (size_t i = reply->count - wishes; wishes > 0 && i < reply->count; i++)
-		hold(w, &reply->items[i - 2]); /* after them come the results of dependencies, and errors */
+	for (size_t i = 0; i < wishes; i++)
+		hold(w, &reply->items[1 + settles + renewals + i]);
 }
 
 /* A task that the database has, and its retry: it comes back, waits for a task that is here, and has lost one worker. */

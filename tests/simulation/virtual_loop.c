@@ -107,6 +107,11 @@ void loop_wake(struct loop *loop) {
 	loop->again = true;
 }
 
+void loop_await(struct loop *loop, int64_t us) {
+	(void)loop;
+	(void)us;
+}
+
 int64_t loop_now(const struct loop *loop) {
 	(void)loop;
 	return world.now_us;

@@ -291,6 +291,7 @@ struct answer scripts_work(struct scripts *s, const char *const *given, size_t c
 	size_t at = 4, settles = (size_t)atoi(given[0]);
 	for (size_t i = 0; i < 4; i++)
 		words_add(&words, slice_of(given[i]));
+	words_add(&words, slice_of(s->log_end != NULL ? s->log_end : ""));
 	for (size_t i = 0; i < settles; i++, at += 4)
 		scripts_add_settle(&words, given[at], given[at + 1], given[at + 2], given[at + 3]);
 	for (; at < count; at++)

@@ -13,6 +13,7 @@ struct scripts {
 	struct loop *loop;
 	struct kv *kv;
 	struct state *state;
+	const char *log_end; /* what work.lua is told of the log's last entry; NULL: that it is not known */
 };
 
 /* A reply, copied: a text, or items. */

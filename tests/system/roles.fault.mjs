@@ -74,14 +74,14 @@ const allowed = {
 	corder: ["submit", "enqueue.shop", "work.coding", "work.review", "settle.coding", "task.get", "task.cancel", "queue.pause", "status"],
 	ingest: ["internal.admit.0", "internal.reject.0", "internal.part.a.1", "internal.slice.a.1"],
 	scheduler: ["internal.log.0", "internal.mark.0", "internal.hurry.0", "internal.ready.coding", "event.shop.coding.pending"],
-	dispatcher: ["internal.prove.0", "internal.hurry.0", "internal.ready.coding", "progress.shop.coding"],
+	dispatcher: ["internal.log.0", "internal.prove.0", "internal.hurry.0", "internal.ready.coding", "progress.shop.coding"],
 	persister: ["internal.persisted.0"],
 	monitor: ["task.cancel", "task.get", "queue.pause", "internal.hurry.0"],
 };
 const subjects = [...new Set([...Object.values(allowed).flat(), "task.approve", "work.review", "enqueue.other", "event.other.x.y", "internal.ready.x", "internal.logged.0.e.1.i.b"])];
 const patterns = {
 	scheduler: /^internal\.(log|mark|ready|hurry)\.|^event\./,
-	dispatcher: /^internal\.(prove|ready|hurry)\.|^progress\./,
+	dispatcher: /^internal\.(log|prove|ready|hurry)\.|^progress\./,
 	monitor: /^(task|queue)\.|^internal\.hurry\./,
 	corder: /^(submit|status|timeline|executable|explain)$|^(enqueue|work|settle|renew|task|queue)\./,
 };

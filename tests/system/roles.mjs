@@ -37,6 +37,13 @@ export class NatsWithRoles extends NatsServer {
 		this.more?.();
 	}
 
+	// Without what the expression finds behind its first group.
+	rewrite(expression) {
+		const text = readFileSync(this.conf, "utf8"), changed = text.replace(expression, "$1");
+		if (changed === text) throw new Error(`nothing to rewrite: ${expression}`);
+		writeFileSync(this.conf, changed);
+	}
+
 	command() {
 		return ["nats-server", "-c", this.conf];
 	}

@@ -238,11 +238,10 @@ static void read_and_wait(void *context, int fd, int events) {
 }
 
 /* While it polls, timers fire and descriptors are served as soon as ever. */
-static void polling_misses_nothing(void **state) {
-	(void)state;
+static void polling_misses_nothing_with(void (*begin)(struct loop *loop, int64_t us)) {
 	int64_t before_us = clock_mono_us();
 	assert_int_equal(pipe(polled_pipe), 0);
-	loop_busy_poll(loop, LONG_US);
+	begin(loop, LONG_US);
 	loop_watch(loop, polled_pipe[0], LOOP_READ, read_and_wait, NULL);
 	write_later("a");
 	loop_run(loop);
@@ -251,6 +250,36 @@ static void polling_misses_nothing(void **state) {
 	loop_watch(loop, polled_pipe[0], 0, NULL, NULL);
 	close(polled_pipe[0]);
 	close(polled_pipe[1]);
+}
+
+static void polling_misses_nothing(void **state) {
+	(void)state;
+	polling_misses_nothing_with(loop_busy_poll);
+}
+
+static void awaiting_misses_nothing(void **state) {
+	(void)state;
+	polling_misses_nothing_with(loop_await);
+}
+
+static int64_t cpu_us(void) {
+	struct timespec spent;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+	return (int64_t)spent.tv_sec * 1000000 + spent.tv_nsec / 1000;
+}
+
+/* It polls for as long as it was told, before one sleep; then it sleeps as ever. */
+static void awaiting_is_for_one_sleep(void **state) {
+	(void)state;
+	loop_await(loop, 20000);
+	loop_timer_start(loop, clock_mono_us() + 40000, stop, NULL);
+	int64_t before_us = cpu_us();
+	loop_run(loop);
+	int64_t awaited_us = cpu_us() - before_us;
+	loop_timer_start(loop, clock_mono_us() + 40000, stop, NULL);
+	before_us = cpu_us();
+	loop_run(loop);
+	assert_true(cpu_us() - before_us < awaited_us / 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -268,6 +297,8 @@ int main(void) {
 		TEST(another_thread_wakes_the_loop),
 		TEST(running_ends_when_it_is_stopped),
 		TEST(polling_misses_nothing),
+		TEST(awaiting_misses_nothing),
+		TEST(awaiting_is_for_one_sleep),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,15 +113,14 @@ local function graph_undone(f)
   return 'ok'
 end
 
-local function refused(f)
-  record_other('j', f[2], f[4], f[3], f[5], { code = f[6], message = table_concat(f, US, 8) }, f[7])
-  return 'ok'
-end
-
 local ABOUT_OTHERS = {
   pause = function(f) return pause(f[2], f[3], f[4] or '') end,
   resume = function(f) return resume(f[2], f[3], f[4] or '') end,
-  refused = refused, graph = graph, graph_done = graph_done, graph_undone = graph_undone,
+  refused = function(f)
+    record_other('j', f[2], f[4], f[3], f[5], { code = f[6], message = table_concat(f, US, 8) }, f[7])
+    return 'ok'
+  end,
+  graph = graph, graph_done = graph_done, graph_undone = graph_undone,
 }
 local ABOUT_TASKS = { cancel = cancel, approve = approve, reject = reject, update = update,
   retry = function(t, cascade, by, to, reason) return retry(t, cascade == '1', by, to, reason or '') end }

@@ -84,6 +84,7 @@ local told_later     -- items for `rel`
 local woken          -- type -> true: its ready queue may have been empty before
 local released       -- dependents told so far
 local more           -- something was left for the sweep
+local direct         -- what the caller knows as the log's last entry; then this call's entry, if the caller is to append it
 local held           -- "project/key" -> how many run; loaded on first use
 local promoted       -- keys with a place that came free; their best waiter moves up at the end of the call
 local ended          -- tasks whose dependents are to be told in this call, each with an offset
@@ -103,7 +104,7 @@ local function begin_tasks()
   zadd, zrem, hset, append, append_untold, at_hand = {}, {}, {}, {}, {}, {}
   new_ids, payloads, finished, mended, told_later = {}, {}, {}, {}, {}
   groups, woken, held, promoted, ended = made_by(new_group), {}, {}, {}, {}
-  released, more = 0, false
+  released, more, direct = 0, false, nil
 end
 
 local function verb(name, run)

@@ -17,13 +17,17 @@ local function join_events()
 end
 
 -- An entry of the stream: "h" and the header (record.h, and the time of all its events), then each event's two texts as a
--- field and its value.
+-- field and its value. "d" instead: the caller appends it to the log, and the relay only if that does not happen. So it is with
+-- a small entry right behind the log's last one: the caller is awake, and the relay is not.
 local function write_outbox()
+  local kind = direct ~= '' and direct == last_id and event_bytes <= 8000 and 'd' or 'h'
+  direct = nil
   if event_words == 0 then return end
   local seq = texts[last_seq]
   local header = table_concat({ entry_id, last_id, texts[first_seq], seq, epoch, now_text }, US)
   if event_words > CHUNK then join_events() end
-  call('XADD', key_ob, seq .. '-0', 'h', header, unpack(events, 1, event_words))
+  if kind == 'd' then direct = { kind, header, unpack(events, 1, event_words) } end
+  call('XADD', key_ob, seq .. '-0', kind, header, unpack(events, 1, event_words))
   call('XADD', key_oi, seq .. '-0', 'i', entry_id)
   call('HSET', key_m, 'seq', seq, 'id', entry_id, 'us', now_text)
 end

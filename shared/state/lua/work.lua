@@ -6,13 +6,15 @@
 --   renewal  one text: project/task_id US lease US lease_us
 --   request  one text: task_type US worker US max US lease_us US request_id ("": none; else the same id again gets the same tasks)
 -- ARGV[6]    for how many seconds request ids are remembered
+-- ARGV[7]    the id of the entry that the log ends with, as far as the caller knows; "": it does not
 -- Returns    head (commit()), then a text for each settle, renewal and request:
 --   settle   status letter, or an error code
 --   renewal  lease_until_us US cancel (0, 1), or an error code
 --   request  a list: how many the request still lacks because its budget ran out (0: the queue is empty or it is served),
 --            then 3 texts a task: its state (packed.c), its specification, its dependencies (7 bytes an edge)
 --            and at the end a list of all completed dependencies of the tasks: member, task_id, result, by threes; and one of how
---            the last try of those that were tried before failed: member, code US message, by twos
+--            the last try of those that were tried before failed: member, code US message, by twos; and last of all, if the
+--            caller is to append it, this call's entry as it stands in the outbox ("d", header, two texts an event)
 -- A lease is the id of the entry that gave it and the task's number.
 -- Cost: O(log n) a task, O(1) an edge.
 
@@ -346,10 +348,11 @@ end
 verb('work', function()
   reply, fresh, paused, together, together_till = { '' }, {}, nil, {}, nil
   local settles, renewals, requests, all = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), nil
-  settle_all(7, settles)
-  renew_all(7 + SETTLE_WORDS * settles, renewals)
+  direct = ARGV[7]
+  settle_all(8, settles)
+  renew_all(8 + SETTLE_WORDS * settles, renewals)
   if requests > 0 then
-    local wishes = parse_requests(7 + SETTLE_WORDS * settles + renewals, requests)
+    local wishes = parse_requests(8 + SETTLE_WORDS * settles + renewals, requests)
     local queues = queues_of(wishes)
     flush_queues(queues)
     all = lease_all(wishes)
@@ -357,5 +360,6 @@ verb('work', function()
   end
   reply[1] = commit()
   if all then reply[#reply + 1] = errors_of(all) end -- some may be of this call
+  if direct then reply[#reply + 1] = direct end
   return reply
 end)
