@@ -19,7 +19,7 @@ verb_alone('mark', function()
       verdict = 'stale'
     else
       call('XTRIM', key_ob, 'MINID', texts[trim + 1] .. '-0')
-      call('XTRIM', key_oi, 'MINID', texts[trim + 1] .. '-0')
+      call('XTRIM', prefix .. 'oi', 'MINID', texts[trim + 1] .. '-0')
       call('HSET', key_m, 'trim', texts[trim], 'trimid', ARGV[6])
     end
   end

@@ -26,7 +26,7 @@
 --       rq:<type>/<request id>  the leases a work request got   ab  hash: token -> a large graph being admitted
 --       rs  hash: token -> project, batch, last time: a large graph whose ids are being reserved
 --       ob    stream: the outbox, an entry a call that changed something (write_outbox() in prelude_write.lua)
---       oi    stream: the id of each entry of the outbox, so that a mark need not read all of it
+--       oi    stream: the id of each large entry of the outbox, so that a mark need not read all of it
 --       ld, rl  who rebuilds, who relays (no state: they expire)
 --
 -- A task's member is its number (the seq of its first event) in 6 bytes: what names it in every key, queue and edge.
@@ -48,12 +48,18 @@ local pack, unpack_struct = struct.pack, struct.unpack
 local FORMAT_NUMBER = '7' -- raise it with every change of what is stored (and STATE_FORMAT in state.h): Redis is rebuilt then
 
 -- A table that makes what is missing on first use: most values are needed several times in a call.
-local function made_by(make)
-  return setmetatable({}, { __index = function(known, key)
-    local made = make(key)
-    known[key] = made
-    return made
-  end })
+local made_by
+do
+  local ways = {} -- of each maker, since tables of its make are made with each call
+  local function way(make)
+    ways[make] = { __index = function(known, key)
+      local made = make(key)
+      known[key] = made
+      return made
+    end }
+    return ways[make]
+  end
+  function made_by(make) return setmetatable({}, ways[make] or way(make)) end
 end
 
 local function number_text(value) return format('%d', value) end
@@ -61,20 +67,23 @@ local function number_text(value) return format('%d', value) end
 -- ---------------------------------------------------------------------------------------------- the call's own view
 
 local ARGV, entry_id, us_per_point
-local prefix, key_m, key_id, key_t, key_x, key_e, key_d, key_due, key_lg, key_fin, key_ob, key_oi
+local SMALL_BYTES = 8000 -- of the events of an entry that is small
+local prefix, key_m, key_id, key_t, key_x, key_e, key_d, key_due, key_lg, key_fin, key_ob
 local epoch, last_id, last_seq, first_seq, mark_seq, trim_seq, evicted, now, now_text
 local texts -- a number as text: '%d' and not tostring(), which is slower and not exact up to 2^53
 
 local function name_keys(of)
   prefix = of
   key_m, key_id, key_t, key_x, key_e, key_d = of .. 'm', of .. 'id', of .. 't', of .. 'x', of .. 'e', of .. 'd:'
-  key_due, key_lg, key_fin, key_ob, key_oi = of .. 'due', of .. 'lg', of .. 'fin', of .. 'ob', of .. 'oi'
+  key_due, key_lg, key_fin, key_ob = of .. 'due', of .. 'lg', of .. 'fin', of .. 'ob'
 end
 
 -- The id of the entry whose last event has this number; nil when the outbox has none.
 local function entry_id_at(seq)
-  local found = call('XRANGE', key_oi, texts[seq] .. '-0', texts[seq] .. '-0')
-  return found[1] and found[1][2][2]
+  local at = texts[seq] .. '-0'
+  local large = call('XRANGE', prefix .. 'oi', at, at)
+  local found = large[1] and large or call('XRANGE', key_ob, at, at)
+  return found[1] and string_match(found[1][2][2], '^[^\31]*')
 end
 
 -- Does this Redis have the entry that the caller has seen in the log? What was trimmed has been there.

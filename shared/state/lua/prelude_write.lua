@@ -20,7 +20,7 @@ end
 -- field and its value. "d" instead: the caller appends it to the log, and the relay only if that does not happen. So it is with
 -- a small entry right behind the log's last one: the caller is awake, and the relay is not.
 local function write_outbox()
-  local kind = direct ~= '' and direct == last_id and event_bytes <= 8000 and 'd' or 'h'
+  local kind = direct ~= '' and direct == last_id and event_bytes <= SMALL_BYTES and 'd' or 'h'
   direct = nil
   if event_words == 0 then return end
   local seq = texts[last_seq]
@@ -28,7 +28,7 @@ local function write_outbox()
   if event_words > CHUNK then join_events() end
   if kind == 'd' then direct = { kind, header, unpack(events, 1, event_words) } end
   call('XADD', key_ob, seq .. '-0', kind, header, unpack(events, 1, event_words))
-  call('XADD', key_oi, seq .. '-0', 'i', entry_id)
+  if event_bytes > SMALL_BYTES then call('XADD', prefix .. 'oi', seq .. '-0', 'i', entry_id) end
   call('HSET', key_m, 'seq', seq, 'id', entry_id, 'us', now_text)
 end
 
