@@ -109,6 +109,7 @@ local function is_paused(type, project)
   return paused_any() and paused[type .. '/' .. project]
 end
 
+local ahead -- ready queue -> what was popped of it for all who ask in this call: members, and which is the first that is left
 local together, together_till -- leases of this call that end at the same time: one entry in `due` for all
 
 local function lease_one(t, request)
@@ -167,10 +168,23 @@ local function pop_at_hand(words)
   return { table.remove(words, best) }
 end
 
+-- At most so many, in order. One question and one answer for all requests of a queue: what the first of them leaves is for
+-- those after it, or goes back.
 local function pop(request, most)
   local words = at_hand[request.queue]
-  if not words then return take_first(request.queue, most) end
-  return #words > 0 and pop_at_hand(words) or words
+  if words then return #words > 0 and pop_at_hand(words) or words end
+  local taken = ahead[request.queue]
+  local first, n = taken.first, #taken.members
+  if first > n and not taken.all then
+    local wanted = math_max(most, math_min(taken.wanted, events_left()))
+    taken.members, first = take_first(request.queue, wanted), 1
+    n = #taken.members
+    taken.all = n < wanted
+    load(taken.members)
+  end
+  local last = math_min(n, first + most - 1)
+  taken.first, taken.wanted = last + 1, taken.wanted - (last - first + 1)
+  return { unpack(taken.members, first, last) }
 end
 
 local function take(request, leased)
@@ -180,7 +194,6 @@ local function take(request, leased)
     if room <= 0 then return request.max - #leased end
     local members = pop(request, math_min(request.max - #leased, room))
     if #members == 0 then return 0 end
-    load(members)
     for i = 1, #members do
       local t = tasks[members[i]]
       if t and t[STATUS] == 'p' then
@@ -305,12 +318,27 @@ end
 
 local function queues_of(requests)
   local queues = {}
-  for i = 1, #requests do queues[requests[i].queue] = requests[i].type end
+  for i = 1, #requests do
+    local queue = requests[i].queue
+    queues[queue] = requests[i].type
+    local taken = ahead[queue]
+    if not taken then
+      taken = { members = {}, first = 1, wanted = 0 }
+      ahead[queue] = taken
+    end
+    taken.wanted = taken.wanted + requests[i].max
+  end
   return queues
 end
 
 -- Those that nobody took stand in their queue after all; a queue that has none is as empty as it was.
 local function put_back(queues)
+  for key, taken in pairs(ahead) do
+    for i = taken.first, #taken.members do
+      local t = tasks[taken.members[i]]
+      if t and t[STATUS] == 'p' then put(zadd, key, texts[rank(t)], t[MEMBER]) end
+    end
+  end
   for key, words in pairs(at_hand) do
     if #words == 0 then woken[queues[key]] = 'known' end
     for i = 1, #words, 2 do put(zadd, key, words[i], words[i + 1]) end
@@ -346,7 +374,7 @@ local function lease_all(requests)
 end
 
 verb('work', function()
-  reply, fresh, paused, together, together_till = { '' }, {}, nil, {}, nil
+  reply, fresh, paused, ahead, together, together_till = { '' }, {}, nil, {}, {}, nil
   local settles, renewals, requests, all = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), nil
   direct = ARGV[7]
   settle_all(8, settles)
