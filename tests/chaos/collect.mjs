@@ -166,6 +166,7 @@ const readers = {
 async function collectRedis(stack, folder) {
 	const redis = new Resp(stack.redis.port);
 	await once(redis.socket, "connect");
+	await redis.ask("CLIENT", "PAUSE", "120000", "WRITE"); // else what leaves meanwhile is seen in part
 	const dump = [];
 	let cursor = "0";
 	do {
@@ -177,6 +178,7 @@ async function collectRedis(stack, folder) {
 		}
 		cursor = next;
 	} while (cursor !== "0");
+	await redis.ask("CLIENT", "UNPAUSE");
 	redis.socket.destroy();
 	writeFileSync(join(folder, "redis.jsonl"), lines(dump));
 }
