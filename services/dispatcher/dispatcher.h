@@ -140,6 +140,7 @@ struct dispatcher {
 	uint64_t run_blocks;
 	struct words words; /* of the call that is being written */
 	size_t calls;       /* whose reply or mark is still to come */
+	bool is_light;      /* the last one is about a few tasks */
 	bool stopping, closed;
 	uint64_t *leases, *settles, *renewals, *stale, *scripts, *released, *appended;
 };

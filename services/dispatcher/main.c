@@ -23,7 +23,7 @@ static const struct setting settings[] = {
 	  "So many work requests may wait in one dispatcher; for one more, the oldest of a type with more of them is "
 	  "answered early, else it gets limit_exceeded." },
 	{ "CORDER_AWAIT_POLL_US", SETTING_INT, FIELD(await_poll_us), "300", 0, 100000, "us",
-	  "While one call alone waits for Redis or the log, the dispatcher looks for the answer so long before it "
+	  "While a small call alone waits for Redis or the log, the dispatcher looks for the answer so long before it "
 	  "sleeps." },
 };
 

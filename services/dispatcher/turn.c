@@ -8,7 +8,10 @@
 #include "shared/state/packed.h"
 #include "shared/task/record.h"
 
-enum { SETTLE_WORDS = 6 }; /* of each settle in the script's arguments */
+enum {
+	SETTLE_WORDS = 6, /* of each settle in the script's arguments */
+	LIGHT_ITEMS = 8,
+};
 
 static void add_name(struct text *out, struct slice project, struct slice task_id) {
 	text_add_slice(out, project);
@@ -163,8 +166,12 @@ static void send_call(struct call *call, struct words *words) {
 	for (size_t i = 0; i < call->part_count; i++)
 		add_renewals(words, call->parts[i], partition);
 	size_t renewals = words->count - SETTLE_WORDS * settles;
-	for (size_t i = 0; i < call->waiter_count; i++)
+	int64_t asked = 0;
+	for (size_t i = 0; i < call->waiter_count; i++) {
 		add_wish(words, call->waiters[i]);
+		asked += call->waiters[i]->ask;
+	}
+	partition->dispatcher->is_light = (int64_t)(settles + renewals) + asked <= LIGHT_ITEMS;
 	snprintf(counts[0], sizeof(counts[0]), "%zu", settles);
 	snprintf(counts[1], sizeof(counts[1]), "%zu", renewals);
 	snprintf(counts[2], sizeof(counts[2]), "%zu", call->waiter_count);
@@ -224,8 +231,8 @@ void turn_end(void *context) {
 		if (has_work(partition) && may_call(partition, now_us))
 			gather(partition);
 	}
-	/* One call alone has its answers sooner than this process could fall asleep and be woken; with more there is work anyway. */
-	if (dispatcher->calls == 1)
+	/* A small call alone has its answers sooner than this process could fall asleep and be woken. */
+	if (dispatcher->calls == 1 && dispatcher->is_light)
 		loop_await(dispatcher->loop, dispatcher->settings->await_poll_us);
 	tick_answer_waiting(dispatcher);
 	tick_arm(dispatcher);
