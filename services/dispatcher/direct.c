@@ -12,10 +12,6 @@
 
 enum { PAUSE_US = 10000000 }; /* after one that the relay had to append: NATS may not let us */
 
-static void copy_text(char *out, size_t room, struct slice from) {
-	snprintf(out, room, "%.*s", (int)from.length, from.length > 0 ? from.bytes : "");
-}
-
 static void end_is_unknown(struct log_end *end) {
 	end->id[0] = '\0';
 }
@@ -40,8 +36,8 @@ void direct_heard(struct partition *partition, struct slice mark, const struct l
 	end_is_unknown(end);
 	if (!appended)
 		return;
-	copy_text(end->id, sizeof(end->id), id);
-	copy_text(end->block, sizeof(end->block), answer->block);
+	slice_fit(end->id, sizeof(end->id), id);
+	slice_fit(end->block, sizeof(end->block), answer->block);
 	end->sequence = sequence;
 }
 
@@ -58,7 +54,7 @@ static void append(struct partition *partition, const struct outbox_header *head
 	struct bus *bus = service_bus(dispatcher->service);
 	struct text answer = { 0 };
 	char epoch[STATE_EPOCH_BYTES];
-	copy_text(epoch, sizeof(epoch), header->epoch);
+	slice_fit(epoch, sizeof(epoch), header->epoch);
 	snprintf(end->own, sizeof(end->own), "%s-%" PRIu64, dispatcher->run, ++dispatcher->run_blocks);
 	struct log_block named = { partition->index, epoch, header->last_seq, end->own };
 	log_ear_add_answer(&answer, dispatcher->settings->common.prefix, &named, header->id);
@@ -73,7 +69,7 @@ static void append(struct partition *partition, const struct outbox_header *head
 void direct_append(struct partition *partition, const struct kv_reply *fields) {
 	struct outbox_header header;
 	struct text body = { 0 };
-	if (!outbox_read_header(fields, &header) || !header.direct)
+	if (!outbox_is_direct(fields) || !outbox_read_header(fields, &header))
 		return;
 	bool follows = slice_is(header.previous, partition->end.id) || teeth_without("predecessor");
 	if (follows && outbox_add_entry(&body, &header, fields))

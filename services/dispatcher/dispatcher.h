@@ -90,14 +90,12 @@ struct archived {
 
 struct call;
 
-enum { BLOCK_NAME_BYTES = ID_BYTES + 24 };
-
 /* The log's last entry, as far as it is known, and what was done about the next one (direct.c). */
 struct log_end {
-	char id[STATE_ENTRY_ID_BYTES]; /* "": not known */
-	char block[BLOCK_NAME_BYTES];  /* whose entry it is */
-	uint64_t sequence;             /* of that block in the stream */
-	char own[BLOCK_NAME_BYTES];    /* a block of ours of which nothing was heard yet; "": none */
+	char id[STATE_ENTRY_ID_BYTES];    /* "": not known */
+	char block[LOG_BLOCK_NAME_BYTES]; /* whose entry it is */
+	uint64_t sequence;                /* of that block in the stream */
+	char own[LOG_BLOCK_NAME_BYTES];   /* a block of ours of which nothing was heard yet; "": none */
 	int64_t paused_until_us;
 };
 
@@ -189,11 +187,11 @@ void reply_renew(struct request *request);
 
 /* turn.c: at the end of each turn of the loop, a call for each partition that has none under way. */
 void turn_end(void *dispatcher);
-/* direct.c */
-const char *direct_end(
-	const struct partition *partition); /* for the script: the id of the log's last entry; "": no appends */
-void direct_append(struct partition *partition,
-                   const struct kv_reply *fields); /* NULL, or the entry that a call said */
+/* direct.c: entries that the dispatcher appends to the log itself. */
+/* For the script: the id of the log's last entry; "": it is not known, or nothing is to be appended. */
+const char *direct_end(const struct partition *partition);
+/* fields: the last item of a call's reply, which is the entry to be appended, or something else. */
+void direct_append(struct partition *partition, const struct kv_reply *fields);
 void direct_heard(struct partition *partition, struct slice mark, const struct log_answer *answer);
 /* archive.c */
 void archive_wait(struct partition *partition, struct request *request, int64_t seq);

@@ -10,7 +10,7 @@
 
 enum {
 	SETTLE_WORDS = 6, /* of each settle in the script's arguments */
-	LIGHT_ITEMS = 8,
+	LIGHT_ITEMS = 8,  /* of a call whose answers are near */
 };
 
 static void add_name(struct text *out, struct slice project, struct slice task_id) {

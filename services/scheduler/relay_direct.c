@@ -1,7 +1,6 @@
 /* What others append: a dispatcher that is awake anyway appends a small entry right behind the log's last one itself, and its
  * entry says so. The relay takes it as one of its own blocks, which it need not send: it hears JetStream's answer as everybody
  * does, before or after it has read the entry. When nothing is heard, it looks, and appends what is not there itself. */
-#include <stdio.h>
 #include <string.h>
 
 #include "relay_inside.h"
@@ -16,7 +15,7 @@ static struct loop *loop_of(const struct relay *relay) {
 
 bool relay_is_direct(const struct relay *relay, const struct kv_reply *fields) {
 	struct outbox_header header;
-	return outbox_read_header(fields, &header) && header.direct && header.last_seq > relay->ours_to;
+	return outbox_is_direct(fields) && outbox_read_header(fields, &header) && header.last_seq > relay->ours_to;
 }
 
 bool relay_expects(const struct relay *relay) {
@@ -50,7 +49,7 @@ void relay_wake(struct relay *relay) {
 static void is_in_log(struct relay *relay, struct slice name, uint64_t sequence) {
 	struct relay_block *block = relay->last;
 	relay->idle_ticks = 0;
-	snprintf(block->name, sizeof(block->name), "%.*s", (int)name.length, name.bytes);
+	slice_fit(block->name, sizeof(block->name), name);
 	memcpy(relay->behind, block->name, sizeof(relay->behind));
 	rest(relay);
 	relay_block_in_log(block, sequence);
@@ -87,7 +86,7 @@ void relay_hears_other(struct relay *relay, struct slice mark, const struct log_
 		return;
 	}
 	struct relay_direct *heard = &relay->direct[relay->direct_count++ % DIRECT_HEARD];
-	snprintf(heard->id, sizeof(heard->id), "%.*s", (int)id.length, id.bytes);
-	snprintf(heard->name, sizeof(heard->name), "%.*s", (int)answer->block.length, answer->block.bytes);
+	slice_fit(heard->id, sizeof(heard->id), id);
+	slice_fit(heard->name, sizeof(heard->name), answer->block);
 	heard->sequence = sequence;
 }

@@ -23,7 +23,6 @@ enum {
 	MARK_EVERY_US = 10000,
 	TELL_EVERY_US = 2000,
 	TELL_AGAIN_US = 50000,
-	BLOCK_NAME_BYTES = ID_BYTES + 24,
 	DIRECT_HEARD = 64
 };
 
@@ -34,11 +33,11 @@ struct relay_block {
 	struct text body;
 	struct text ids; /* of its entries, a line each */
 	size_t entries;
-	char name[BLOCK_NAME_BYTES]; /* "<run>-<number>" */
-	bool direct;                 /* its one entry is appended by who has made it; name "" until then */
-	bool heard;                  /* everybody hears JetStream's answer */
-	struct loop_timer *timer;    /* of a heard one: how long the answer is waited for */
-	uint64_t expected;           /* the stream's last sequence before it */
+	char name[LOG_BLOCK_NAME_BYTES]; /* "<run>-<number>" */
+	bool direct;                     /* its one entry is appended by who has made it; name "" until then */
+	bool heard;                      /* everybody hears JetStream's answer */
+	struct loop_timer *timer;        /* of a heard one: how long the answer is waited for */
+	uint64_t expected;               /* the stream's last sequence before it */
 	int64_t last_seq;
 	char last_id[64];
 	int generation;
@@ -49,7 +48,7 @@ struct relay_block {
 /* An append by another, heard before its entry was read. */
 struct relay_direct {
 	char id[STATE_ENTRY_ID_BYTES];
-	char name[BLOCK_NAME_BYTES];
+	char name[LOG_BLOCK_NAME_BYTES];
 	uint64_t sequence;
 };
 
@@ -80,7 +79,7 @@ struct relay {
 	size_t under_way;
 	char run[ID_BYTES]; /* new with each look; blocks are named by it and a number */
 	uint64_t run_blocks;
-	char behind[BLOCK_NAME_BYTES];            /* the block that the next one goes behind; "": it names none */
+	char behind[LOG_BLOCK_NAME_BYTES];        /* the block that the next one goes behind; "": it names none */
 	bool all_ours;                            /* somebody did not append what he was to: from the next look on … */
 	int64_t ours_to;                          /* … every entry up to this seq is ours to append */
 	struct relay_direct direct[DIRECT_HEARD]; /* the last ones, in a ring */

@@ -43,10 +43,6 @@ static void give_up(struct look *look, const char *why) {
 	free(look);
 }
 
-static void copy_text(char *out, size_t room, struct slice from) {
-	snprintf(out, room, "%.*s", (int)from.length, from.bytes != NULL ? from.bytes : "");
-}
-
 static void start_sending(struct look *look, int64_t seq, const char *id, uint64_t sequence) {
 	struct relay *relay = look->relay;
 	memcpy(relay->epoch, look->epoch, sizeof(relay->epoch));
@@ -169,10 +165,10 @@ static void on_meta(void *context, enum status status, const struct kv_reply *re
 		give_up(look, "Redis is away");
 		return;
 	}
-	copy_text(look->epoch, sizeof(look->epoch), kv_text(kv_at(reply, 0)));
+	slice_fit(look->epoch, sizeof(look->epoch), kv_text(kv_at(reply, 0)));
 	look->seq = kv_int(kv_at(reply, 1));
 	look->trim = kv_int(kv_at(reply, 2));
-	copy_text(look->trim_id, sizeof(look->trim_id), kv_text(kv_at(reply, 3)));
+	slice_fit(look->trim_id, sizeof(look->trim_id), kv_text(kv_at(reply, 3)));
 	look->readable = slice_is(kv_text(kv_at(reply, 4)), STATE_FORMAT);
 	compare(look);
 }
@@ -193,7 +189,7 @@ static void on_last_block(void *context, enum status status, uint64_t sequence, 
 	struct record_entry entry;
 	if (status == STATUS_OK && record_last_entry(body, &entry)) {
 		look->log_seq = entry.last_seq;
-		copy_text(look->log_id, sizeof(look->log_id), entry.id);
+		slice_fit(look->log_id, sizeof(look->log_id), entry.id);
 	} else if (status == STATUS_OK) {
 		log_error("the log's last message is no block of ours: is the stream shared with something else?", "stream",
 		          look->relay->stream, NULL);

@@ -281,7 +281,7 @@ void relay_line_up(struct relay *relay, struct relay_block *block) {
 }
 
 static void append(struct relay *relay, struct relay_block *block) {
-	char after[BLOCK_NAME_BYTES];
+	char after[LOG_BLOCK_NAME_BYTES];
 	say_if_too_large(relay, block);
 	relay_line_up(relay, block);
 	(*relay->partition->scheduler->appended)++;

@@ -172,6 +172,13 @@ char *slice_copy(struct slice slice) {
 	return memory_copy(slice.bytes, slice.length);
 }
 
+void slice_fit(char *out, size_t room, struct slice slice) {
+	size_t length = slice.length < room ? slice.length : room - 1;
+	if (length > 0)
+		memcpy(out, slice.bytes, length);
+	out[length] = '\0';
+}
+
 /* The length of the UTF-8 character that starts at p (Unicode 15, table 3-7), or 0 when there is none. */
 static size_t utf8_length(const unsigned char *p, size_t left) {
 	size_t length = p[0] < 0x80 ? 1 : p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;

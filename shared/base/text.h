@@ -69,7 +69,8 @@ bool slice_is(struct slice slice, const char *string);
 struct slice slice_cut(struct slice *rest, char separator);
 /* A decimal integer that fills the whole slice; fallback when it is empty or no number. */
 int64_t slice_int(struct slice slice, int64_t fallback);
-char *slice_copy(struct slice slice);   /* the caller owns the NUL-terminated copy */
+char *slice_copy(struct slice slice);                       /* the caller owns the NUL-terminated copy */
+void slice_fit(char *out, size_t room, struct slice slice); /* NUL-terminated, cut to what fits; room > 0 */
 bool slice_is_utf8(struct slice slice); /* well-formed: no overlong forms, no surrogates, nothing above U+10FFFF */
 
 #endif

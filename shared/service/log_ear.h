@@ -4,9 +4,13 @@
 #ifndef CORDER_SERVICE_LOG_EAR_H
 #define CORDER_SERVICE_LOG_EAR_H
 
+#include "../base/id.h"
 #include "../bus/bus.h"
 
-enum { LOG_EAR_ENTRIES = 8 }; /* of a block whose answer names them; a subject must not be long */
+enum {
+	LOG_EAR_ENTRIES = 8,                 /* of a block whose answer names them; a subject must not be long */
+	LOG_BLOCK_NAME_BYTES = ID_BYTES + 24 /* "<id>-<number>" */
+};
 
 /* An answer, for the relay that has appended the block. */
 struct log_answer {

@@ -92,6 +92,10 @@ int64_t packed_lease_number(struct slice lease) {
 
 /* Outbox ------------------------------------------------------------------------------------------------------------- */
 
+bool outbox_is_direct(const struct kv_reply *fields) {
+	return slice_is(kv_text(kv_at(fields, 0)), "d");
+}
+
 bool outbox_read_header(const struct kv_reply *fields, struct outbox_header *header) {
 	struct slice rest = kv_text(kv_at(fields, 1)), f[5];
 	header->log = rest;
@@ -108,7 +112,6 @@ bool outbox_read_header(const struct kv_reply *fields, struct outbox_header *hea
 	header->first_seq = slice_int(f[2], -1);
 	header->last_seq = slice_int(f[3], -1);
 	header->epoch = f[4];
-	header->direct = slice_is(kv_text(kv_at(fields, 0)), "d");
 	header->at_us = slice_int(rest, -1);
 	return header->first_seq > 0 && header->last_seq >= header->first_seq && header->at_us >= 0;
 }

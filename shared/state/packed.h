@@ -29,10 +29,10 @@ int64_t packed_lease_number(struct slice lease);
 struct outbox_header {
 	struct slice id, previous, epoch;
 	int64_t first_seq, last_seq, at_us;
-	bool direct;      /* who has made it appends it to the log */
 	struct slice log; /* the header as the log has it */
 };
 /* fields: an entry's, as Redis says them: "h" or "d", the header, then the events' texts. */
+bool outbox_is_direct(const struct kv_reply *fields); /* "d": who has made it appends it to the log */
 bool outbox_read_header(const struct kv_reply *fields, struct outbox_header *header);
 /* Appends the entry as it stands in a block of the log (record.h). False for one that is none, or of another version. */
 bool outbox_add_entry(struct text *out, const struct outbox_header *header, const struct kv_reply *fields);

@@ -59,13 +59,6 @@ int64_t state_partition_of(struct slice project, int64_t partitions) {
 	return (int64_t)(id_hash(project) % (uint64_t)partitions);
 }
 
-static void copy_slice(char *out, size_t room, struct slice from) {
-	size_t length = from.length < room ? from.length : room - 1;
-	if (length > 0)
-		memcpy(out, from.bytes, length);
-	out[length] = '\0';
-}
-
 static bool parse_head(struct slice bytes, struct state_head *head) {
 	struct slice f[6], rest = bytes;
 	for (size_t i = 0; i < 6; i++) {
@@ -73,8 +66,8 @@ static bool parse_head(struct slice bytes, struct state_head *head) {
 			return false;
 		f[i] = slice_cut(&rest, RECORD_US);
 	}
-	copy_slice(head->epoch, sizeof(head->epoch), f[0]);
-	copy_slice(head->wait, sizeof(head->wait), f[1]);
+	slice_fit(head->epoch, sizeof(head->epoch), f[0]);
+	slice_fit(head->wait, sizeof(head->wait), f[1]);
 	head->seq = slice_int(f[2], 0);
 	head->more = slice_is(f[3], "1");
 	head->now_us = slice_int(f[4], 0);
@@ -88,7 +81,7 @@ void state_heard(struct state *state, struct slice epoch, int64_t seq) {
 			state->heard_seq = seq;
 		return;
 	}
-	copy_slice(state->heard_epoch, sizeof(state->heard_epoch), epoch);
+	slice_fit(state->heard_epoch, sizeof(state->heard_epoch), epoch);
 	state->heard_seq = seq;
 }
 

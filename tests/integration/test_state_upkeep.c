@@ -491,12 +491,32 @@ static void a_small_entry_right_behind_the_logs_end_is_for_its_maker_to_append(v
 	scripts_witness(s);
 }
 
+/* Both ask for one; one of them has had its task before. */
+static void what_was_popped_for_a_request_that_takes_none_goes_back(void **state) {
+	struct scripts *s = *state;
+	static const char named[] = "coding\037w\0371\03730000000\037r-1", plain[] = "coding\037w\0371\03730000000\037";
+	char id[130];
+	ADMIT(s, { .id = "a" }, { .id = "b" }, { .id = "c" });
+	struct answer first = scripts_work(s, (const char *[]){ "0", "0", "1", "60", named }, 5);
+	struct answer both = scripts_work(s, (const char *[]){ "0", "0", "2", "60", named, plain }, 6);
+	leased_id(&both.reply, 1, 0, id);
+	assert_string_equal(id, "a");
+	leased_id(&both.reply, 2, 0, id);
+	assert_string_equal(id, "b");
+	assert_int_equal(scripts_lease(s, "coding", 1, id, NULL), 1);
+	assert_string_equal(id, "c");
+	answer_release(&first);
+	answer_release(&both);
+	scripts_witness(s);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_reply_names_the_entry_it_depends_on_until_that_is_marked),
 		TEST(a_mark_of_another_entry_says_that_redis_has_diverged),
 		TEST(a_confirmation_says_ok_wait_or_lost),
+		TEST(what_was_popped_for_a_request_that_takes_none_goes_back),
 		TEST(a_small_entry_right_behind_the_logs_end_is_for_its_maker_to_append),
 		TEST(an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it),
 		TEST(how_the_last_try_failed_is_kept_until_one_completes_or_the_task_leaves),

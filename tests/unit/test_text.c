@@ -116,6 +116,17 @@ static void only_whole_decimals_are_integers(void **state) {
 		assert_int_equal(slice_int(slice_of(bad[i]), 77), 77);
 }
 
+static void a_slice_is_cut_to_what_fits(void **state) {
+	char out[4] = "xyz";
+	(void)state;
+	slice_fit(out, sizeof(out), slice_of("ab"));
+	assert_string_equal(out, "ab");
+	slice_fit(out, sizeof(out), slice_of("abcdef"));
+	assert_string_equal(out, "abc");
+	slice_fit(out, sizeof(out), (struct slice){ NULL, 0 });
+	assert_string_equal(out, "");
+}
+
 static void utf8_is_told_from_other_bytes(void **state) {
 	(void)state;
 	const char *const good[] = { "", "plain", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf" };
@@ -146,6 +157,7 @@ int main(void) {
 		cmocka_unit_test(slices_are_equal_by_content),
 		cmocka_unit_test(cutting_gives_every_part_once),
 		cmocka_unit_test(only_whole_decimals_are_integers),
+		cmocka_unit_test(a_slice_is_cut_to_what_fits),
 		cmocka_unit_test(utf8_is_told_from_other_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

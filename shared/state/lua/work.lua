@@ -109,7 +109,9 @@ local function is_paused(type, project)
   return paused_any() and paused[type .. '/' .. project]
 end
 
-local ahead -- ready queue -> what was popped of it for all who ask in this call: members, and which is the first that is left
+-- Ready queue -> what was popped of it for all who ask in this call: members; first: the first of them that is left; wanted: how
+-- many those who ask may still take; all: the queue has no more.
+local ahead
 local together, together_till -- leases of this call that end at the same time: one entry in `due` for all
 
 local function lease_one(t, request)
