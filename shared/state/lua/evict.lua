@@ -5,11 +5,37 @@
 -- Returns  head, how many left, whether it is worth calling again at once (0, 1)
 -- Cost: O(1) a task and a dependent.
 
-local ITEMS_AT_ONCE = 16 -- of `fin`: one may be of a single task, or of many
+local ITEMS_AT_ONCE = 4 -- of `fin`: one may be of a single task, or of FIN_MEMBERS
+local DEGREE_AT = 15 -- in a packed state
+local DEGREE_TO_SEQ = '>HI3I3I3I7I7I7I7I6' -- that part of FORMAT
 local MOST_DEPENDENTS = 2000 -- looked at for one task; one with more stays until the next time
 
-local function dependents_ended(member)
-  local bytes = call('GETRANGE', key_d .. member, 0, MOST_DEPENDENTS * EDGE_BYTES - 1)
+-- When it ended, its last seq, status, flags, how many dependencies it had, how many tries; nil: it has not
+-- ended, or is not here.
+local function ended_at(member)
+  local bytes = states[member]
+  local status = bytes and string_sub(bytes, STATUS_AT, STATUS_AT)
+  if not FINAL[status] then return nil end
+  local degree, _, _, attempts, _, _, _, at, seq = unpack_struct(DEGREE_TO_SEQ, bytes, DEGREE_AT)
+  return at, seq, status, string_byte(bytes, FLAGS_AT), degree, attempts
+end
+
+local function name_at(member)
+  local project, task_id = string_match(states[member], '^([^\31]*)\31[^\31]*\31([^\31]*)', FIXED_AT)
+  return project .. '/' .. task_id
+end
+
+-- Those of these members that have dependents, as their keys: one question for all, since many graphs are just tasks.
+local function parents_of(members)
+  local keys, parents = {}, {}
+  for i = 1, #members do keys[i] = key_d .. members[i] end
+  if #keys == 0 or call('EXISTS', unpack(keys)) == 0 then return parents end
+  for i = 1, #keys do parents[members[i]] = keys[i] end
+  return parents
+end
+
+local function dependents_ended(key)
+  local bytes = call('GETRANGE', key, 0, MOST_DEPENDENTS * EDGE_BYTES - 1)
   if #bytes == 0 then return true end
   if #bytes == MOST_DEPENDENTS * EDGE_BYTES then return false end
   local children = {}
@@ -22,66 +48,59 @@ local function dependents_ended(member)
   return true
 end
 
--- The members of an item of `fin`.
-local function split(item)
-  local members = {}
-  for at = 1, #item, 6 do members[#members + 1] = string_sub(item, at, at + 5) end
-  return members
-end
-
-local function may_leave(t, keep_us)
-  return t[STARTED] + keep_us <= now and t[SEQ] <= trim_seq and t[FLAGS] % 4 < FLAG_RELEASING and
-    dependents_ended(t[MEMBER])
-end
-
-local function is_young(t, keep_us)
-  return t and FINAL[t[STATUS]] and t[STARTED] + keep_us > now
-end
-
--- Some items of `fin` from this place on, each as a list of members, whose tasks are loaded.
+-- The members of some items of `fin` from this place on, item by item; the states of all are loaded.
 local function page(from)
   local items, all = call('LRANGE', key_fin, from, from + ITEMS_AT_ONCE - 1), {}
   for i = 1, #items do
-    items[i] = split(items[i])
-    for k = 1, #items[i] do all[#all + 1] = items[i][k] end
+    local item, members = items[i], {}
+    for at = 1, #item, 6 do
+      local member = string_sub(item, at, at + 5)
+      members[#members + 1] = member
+      all[#all + 1] = member
+    end
+    items[i] = members
   end
   load(all)
-  return items
+  return items, parents_of(all)
 end
 
 verb('evict', function()
-  local keep_us, most = tonumber(ARGV[3]), tonumber(ARGV[4])
-  local places, looked, done, kept, gone, gone_to, fields, names = 0, 0, false, {}, 0, 0, {}, {}
-  local function look_at(t)
-    if not t or not FINAL[t[STATUS]] then return end
-    if not may_leave(t, keep_us) then
-      kept[#kept + 1] = t[MEMBER]
+  local till, most = now - tonumber(ARGV[3]), tonumber(ARGV[4])
+  local places, looked, done, gone, gone_to = 0, 0, false, 0, 0
+  local fields, names, dependents, keys, tried = {}, {}, {}, {}, {}
+  local function look_at(member, parent)
+    local at, seq, status, flags, degree, attempts = ended_at(member)
+    if not at then return end
+    if at > till or seq > trim_seq or flags % 4 >= FLAG_RELEASING or (parent and not dependents_ended(parent)) then
+      finished[#finished + 1] = member -- the next time
       return
     end
     gone = gone + 1
-    gone_to = math_max(gone_to, t[SEQ])
-    fields[gone] = t[MEMBER]
-    names[gone] = name_of(t)
-    tasks[t[MEMBER]] = false
-    call('DEL', key_d .. t[MEMBER])
+    gone_to = math_max(gone_to, seq)
+    fields[gone], names[gone] = member, name_at(member)
+    keys[#keys + 1] = parent
+    if degree > 0 then dependents[#dependents + 1] = member end
+    if attempts > 1 or status ~= 'c' then tried[#tried + 1] = member end
+    states[member] = false
   end
   while not done do
-    local items = page(places)
+    local items, parents = page(places)
     for i = 1, #items do
-      done = looked >= most or is_young(tasks[items[i][1]], keep_us)
+      local first = ended_at(items[i][1])
+      done = looked >= most or (first and first > till)
       if done then break end
-      for k = 1, #items[i] do look_at(tasks[items[i][k]]) end
+      for _, member in ipairs(items[i]) do look_at(member, parents[member]) end
       places, looked = places + 1, looked + #items[i]
     end
     done = done or #items < ITEMS_AT_ONCE
   end
   if places > 0 then call('LTRIM', key_fin, places, -1) end
-  finished = kept
   call_many('HDEL', key_t, fields)
   call_many('HDEL', key_x, fields)
-  call_many('HDEL', key_e, fields)
-  call_many('HDEL', prefix .. 'er', fields)
+  call_many('HDEL', key_e, dependents)
+  call_many('HDEL', prefix .. 'er', tried)
   call_many('HDEL', key_id, names)
+  for i = 1, #keys do call('DEL', keys[i]) end
   if gone > 0 then
     gone_to = math_max(gone_to, tonumber(call('HGET', key_m, 'evictedto') or 0))
     call('HINCRBY', key_m, 'evicted', gone)
