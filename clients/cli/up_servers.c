@@ -114,7 +114,8 @@ static enum status add_redis(struct up *up, struct error *err) {
 	text_printf(&conf, "dir \"%s/redis\"\nrequirepass %s\n", up->dir, up->kept.redis_password);
 	name_redis_socket(up, &conf);
 	text_add(&conf, "daemonize no\nappendonly yes\nappendfsync everysec\nsave \"\"\nmaxmemory-policy noeviction\n"
-	                "auto-aof-rewrite-min-size 256mb\nrdbcompression no\nlatency-tracking no\n");
+	                "auto-aof-rewrite-min-size 1gb\nauto-aof-rewrite-percentage 200\nrdbcompression no\n"
+	                "latency-tracking no\n");
 	status = write_text(up, "redis.conf", &conf, err);
 	char *path = up_path(up, "redis.conf");
 	struct up_process *process = up_process_add(up, "redis", UP_STAGE_SERVERS);

@@ -188,12 +188,23 @@ static void forget_reasons(struct commit *commit) {
 	commit->reason_count = 0;
 }
 
+/* Until the next one. The more comes in, the more is worth waiting for; where much could not be taken, there is enough. */
+static int64_t pause_us(const struct partition *partition, size_t events) {
+	const struct persister_options *options = &partition->persister->options;
+	int64_t pause = (int64_t)events * EVENT_PAUSE_US, left = partition->log_seq - partition->cursor.seq;
+	if (left > (int64_t)events / 2 || pause < options->write_every_us)
+		return options->write_every_us;
+	int64_t most =
+		options->write_gathered_us > options->write_every_us ? options->write_gathered_us : options->write_every_us;
+	return pause < most ? pause : most;
+}
+
 void commit_start(struct partition *partition) {
 	struct commit *commit = &partition->commit;
 	size_t count = commit->changes.event_count;
 	must(persister_take(partition));
 	commit->busy = true;
-	partition->next_write_us = clock_mono_us() + partition->persister->options.write_every_us;
+	partition->next_write_us = clock_mono_us() + pause_us(partition, count);
 	commit->to = partition->cursor;
 	forget_reasons(commit);
 	if (commit->excluded_capacity < count) {

@@ -15,6 +15,8 @@ static struct block *slot_of(struct partition *partition, uint64_t stream_seq) {
 static void free_block(struct block *block) {
 	if (block->here)
 		block->partition->window_bytes -= block->length;
+	if (block->asked)
+		block->partition->asked--;
 	free(block->bytes);
 	block->bytes = NULL;
 	block->length = 0;
@@ -40,13 +42,6 @@ void follow_reset(struct partition *partition) {
 	partition->partial = false;
 }
 
-static bool is_reading(struct partition *partition) {
-	for (uint64_t at = partition->next_take; at < partition->next_ask; at++)
-		if (slot_of(partition, at)->asked)
-			return true;
-	return false;
-}
-
 static void on_got(void *context, enum status status, uint64_t sequence, struct slice body) {
 	struct block *block = context;
 	struct partition *partition = block->partition;
@@ -54,6 +49,7 @@ static void on_got(void *context, enum status status, uint64_t sequence, struct 
 	if (!partition || !block->asked || foreign)
 		return; /* asked for before a reset */
 	block->asked = false;
+	partition->asked--;
 	if (status != STATUS_OK) {
 		if (block->stream_seq < partition->next_ask)
 			partition->next_ask = block->stream_seq;
@@ -66,9 +62,17 @@ static void on_got(void *context, enum status status, uint64_t sequence, struct 
 	block->length = body.length;
 	block->here = true;
 	partition->window_bytes += body.length;
+	size_t usual = partition->block_bytes - partition->block_bytes / 8;
+	partition->block_bytes = body.length > usual ? body.length : usual;
 	partition->persister->counters.blocks++;
-	if (!is_reading(partition))
+	if (partition->asked == 0)
 		follow_step(partition); /* all that were asked for together are written together */
+}
+
+/* Of the window, if those that are on their way are as large as the largest of late. */
+static bool has_room(const struct partition *partition) {
+	return partition->window_bytes + partition->asked * partition->block_bytes < WINDOW_BYTES ||
+	       partition->next_ask == partition->next_take;
 }
 
 static void ask(struct partition *partition) {
@@ -77,12 +81,12 @@ static void ask(struct partition *partition) {
 		struct block *block = slot_of(partition, partition->next_ask);
 		if (block->stream_seq == partition->next_ask && (block->asked || block->here))
 			continue;
-		if (block->stream_seq ||
-		    (partition->window_bytes >= WINDOW_BYTES && partition->next_ask != partition->next_take))
+		if (block->stream_seq || !has_room(partition))
 			return;
 		block->partition = partition;
 		block->stream_seq = partition->next_ask;
 		block->asked = true;
+		partition->asked++;
 		stream_get(partition->persister->bus, partition->stream, partition->next_ask, on_got, block);
 	}
 }
@@ -93,11 +97,12 @@ static void on_paced(void *context) {
 	follow_step(partition);
 }
 
-/* A transaction costs the same for one event as for many, and its work is in the way of what people wait for. Blocks are not
- * read before it is time either, so that they come together. */
+/* A transaction costs the same for one event as for many, its work is in the way of what people wait for, and a task whose whole
+ * life it holds is written once. Blocks are not read before it is time either, so that they come together. */
 static bool is_too_soon(struct partition *partition) {
 	struct loop *loop = partition->persister->loop;
-	if (clock_mono_us() >= partition->next_write_us)
+	bool is_full = partition->log_seq - partition->position.seq >= (int64_t)partition->batch_events;
+	if (is_full || clock_mono_us() >= partition->next_write_us)
 		return false;
 	if (partition->paced == NULL)
 		partition->paced = loop_timer_start(loop, partition->next_write_us, on_paced, partition);

@@ -9,7 +9,7 @@ struct settings {
 	int64_t retention_days;
 	int64_t retention_step_rows;
 	int64_t log_keep_blocks;
-	int64_t write_every_ms;
+	int64_t write_every_ms, write_gathered_ms;
 };
 
 static const struct setting rows[] = {
@@ -22,6 +22,9 @@ static const struct setting rows[] = {
 	  "blocks", "How much of the log stays in its stream after it was written down." },
 	{ "CORDER_WRITE_EVERY_MS", SETTING_INT, offsetof(struct settings, write_every_ms), "20", 0, 1000, "ms",
 	  "From one transaction to the next at least; the first after a pause is made at once." },
+	{ "CORDER_WRITE_GATHERED_MS", SETTING_INT, offsetof(struct settings, write_gathered_ms), "500", 0, 10000, "ms",
+	  "Under load, from one transaction to the next at most: the more events one had, the longer more are waited "
+	  "for." },
 };
 
 static enum status start(struct service *service, struct error *err) {
@@ -33,6 +36,7 @@ static enum status start(struct service *service, struct error *err) {
 		.retention_step_rows = settings->retention_step_rows,
 		.log_keep_blocks = settings->log_keep_blocks,
 		.write_every_us = settings->write_every_ms * 1000,
+		.write_gathered_us = settings->write_gathered_ms * 1000,
 	};
 	struct persister *persister = NULL;
 	enum status status =

@@ -124,6 +124,7 @@ enum status persister_open(struct loop *loop, struct bus *bus, struct db *db, co
 		partition->persister = opened;
 		partition->id = i;
 		partition->batch_events = BATCH_EVENTS;
+		partition->block_bytes = BLOCK_BYTES;
 		partition->purged_at_us = clock_mono_us();
 		stream_name(partition->stream, options->prefix, STREAM_LOG, i);
 	}

@@ -17,10 +17,12 @@
 #include "shared/service/log_ear.h"
 
 enum {
-	WINDOW_BLOCKS = 64, /* read ahead of what is being written */
-	WINDOW_BYTES = 16 << 20,
-	BATCH_EVENTS = 6000, /* of one transaction; an entry is never split */
-	BATCH_BYTES = 6 << 20,
+	WINDOW_BLOCKS = 512, /* read ahead of what is being written */
+	WINDOW_BYTES = 24 << 20,
+	BLOCK_BYTES = 262144, /* of a block before one was seen */
+	BATCH_EVENTS = 24000, /* of one transaction; an entry is never split */
+	BATCH_BYTES = 12 << 20,
+	EVENT_PAUSE_US = 50,    /* how long more is waited for after a transaction, for each of its events */
 	BULK_EVENTS = 64,       /* from here on rows go as arrays, not as text */
 	TICK_US = 250000,       /* the safety poll: covers a lost mark */
 	HEARTBEAT_US = 1000000, /* how often an idle writer says where it stands */
@@ -93,14 +95,15 @@ struct partition {
 	bool partial;
 	struct block blocks[WINDOW_BLOCKS]; /* by stream_seq modulo */
 	size_t window_bytes;
-	size_t batch_events; /* the limit now: less after a packet was too large */
+	size_t asked, block_bytes; /* how many are being read, and how large they are likely to be */
+	size_t batch_events;       /* the limit now: less after a packet was too large */
 	struct search search;
 	bool searched; /* since an entry was last taken: a second miss is a real one */
 	bool wants_search;
 	bool missing; /* a message that was asked for is not there, or may be another one: the place is to be found */
 	bool asking_info;
 	struct commit commit;
-	int64_t next_write_us;    /* no transaction begins before this: single events gather meanwhile */
+	int64_t next_write_us;    /* no transaction begins before this, but a full one: events gather meanwhile */
 	struct loop_timer *paced; /* until then */
 
 	int64_t log_seq;    /* the last event in the log, as marks have it */
@@ -118,7 +121,8 @@ struct persister_options {
 	int64_t retention_days; /* 0: keep for ever */
 	int64_t retention_step_rows;
 	int64_t log_keep_blocks;
-	int64_t write_every_us; /* from the beginning of a transaction to that of the next, at least */
+	int64_t write_every_us;    /* from the beginning of a transaction to that of the next, at least */
+	int64_t write_gathered_us; /* at most, under load; 0: as write_every_us */
 };
 
 struct persister_counters {

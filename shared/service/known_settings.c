@@ -56,6 +56,7 @@ const char *const known_settings[] = {
 	"CORDER_RETENTION_STEP_ROWS",
 	"CORDER_LOG_KEEP_BLOCKS",
 	"CORDER_WRITE_EVERY_MS",
+	"CORDER_WRITE_GATHERED_MS",
 	/* monitor */
 	"CORDER_HTTP_ADDRESS",
 	"CORDER_HTTP_PORT",

@@ -27,7 +27,7 @@ export async function serve(folder, port, [program, ...args], env = {}) {
 // With the settings that `corder up` gives to its own.
 export function startRedis(folder, port) {
 	const args = ["--bind", "127.0.0.1", "--port", port, "--dir", folder, "--appendonly", "yes", "--appendfsync", "everysec",
-		"--save", "", "--auto-aof-rewrite-min-size", "256mb", "--rdbcompression", "no"].map(String);
+		"--save", "", "--auto-aof-rewrite-min-size", "1gb", "--auto-aof-rewrite-percentage", "200", "--rdbcompression", "no"].map(String);
 	return serve(folder, port, ["redis-server", ...args]);
 }
 
