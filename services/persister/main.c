@@ -22,7 +22,7 @@ static const struct setting rows[] = {
 	  "blocks", "How much of the log stays in its stream after it was written down." },
 	{ "CORDER_WRITE_EVERY_MS", SETTING_INT, offsetof(struct settings, write_every_ms), "20", 0, 1000, "ms",
 	  "From one transaction to the next at least; the first after a pause is made at once." },
-	{ "CORDER_WRITE_GATHERED_MS", SETTING_INT, offsetof(struct settings, write_gathered_ms), "500", 0, 10000, "ms",
+	{ "CORDER_WRITE_GATHERED_MS", SETTING_INT, offsetof(struct settings, write_gathered_ms), "250", 0, 10000, "ms",
 	  "Under load, from one transaction to the next at most: the more events one had, the longer more are waited "
 	  "for." },
 };

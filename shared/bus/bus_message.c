@@ -6,11 +6,11 @@
 /* nats.c frees messages in a thread of its own, and wakes it for each one that comes alone. So they are given back many at
  * a time. A thread's own: what was kept may be freed after its bus. */
 static _Thread_local struct {
-	natsMsg *messages[64];
+	natsMsg *messages[256];
 	size_t count, bytes;
 } spent;
 
-enum { SPENT_MOST_BYTES = 262144 };
+enum { SPENT_MOST_BYTES = 524288 };
 
 void bus_free_spent(void) {
 	while (spent.count > 0)
