@@ -5,7 +5,8 @@
 #include "dispatcher.h"
 
 enum {
-	CALL_ITEMS = 128,        /* settles and renewals, and as many tasks leased */
+	CALL_ITEMS = 256,        /* settles and renewals, and as many tasks leased: of one request */
+	CALL_ENOUGH = 128,       /* of several: more gains nothing, and keeps Redis from others for longer */
 	CALL_BYTES = 512 * 1024, /* of what settles carry */
 	ITEM_BYTES = 320,        /* of each beside its result */
 	CALL_AGAIN_US = 100000,  /* after a call that failed */

@@ -120,7 +120,7 @@ static void take_parts(struct partition *partition, struct call *call) {
 		part->saying = weigh(part->request, partition, &part_bytes);
 		items += part->saying;
 		bytes += part_bytes;
-		if (call->part_count > 0 && (items > CALL_ITEMS || bytes > CALL_BYTES))
+		if (call->part_count > 0 && (items > CALL_ENOUGH || bytes > CALL_BYTES))
 			break;
 		call->parts[call->part_count++] = part;
 		if ((partition->first = part->next) == NULL)
@@ -132,13 +132,16 @@ static void take_parts(struct partition *partition, struct call *call) {
 static void take_waiters(struct partition *partition, struct call *call) {
 	struct match *match = partition->dispatcher->match;
 	struct match_waiter *waiter;
-	int64_t room = CALL_ITEMS;
+	int64_t room = CALL_ITEMS, for_one_alone = CALL_ITEMS - CALL_ENOUGH;
 	/* A worker that cannot be reached now gets nothing that would only expire. */
 	if (partition->dispatcher->stopping || !bus_connected(service_bus(partition->dispatcher->service)))
 		return;
 	match_begin(match, partition->index);
-	while ((waiter = match_take(match, partition->index, &room)) != NULL)
+	while ((waiter = match_take(match, partition->index, &room)) != NULL) {
 		call->waiters[call->waiter_count++] = waiter;
+		room -= for_one_alone;
+		for_one_alone = 0;
+	}
 	match_end(match, partition->index);
 }
 
