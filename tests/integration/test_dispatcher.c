@@ -274,6 +274,30 @@ static void a_malformed_request_gets_its_code_and_path(void **state) {
 	}
 }
 
+/* Several requests share a smaller call than one alone may have, and nobody gets less by it than there is. */
+static void one_request_gets_all_it_asks_for_and_several_too(void **state) {
+	struct dispatching *d = *state;
+	enum { TASKS = 400 };
+	static struct new_task tasks[TASKS];
+	static char ids[TASKS][8];
+	for (int i = 0; i < TASKS; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "t%d", i);
+		tasks[i] = (struct new_task){ .id = ids[i] };
+	}
+	for (int i = 0; i < TASKS; i += TASKS / 2)
+		assert_memory_equal(scripts_admit(d->scripts, "shop", "admit", tasks + i, TASKS / 2), "ok", 2);
+	struct asked *alone = ask_now(d, "work.coding", "{'worker':'w-1','max':256}");
+	assert_int_equal(count_in(alone, "tasks"), 256);
+	asked_free(&alone);
+	struct asked *first = ask(d, "work.coding", "{'worker':'w-2','max':100,'wait_ms':5000}");
+	struct asked *second = ask(d, "work.coding", "{'worker':'w-3','max':100,'wait_ms':5000}");
+	await_reply(d, first);
+	await_reply(d, second);
+	assert_int_equal(count_in(first, "tasks") + count_in(second, "tasks"), TASKS - 256);
+	asked_free(&first);
+	asked_free(&second);
+}
+
 static void too_many_waiting_requests_are_refused(void **state) {
 	struct dispatching *d = *state;
 	struct asked *work[21];
@@ -302,6 +326,7 @@ int main(void) {
 		TEST(each_item_has_its_own_verdict),
 		TEST(a_renewal_tells_the_time_the_cancel_and_the_progress),
 		TEST(a_malformed_request_gets_its_code_and_path),
+		TEST(one_request_gets_all_it_asks_for_and_several_too),
 		TEST(too_many_waiting_requests_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

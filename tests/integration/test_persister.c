@@ -213,6 +213,32 @@ static void transactions_keep_their_distance_unless_somebody_waits(void **state)
 	assert_true(persister->counters.transactions <= transactions + 2);
 }
 
+/* Under load the next transaction waits for more, the longer the more this one had, unless there is a full one. */
+static void a_transaction_of_many_events_waits_for_more(void **state) {
+	(void)state;
+	persisting_open_writer(0);
+	struct persister *persister = stage.writers[0].persister;
+	struct partition *partition = &persister->partitions[0];
+	int64_t before_us = clock_mono_us();
+	persisting_append_lives("one", 1);
+	persisting_await_all();
+	assert_true(partition->next_write_us <= clock_mono_us()); /* write_gathered_us is 0 */
+	persister->options.write_gathered_us = INT64_C(3600000000);
+	before_us = clock_mono_us();
+	persisting_append_lives("many", 200);
+	persisting_await_all();
+	assert_true(partition->next_write_us >= before_us + 600 * EVENT_PAUSE_US);
+	persister->options.write_gathered_us = 1000;
+	before_us = clock_mono_us();
+	persisting_append_lives("capped", 200);
+	persisting_await_all();
+	assert_true(partition->next_write_us <= clock_mono_us() + 1000);
+	partition->next_write_us = before_us + INT64_C(3600000000);
+	partition->batch_events = 300;
+	persisting_append_lives("full", 200);
+	persisting_await_all();
+}
+
 /* Both write through one connection: their transactions of several packets must not mix. */
 static void a_large_backlog_is_written_in_large_transactions(void **state) {
 	(void)state;
@@ -293,6 +319,7 @@ int main(void) {
 		TEST(a_restarted_persister_goes_on_where_the_last_one_was),
 		TEST(old_tasks_are_deleted_in_small_steps),
 		TEST(transactions_keep_their_distance_unless_somebody_waits),
+		TEST(a_transaction_of_many_events_waits_for_more),
 		TEST(a_large_backlog_is_written_in_large_transactions),
 		TEST(rows_that_are_there_are_changed_where_they_stand_close_or_far_apart),
 		TEST(a_row_that_should_be_there_and_is_not_is_added),

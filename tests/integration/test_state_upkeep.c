@@ -134,9 +134,10 @@ static void an_ended_task_leaves_when_the_database_has_it_and_nobody_needs_it(vo
 		assert_string_equal(length.text, "1");
 		said_release(&length);
 	}
-	struct said keys = scripts_redis(s, "KEYS {p0}:d:*");
-	assert_int_equal(keys.count, 0);
+	struct said keys = scripts_redis(s, "KEYS {p0}:d:*"), edges = scripts_redis(s, "KEYS {p0}:e");
+	assert_int_equal(keys.count + edges.count, 0);
 	said_release(&keys);
+	said_release(&edges);
 	evict(s, "0");
 }
 
