@@ -45,7 +45,7 @@ export async function startStack({ settings = {}, scale = {} } = {}) {
 export async function redis(url, ...words) {
 	const { hostname, port, password } = new URL(url);
 	const { stdout } = await promisify(execFile)("redis-cli", ["-h", hostname, "-p", port, ...words],
-		{ env: { ...process.env, ...(password ? { REDISCLI_AUTH: decodeURIComponent(password) } : {}) } });
+		{ env: { ...process.env, ...(password ? { REDISCLI_AUTH: decodeURIComponent(password) } : {}) }, maxBuffer: 1 << 28 });
 	return stdout;
 }
 
