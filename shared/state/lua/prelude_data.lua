@@ -15,7 +15,7 @@ local EDGE_BYTES = 7
 local STATUS_AT, FLAGS_AT, WAITS_AT, POLICY_AT, GROUP_BYTES_AT, LEFT_AT, AFTER_LEFT_AT, FIXED_AT = 7, 9, 10, 11, 14, 17, 20, 60
 local FIN_MEMBERS = 64 -- in one item of `fin`
 local CHUNK = 2000 -- words in one command; Lua's stack holds some 8000
-local EDGE_BUDGET = 250 -- dependents told in one call; the rest is left to the sweep, in `rel`
+local EDGE_BUDGET = 500 -- dependents told in one call; the rest is left to the sweep, in `rel`
 -- A call is one entry, and an entry has to go into one message of the log, 1 MiB where NATS is as it comes. So a call that has
 -- written this much begins nothing that can wait. An event in the log is as long as its two texts, and at most EVENT_MORE.
 local ENTRY_BYTES, EVENT_MORE, EVENT_MOST = 700000, 120, 700
