@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/clock.h"
 #include "tests/support/scripts.h"
 #include "tests/support/test.h"
 
@@ -455,6 +456,26 @@ static void reads_say_counts_queues_places_and_reasons(void **state) {
 	scripts_witness(s);
 }
 
+/* Its lease ends behind a thousand other things that are due, where a look from the front alone does not come. */
+static void who_holds_a_key_is_found_behind_whatever_is_due(void **state) {
+	struct scripts *s = *state;
+	enum { WAITING = 1100, A_CALL = 220 };
+	static struct new_task tasks[A_CALL];
+	static char ids[A_CALL][8];
+	for (int i = 0; i < WAITING; i++) {
+		snprintf(ids[i % A_CALL], sizeof(ids[0]), "t%d", i);
+		tasks[i % A_CALL] = (struct new_task){ .id = ids[i % A_CALL], .not_before_us = clock_wall_us() + 10000000 };
+		if ((i + 1) % A_CALL == 0)
+			assert_memory_equal(scripts_admit(s, "shop", "admit", tasks, A_CALL), "ok", 2);
+	}
+	ADMIT(s, { .id = "b", .key = "k" });
+	assert_int_equal(scripts_lease(s, "coding", 1, NULL, NULL), 1);
+	struct answer answer = scripts_call(s, s->state, &state_script_read, (const char *[]){ "key", "shop/k" }, 2);
+	assert_string_equal(said_at(&answer.reply, 1), "1");
+	assert_string_equal(said_at(&answer.reply, 3), "b");
+	answer_release(&answer);
+}
+
 /* Leases one task, told that the log ends with this entry; "d" or "h": who is to append it. */
 static const char *kind_behind(struct scripts *s, const char *log_end, char id[64]) {
 	static char kind[8];
@@ -527,6 +548,7 @@ int main(void) {
 		TEST(a_decided_graph_is_placed_although_its_slices_close_a_loop),
 		TEST(what_has_left_is_asked_of_the_database_and_comes_back),
 		TEST(an_empty_redis_says_so_to_every_verb),
+		TEST(who_holds_a_key_is_found_behind_whatever_is_due),
 		TEST(one_builder_at_a_time_holds_the_token),
 		TEST(a_step_whose_predecessor_redis_has_lost_is_refused),
 		TEST(a_wipe_takes_everything_of_its_partition_and_nothing_else),

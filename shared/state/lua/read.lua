@@ -12,7 +12,7 @@
 --                                   something is due for, from there on; after them "" when there are more to look at
 --   place   name                    reply: how many ready tasks of its type stand before it, or nil
 --   key     project/key             reply: how many run with it, how many wait for it, then the task_ids of those that
---                                   run, as far as they are among the next LOOKED_AT that something is due for
+--                                   run, as far as they are among the next, or last, LOOKED_AT that something is due for
 --   edges   name limit              reply: per dependency task_id, status letter, condition; then "", then the same of dependents
 --   lags                            reply: seq, mark, trim, due-and-late count, oldest lease overdue us, rel length, memory
 --                                   bytes, and how many there may be (0: not known)
@@ -156,10 +156,15 @@ end
 
 function READ.key()
   reply[2], reply[3] = texts[key_running(ARGV[4])], texts[call('ZCARD', prefix .. 'kw:' .. ARGV[4])]
-  for _, n in ipairs(due_members(call('ZRANGE', key_due, 0, LOOKED_AT - 1))) do
-    local t = tasks[n]
-    if t and t[STATUS] == 'r' and has_key(t) and key_name(t) == ARGV[4] then reply[#reply + 1] = task_id_of(t) end
+  local function look(first, last)
+    for _, n in ipairs(due_members(call('ZRANGE', key_due, first, last))) do
+      local t = tasks[n]
+      if t and t[STATUS] == 'r' and has_key(t) and key_name(t) == ARGV[4] then reply[#reply + 1] = task_id_of(t) end
+    end
   end
+  look(0, LOOKED_AT - 1)
+  local others = call('ZCARD', key_due) - LOOKED_AT
+  if others > 0 then look(-math_min(others, LOOKED_AT), -1) end -- a lease that was just given ends last
 end
 
 function READ.edges()
