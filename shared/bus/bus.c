@@ -363,7 +363,7 @@ static natsStatus publish_message(struct bus *bus, const char *subject, const ch
 		                                : NATS_INVALID_ARG;
 	if (s == NATS_OK)
 		s = natsConnection_PublishMsg(bus->link->connection, message);
-	/* Five pieces of memory each, which this thread has just made: nats.c's own would free them with a lock and cold caches. */
+	/* Several pieces of memory each, which this thread has just made: nats.c's own would free them with a lock and cold caches. */
 	for (size_t i = 0; message != NULL && i < header_count; i++)
 		natsMsgHeader_Delete(message, headers[i].name);
 	bus_spend(message);

@@ -219,21 +219,19 @@ static void a_transaction_of_many_events_waits_for_more(void **state) {
 	persisting_open_writer(0);
 	struct persister *persister = stage.writers[0].persister;
 	struct partition *partition = &persister->partitions[0];
-	int64_t before_us = clock_mono_us();
 	persisting_append_lives("one", 1);
 	persisting_await_all();
 	assert_true(partition->next_write_us <= clock_mono_us()); /* write_gathered_us is 0 */
 	persister->options.write_gathered_us = INT64_C(3600000000);
-	before_us = clock_mono_us();
+	int64_t before_us = clock_mono_us();
 	persisting_append_lives("many", 200);
 	persisting_await_all();
 	assert_true(partition->next_write_us >= before_us + 600 * EVENT_PAUSE_US);
 	persister->options.write_gathered_us = 1000;
-	before_us = clock_mono_us();
 	persisting_append_lives("capped", 200);
 	persisting_await_all();
 	assert_true(partition->next_write_us <= clock_mono_us() + 1000);
-	partition->next_write_us = before_us + INT64_C(3600000000);
+	partition->next_write_us = clock_mono_us() + INT64_C(3600000000);
 	partition->batch_events = 300;
 	persisting_append_lives("full", 200);
 	persisting_await_all();

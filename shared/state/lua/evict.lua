@@ -25,7 +25,8 @@ local function name_at(member)
   return project .. '/' .. task_id
 end
 
--- Those of these members that have dependents, as their keys: one question for all, since many graphs are just tasks.
+-- Where the dependents of these members would stand; empty when none of them has any: one question for all, since many graphs are
+-- just tasks.
 local function parents_of(members)
   local keys, parents = {}, {}
   for i = 1, #members do keys[i] = key_d .. members[i] end
@@ -100,7 +101,7 @@ verb('evict', function()
   call_many('HDEL', key_e, dependents)
   call_many('HDEL', prefix .. 'er', tried)
   call_many('HDEL', key_id, names)
-  for i = 1, #keys do call('DEL', keys[i]) end
+  if #keys > 0 then call('DEL', unpack(keys)) end
   if gone > 0 then
     gone_to = math_max(gone_to, tonumber(call('HGET', key_m, 'evictedto') or 0))
     call('HINCRBY', key_m, 'evicted', gone)
