@@ -26,12 +26,15 @@ static int64_t number_at(const struct kv_reply *list, size_t place) {
 static void read_results(struct delivery_lists *lists, const struct kv_reply *list) {
 	lists->result_count = kv_count(list) / DELIVER_RESULT_FIELDS;
 	lists->results = memory_array(lists->result_count + 1, sizeof(*lists->results));
-	for (size_t i = 0; i < lists->result_count; i++)
+	for (size_t i = 0; i < lists->result_count; i++) {
+		struct slice result = kv_text(kv_at(list, i * DELIVER_RESULT_FIELDS + 1));
+		struct slice task_id = slice_cut(&result, RECORD_US);
 		lists->results[i] = (struct delivery_result){
 			.number = number_at(list, i * DELIVER_RESULT_FIELDS),
-			.task_id = kv_text(kv_at(list, i * DELIVER_RESULT_FIELDS + 1)),
-			.result = kv_text(kv_at(list, i * DELIVER_RESULT_FIELDS + 2)),
+			.task_id = { task_id.bytes + 1, task_id.length - 1 }, /* behind "=" */
+			.result = result,
 		};
+	}
 	qsort(lists->results, lists->result_count, sizeof(*lists->results), compare);
 }
 

@@ -9,7 +9,7 @@
 #include "shared/state/packed.h"
 
 /* Texts a task, a result and an error, in the script's reply. */
-enum { DELIVER_FIELDS = 3, DELIVER_RESULT_FIELDS = 3, DELIVER_ERROR_FIELDS = 2 };
+enum { DELIVER_FIELDS = 3, DELIVER_RESULT_FIELDS = 2, DELIVER_ERROR_FIELDS = 2 };
 
 /* What a completed dependency said. */
 struct delivery_result {

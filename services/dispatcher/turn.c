@@ -40,6 +40,8 @@ static void add_settle(struct words *words, const struct settle_item *item) {
 	if (item->outcome == 'c') {
 		words_add(words, SLICE("c"));
 		text_add_char(&words->bytes, '=');
+		text_add_slice(&words->bytes, item->task_id);
+		text_add_char(&words->bytes, RECORD_US);
 		words_add(words, item->result);
 	} else if (item->outcome == 'f') {
 		words_add(words, item->retryable ? SLICE("f") : SLICE("n"));

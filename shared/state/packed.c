@@ -143,7 +143,8 @@ static void read_tail(struct record *record, const struct packed *packed, struct
 	}
 	if (record->status == RECORD_COMPLETED) {
 		record->previous = RECORD_RUNNING;
-		record->extra = (struct slice){ tail.bytes + 1, tail.length - 1 };
+		slice_cut(&tail, RECORD_US); /* "=" and its task_id */
+		record->extra = tail;
 		return;
 	}
 	record->previous = tail.bytes[0];

@@ -16,7 +16,7 @@ extern struct kv_script state_script_admit, state_script_work, state_script_swee
 
 #define STATE_ENTRY_ID_BYTES 25 /* 24 characters and a NUL */
 #define STATE_EPOCH_BYTES 40
-#define STATE_FORMAT "7" /* of what the scripts store; another one in Redis means that it must be rebuilt */
+#define STATE_FORMAT "8" /* of what the scripts store; another one in Redis means that it must be rebuilt */
 
 struct state;
 

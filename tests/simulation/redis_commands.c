@@ -157,11 +157,22 @@ static struct kv_reply del(struct redis *redis, const struct slice *words, size_
 	return reply_int(gone);
 }
 
-static struct kv_reply get(struct redis *redis, const struct slice *words, size_t count) {
-	const struct value *value = key_get(redis, words[1]);
-	(void)count;
+static struct kv_reply string_at(struct redis *redis, struct slice key) {
+	const struct value *value = key_get(redis, key);
 	must(!value || value->kind == VALUE_STRING);
 	return value ? reply_copy((struct slice){ value->string.bytes, value->string.length }) : reply_nil();
+}
+
+static struct kv_reply get(struct redis *redis, const struct slice *words, size_t count) {
+	(void)count;
+	return string_at(redis, words[1]);
+}
+
+static struct kv_reply mget(struct redis *redis, const struct slice *words, size_t count) {
+	struct kv_reply list = reply_list(count - 1);
+	for (size_t i = 1; i < count; i++)
+		list.items[i - 1] = string_at(redis, words[i]);
+	return list;
 }
 
 static bool is_word(struct slice word, const char *name) {
@@ -246,12 +257,13 @@ static const struct {
 	const char *name;
 	redis_function *run;
 } commands[] = {
-	{ "HMGET", hmget },     { "HGET", hget },       { "HSET", hset },       { "HSETNX", hsetnx },
-	{ "HDEL", hdel },       { "HEXISTS", hexists }, { "HINCRBY", hincrby }, { "HKEYS", hkeys },
-	{ "HVALS", hvals },     { "HGETALL", hgetall }, { "HLEN", hlen },       { "HSCAN", hscan },
-	{ "SCAN", scan },       { "EXISTS", exists },   { "DEL", del },         { "UNLINK", del },
-	{ "GET", get },         { "SET", set },         { "APPEND", append },   { "GETRANGE", getrange },
-	{ "PEXPIRE", pexpire }, { "TIME", time_now },   { "INFO", info },       { "FLUSHALL", flushall },
+	{ "HMGET", hmget },       { "HGET", hget },       { "HSET", hset },       { "HSETNX", hsetnx },
+	{ "HDEL", hdel },         { "HEXISTS", hexists }, { "HINCRBY", hincrby }, { "HKEYS", hkeys },
+	{ "HVALS", hvals },       { "HGETALL", hgetall }, { "HLEN", hlen },       { "HSCAN", hscan },
+	{ "SCAN", scan },         { "EXISTS", exists },   { "DEL", del },         { "UNLINK", del },
+	{ "GET", get },           { "MGET", mget },       { "SET", set },         { "APPEND", append },
+	{ "GETRANGE", getrange }, { "PEXPIRE", pexpire }, { "TIME", time_now },   { "INFO", info },
+	{ "FLUSHALL", flushall },
 };
 
 struct kv_reply redis_run(struct redis *redis, const struct slice *words, size_t count) {

@@ -282,7 +282,9 @@ void scripts_add_settle(struct words *out, const char *name, const char *lease, 
 	words_add(out, slice_of(lease));
 	bool completed = strcmp(outcome, "completed") == 0;
 	words_add(out, slice_of(completed ? "c" : strcmp(outcome, "final") == 0 ? "n" : outcome[0] == 'f' ? "f" : "r"));
-	text_printf(&out->bytes, "%s%s", completed ? "=" : "", said);
+	if (completed)
+		text_printf(&out->bytes, "=%s" US, slash + 1);
+	text_add(&out->bytes, said);
 	words_end(out);
 }
 

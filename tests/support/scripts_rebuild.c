@@ -77,7 +77,8 @@ static char *task_text(const struct said *t) {
 	text_add(&out, "1" US);
 	for (size_t i = 0; i < 3; i++)
 		text_printf(&out, "%s" US, said_at(t, (size_t)last[i]));
-	text_printf(&out, "30000000" US US US "%s", said_at(t, BYTES));
+	bool completed = *said_at(t, STATUS) == 'c'; /* then its specification has gone: "=", a hash, a result */
+	text_printf(&out, "30000000" US US US "%s", completed ? "=0123456789abcdef" US "7" : said_at(t, BYTES));
 	return text_take(&out);
 }
 
@@ -85,7 +86,7 @@ static char *task_text(const struct said *t) {
 static char *edges_text(const struct said *t) {
 	struct specification specification;
 	struct text out = { 0 };
-	if (*said_at(t, BYTES) == '=' || !record_parse_specification(slice_of(said_at(t, BYTES)), &specification))
+	if (!record_parse_specification(slice_of(said_at(t, BYTES)), &specification))
 		return NULL;
 	text_printf(&out, "%s" US, said_at(t, NUMBER));
 	text_add_slice(&out, specification.dependencies);

@@ -170,8 +170,8 @@ local function revive(s, ghost)
   tasks[member] = t
   ids[name] = member
   touch(t)
-  local n = #new_ids
-  new_ids[n + 1], new_ids[n + 2], payloads[n + 1], payloads[n + 2] = name, member, member, '=' .. ghost.result
+  local n, result = #new_ids, ghost.status == 'c' and '=' .. ghost.task_id .. US .. ghost.result or ''
+  new_ids[n + 1], new_ids[n + 2], payloads[n + 1], payloads[n + 2] = name, member, member, result
   finished[#finished + 1] = member
 end
 

@@ -12,7 +12,7 @@ local HEAD = '^' .. string.rep('[^\31]*\31', 12)
 -- Read once a call, because a context, which stands behind it, may be large.
 local function head_of(member)
   local bytes = call('HGET', key_x, member)
-  return bytes and string_byte(bytes) ~= 61 and string_match(bytes, HEAD) or false -- 61: "=", it has a result in its place
+  return bytes and string_byte(bytes) ~= RESULT and string_match(bytes, HEAD) or false
 end
 
 local left_by, left_to -- whoever has been here and is not here now has left by this seq, and in this call or before

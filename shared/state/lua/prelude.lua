@@ -12,7 +12,7 @@
 --             us (the clock), evicted (how many tasks have left Redis), evictedto (the last seq of any of them), evictedby
 --             (the call in which the last ones left), swept (see sweep.lua), format (of what is stored)
 --       id    hash: "project/task_id" -> member, or "@token" while a large graph is being admitted
---       t     hash: member -> packed state (FORMAT)          x   hash: member -> specification, or "=" and the result
+--       t     hash: member -> packed state (FORMAT)          x   hash: member -> specification, or "=" task_id US result
 --       e     hash: member -> its dependencies (7 bytes an edge: member, condition)
 --       er    hash: member -> code US message: how its last try failed, until one completes
 --       d:<member>  string: its dependents (7 bytes an edge)  fw  hash: "project/task_id" -> dependents of one to come
@@ -45,7 +45,7 @@ local string_lower, string_match, string_sub = string.lower, string.match, strin
 local call, format = redis.call, string.format
 local pack, unpack_struct = struct.pack, struct.unpack
 
-local FORMAT_NUMBER = '7' -- raise it with every change of what is stored (and STATE_FORMAT in state.h): Redis is rebuilt then
+local FORMAT_NUMBER = '8' -- raise it with every change of what is stored (and STATE_FORMAT in state.h): Redis is rebuilt then
 
 -- A table that makes what is missing on first use: most values are needed several times in a call.
 local made_by

@@ -12,7 +12,8 @@ local LEFT, VERSION, ATTEMPT, CREATED, READY, DUE, STARTED, SEQ, FIXED, WORKER, 
 local FORMAT = '>c6c1BBBBBBBHI3I3I3I7I7I7I7I6ssss'
 local EDGE_BYTES = 7
 -- Where some of it stands in a packed state, counted from 1.
-local STATUS_AT, FLAGS_AT, WAITS_AT, POLICY_AT, GROUP_BYTES_AT, LEFT_AT, AFTER_LEFT_AT, FIXED_AT = 7, 9, 10, 11, 14, 17, 20, 60
+local STATUS_AT, FLAGS_AT, WAITS_AT, LEFT_AT, AFTER_LEFT_AT, FIXED_AT = 7, 9, 10, 17, 20, 60
+local RESULT = 61 -- '=': what `x` has of a completed task begins with it
 local FIN_MEMBERS = 64 -- in one item of `fin`
 local CHUNK = 2000 -- words in one command; Lua's stack holds some 8000
 local EDGE_BUDGET = 500 -- dependents told in one call; the rest is left to the sweep, in `rel`
@@ -178,12 +179,6 @@ local function glance(member)
   local t, bytes = rawget(tasks, member), states[member]
   if t then return t[STATUS], t[FLAGS] end
   if t == nil and bytes then return string_sub(bytes, STATUS_AT, STATUS_AT), string_byte(bytes, FLAGS_AT) end
-end
-
-local function task_id_at(member)
-  local t, bytes = rawget(tasks, member), states[member]
-  if t then return task_id_of(t) end
-  return (string_match(bytes, '^([^\31]*)', FIXED_AT + string_byte(bytes, GROUP_BYTES_AT) + 1))
 end
 
 -- Loads the states of these members (those already loaded stay as they are). Absent ones become false.

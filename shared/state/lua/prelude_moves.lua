@@ -4,7 +4,7 @@
 local WAIT_LETTERS = { [0] = '', 'd', 't', 'dt', 'a', 'da', 'ta', 'dta', 'k', 'dk', 'tk', 'dtk', 'ak', 'dak', 'tak', 'dtak' }
 
 -- One event: the task's state after it, and a tail that depends on the event:
---   a task's first   its specification            completed   "=" and the result
+--   a task's first   its specification            completed   "=" task_id US result
 --   any other        the letter of the status before, then, when there is something to tell: reason US code US message US because
 --   about no task    reason US code US message US because US extra
 -- Its number is its place in the entry, its time the entry's. packed.c makes the log's records of that.
@@ -46,7 +46,7 @@ local function record_other(status, project, task_id, type, batch, told, extra)
 end
 
 -- The only place where a status changes. Writes the event; the caller has set the fields that go with it, and changes none
--- of them afterwards without touch(). extra: the specification (first event) or "=" and the result (completed), else nil.
+-- of them afterwards without touch(). extra: the specification (first event) or "=" task_id US result (completed), else nil.
 local function move(t, status, told, extra)
   local previous = t[STATUS]
   if not MOVES[previous][status] then
@@ -265,60 +265,83 @@ local function tell(member, parent, condition)
   end
 end
 
--- One question for all: many graphs are just tasks.
-local function none_has_dependents()
-  local keys = {}
-  for i = 1, #ended do
-    if ended[i][2] > 0 or ended[i][1][FLAGS] % 4 >= FLAG_RELEASING then return false end
-    keys[i] = key_d .. ended[i][1][MEMBER]
-  end
-  for i = 1, #keys, CHUNK do
-    if call('EXISTS', unpack(keys, i, math_min(i + CHUNK - 1, #keys))) > 0 then return false end
-  end
-  return true
-end
-
 -- Reads the dependents of everything that has ended, up to the budget; what does not fit goes to `rel`.
-local function tell_dependents()
-  local at = 1
-  if #ended > 3 and none_has_dependents() then ended = {} end
-  while at <= #ended do
-    local batch, members = {}, {}
-    local stop, most = #ended, math_min(EDGE_BUDGET, released + events_left())
-    for i = at, stop do
-      local t, offset = ended[i][1], ended[i][2]
-      local key = key_d .. t[MEMBER]
-      local room = most - released
-      if room <= 0 then
-        if call('EXISTS', key) == 1 then
-          t[FLAGS] = t[FLAGS] - t[FLAGS] % 4 + t[FLAGS] % 2 + FLAG_RELEASING
-          touch(t)
-          told_later[#told_later + 1] = t[MEMBER] .. texts[offset]
-          more = true
-        end
-      else
-        local bytes = call('GETRANGE', key, offset, offset + room * EDGE_BYTES - 1)
-        local list, count = edges(bytes)
-        released = released + count
-        if count == room then ended[#ended + 1] = { t, offset + #bytes } end
-        if t[FLAGS] % 4 >= FLAG_RELEASING and count < room then
-          t[FLAGS] = t[FLAGS] - FLAG_RELEASING
-          touch(t)
-        end
-        if count > 0 then
-          batch[#batch + 1] = { t, list, count }
-          add_ends(members, list, count)
-        end
+local tell_dependents
+do
+  -- The dependents of those of `ended` from there on whose end is news, in one question, by place; false: it has none.
+  local function dependents_of(first)
+    local lists, keys, places, n = {}, {}, {}, 0
+    for i = first, #ended do
+      local t = ended[i][1]
+      if ended[i][2] == 0 and t[FLAGS] % 4 < FLAG_RELEASING then
+        n = n + 1
+        keys[n], places[n] = key_d .. t[MEMBER], i
       end
     end
-    load(members)
-    for i = 1, #batch do
-      local parent, list = batch[i][1], batch[i][2]
-      for j = 1, 2 * batch[i][3], 2 do tell(list[j], parent, list[j + 1]) end
+    for i = 1, n, CHUNK do
+      local part = call('MGET', unpack(keys, i, math_min(i + CHUNK - 1, n)))
+      for j = 1, #part do lists[places[i + j - 1]] = part[j] end
     end
-    at = stop + 1
+    return lists
   end
-  ended = {}
+
+  local function set_releasing(t, is_on)
+    t[FLAGS] = t[FLAGS] - t[FLAGS] % 4 + t[FLAGS] % 2 + (is_on and FLAG_RELEASING or 0)
+    touch(t)
+  end
+
+  -- There was no room for any of them, from this offset on.
+  local function tell_later(t, offset, bytes)
+    if not bytes and call('EXISTS', key_d .. t[MEMBER]) == 0 then return end
+    set_releasing(t, true)
+    told_later[#told_later + 1] = t[MEMBER] .. texts[offset]
+    more = true
+  end
+
+  -- As many of them as there is room for, and how many these are. bytes: all, if they are known; nil: they are not.
+  local function take_dependents(t, offset, bytes, room)
+    local most = room * EDGE_BYTES
+    if not bytes then
+      bytes = call('GETRANGE', key_d .. t[MEMBER], offset, offset + most - 1)
+    elseif #bytes > most then
+      bytes = string_sub(bytes, 1, most)
+    end
+    local list, count = edges(bytes)
+    if count == room then
+      ended[#ended + 1] = { t, offset + #bytes }
+    elseif t[FLAGS] % 4 >= FLAG_RELEASING then
+      set_releasing(t, false)
+    end
+    return list, count
+  end
+
+  function tell_dependents()
+    local at = 1
+    while at <= #ended do
+      local batch, members, stop = {}, {}, #ended
+      local lists, most = dependents_of(at), math_min(EDGE_BUDGET, released + events_left())
+      for i = at, stop do
+        local t, offset, bytes, room = ended[i][1], ended[i][2], lists[i], most - released
+        if room <= 0 and bytes ~= false then
+          tell_later(t, offset, bytes)
+        elseif bytes ~= false then
+          local list, count = take_dependents(t, offset, bytes, room)
+          released = released + count
+          if count > 0 then
+            batch[#batch + 1] = { t, list, count }
+            add_ends(members, list, count)
+          end
+        end
+      end
+      load(members)
+      for i = 1, #batch do
+        local parent, list = batch[i][1], batch[i][2]
+        for j = 1, 2 * batch[i][3], 2 do tell(list[j], parent, list[j + 1]) end
+      end
+      at = stop + 1
+    end
+    ended = {}
+  end
 end
 
 -- A try is over without success: again after the backoff, or for good. code: task_error, timeout or worker_lost.

@@ -35,7 +35,7 @@ do
     if f[6] == 'c' then
       flags, max_retries, timeout, backoff, key, limit, trace, dependencies = 's', '3', '', '', '', '1', '', ''
       hash, bytes = string_match(bytes, '^=([^\31]*)\31(.*)$')
-      bytes = '=' .. bytes
+      bytes = '=' .. f[3] .. US .. bytes
     end
     local _, degree = string.gsub(dependencies, '[^,]+', '')
     local its = table_concat({ max_retries, timeout, limit, backoff, key, string_match(flags, 'o(%d+)') or '' }, US)

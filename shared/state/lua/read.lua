@@ -23,10 +23,10 @@ local LOOKED_AT = 1000
 
 local reply
 
--- bytes: what `x` holds; a completed task's is shown as "=hash US result".
+-- bytes: what `x` holds; the specification is not there any more when a task has completed.
 local function describe(t, bytes)
   local its = constants_of(t)
-  if string_sub(bytes, 1, 1) == '=' then bytes = '=' .. hash_of(t) .. US .. string_sub(bytes, 2) end
+  if string_byte(bytes) == RESULT then bytes = '' end
   local project, type, task_id, batch = string_match(t[FIXED], '^([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)')
   return { texts[number_of(t[MEMBER])], project, task_id, type, batch, t[STATUS], texts[t[PRIORITY]],
     texts[t[ATTEMPT]], texts[t[RETRIES]], texts[t[VERSION]], WAIT_LETTERS[t[WAITS]], texts[t[CREATED]],

@@ -2,7 +2,7 @@
 --
 -- ARGV[3], [4], [5]  how many settles, renewals, lease requests follow
 --   settle   six texts: the member that the lease names ("" none), project US, US task_id US, lease, outcome (c completed, f
---            failed: may be retried, n: may not, r released), "=" and the result, or the message
+--            failed: may be retried, n: may not, r released), "=" task_id US result, or the message
 --   renewal  one text: project/task_id US lease US lease_us
 --   request  one text: task_type US worker US max US lease_us US request_id ("": none; else the same id again gets the same tasks)
 -- ARGV[6]    for how many seconds request ids are remembered
@@ -12,7 +12,7 @@
 --   renewal  lease_until_us US cancel (0, 1), or an error code
 --   request  a list: how many the request still lacks because its budget ran out (0: the queue is empty or it is served),
 --            then 3 texts a task: its state (packed.c), its specification, its dependencies (7 bytes an edge)
---            and at the end a list of all completed dependencies of the tasks: member, task_id, result, by threes; and one of how
+--            and at the end a list of all completed dependencies of the tasks: member, "=" task_id US result, by twos; and one of how
 --            the last try of those that were tried before failed: member, code US message, by twos; and last of all, if the
 --            caller is to append it, this call's entry as it stands in the outbox ("d", header, two texts an event)
 -- A lease is the id of the entry that gave it and the task's number.
@@ -21,7 +21,7 @@
 local PARK_BUDGET = 128 -- ready entries one call sets aside (paused project, key taken) before it says "more"
 local SETTLE_WORDS = 6
 local reply
-local fresh -- member -> "=" and the result of what this call completed: not written yet when its dependents are leased
+local fresh -- member -> "=" task_id US result of what this call completed: not written yet when its dependents are leased
 
 -- Where tasks have left Redis, one that is not here may well exist: then it has ended, and its lease with it.
 local function absent()
@@ -242,41 +242,36 @@ local function serve(request)
   return leased, lacking
 end
 
--- What the leased tasks depend on, as far as it is completed: each once. bytes: the edges of each task.
-local function completed_of(bytes)
-  local parents, completed, seen = {}, {}, {}
-  for i = 1, #bytes do
-    if bytes[i] then add_ends(parents, edges(bytes[i])) end
+-- The specifications of the leased tasks, and the results of what they depend on, each once, in one question. inputs: the edges
+-- of each task. What has no result in the place of its specification has not completed.
+local function read_texts(members, inputs)
+  local fields, results, parents, seen, n = {}, {}, {}, {}, #members
+  for i = 1, n do
+    fields[i] = members[i]
+    if inputs[i] ~= '' then add_ends(parents, edges(inputs[i])) end
   end
-  load(parents)
   for i = 1, #parents do
     local member = parents[i]
     if not seen[member] then
       seen[member] = true
-      if glance(member) == 'c' then completed[#completed + 1] = member end
+      local result = fresh[member]
+      if result then
+        results[#results + 1] = member
+        results[#results + 1] = result
+      else
+        fields[#fields + 1] = member
+      end
     end
   end
-  return completed
-end
-
--- The specifications of the leased tasks, and the results of what they depend on, in one question.
-local function read_texts(members, inputs)
-  local completed, fields, n = completed_of(inputs), {}, #members
-  for i = 1, n do fields[i] = members[i] end
-  for i = 1, #completed do
-    if not fresh[completed[i]] then fields[#fields + 1] = completed[i] end
-  end
-  local values, list, at = get_many(key_x, fields), {}, n
-  for i = 1, #completed do
-    local member = completed[i]
-    local result = fresh[member]
-    if not result then
-      at = at + 1
-      result = values[at] or '='
+  local values = get_many(key_x, fields)
+  for i = n + 1, #fields do
+    local value = values[i]
+    if value and string_byte(value) == RESULT then
+      results[#results + 1] = fields[i]
+      results[#results + 1] = value
     end
-    list[3 * i - 2], list[3 * i - 1], list[3 * i] = member, task_id_at(member), string_sub(result, 2)
   end
-  return values, list
+  return values, results
 end
 
 local function errors_of(all)
