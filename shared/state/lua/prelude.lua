@@ -45,7 +45,7 @@ local string_lower, string_match, string_sub = string.lower, string.match, strin
 local call, format = redis.call, string.format
 local pack, unpack_struct = struct.pack, struct.unpack
 
-local FORMAT_NUMBER = '8' -- raise it with every change of what is stored (and STATE_FORMAT in state.h): Redis is rebuilt then
+local FORMAT_NUMBER = '8' -- raise it with every change of what is stored (STATE_FORMAT in state.h and the chaos checker's, too): Redis is rebuilt then
 
 -- A table that makes what is missing on first use: most values are needed several times in a call.
 local made_by

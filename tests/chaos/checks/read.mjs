@@ -159,7 +159,7 @@ export function unpack(text) {
 }
 
 // What unpack() knows; Redis says in `m` which one it holds.
-export const stateFormat = "7";
+export const stateFormat = "8";
 
 export function readRun(folder) {
 	const { plan, options, settings } = JSON.parse(readFileSync(join(folder, "round.json"), "utf8"));
