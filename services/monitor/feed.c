@@ -113,7 +113,7 @@ static void on_logged(void *context, int64_t index, struct slice mark, const str
 /* ------------------------------------------------------------------------------------------------ what MySQL has */
 
 /* More than that is load, or an outage: nobody waits for it. */
-enum { CLOSE_BEHIND = 1000 };
+enum { CLOSE_BEHIND = 10000 };
 
 /* A client may know what was read here, but not more: it came over the same server, and later. The persister is asked to
  * write now. */

@@ -25,7 +25,7 @@ void history_select(struct history *history, const struct text *select, db_handl
 
 /* Who asks shall find what he was told of before. behind: asked before each statement; when it says true, statements wait until
  * history_caught_up(), for HISTORY_HOLD_MS at most. */
-enum { HISTORY_HOLD_MS = 100 };
+enum { HISTORY_HOLD_MS = 500 };
 typedef bool history_behind(void *context);
 void history_watch(struct history *history, history_behind *behind, void *context);
 void history_caught_up(struct history *history);
