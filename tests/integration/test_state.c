@@ -169,6 +169,8 @@ static void only_the_current_lease_settles_and_a_repeat_answers_the_same(void **
 	assert_string_equal(scripts_settle(s, "shop/a", "", "completed", NULL), "stale_lease");
 	assert_string_equal(scripts_settle(s, "shop/a", lease, "failed", NULL), "p");
 	assert_string_equal(scripts_settle(s, "shop/a", lease, "failed", NULL), "p");
+	/* a result that comes too late counts for nothing, and is told so: also before the next worker has the task */
+	assert_string_equal(scripts_settle(s, "shop/a", lease, "completed", "1"), "stale_lease");
 	scripts_lease(s, "coding", 1, NULL, again);
 	assert_string_not_equal(lease, again);
 	assert_string_equal(scripts_settle(s, "shop/a", lease, "completed", NULL), "stale_lease");
@@ -304,6 +306,54 @@ static void the_same_request_id_gets_the_same_tasks(void **state) {
 	answer_release(&first);
 	answer_release(&second);
 	answer_release(&third);
+}
+
+static void a_request_id_is_its_worker_s(void **state) {
+	struct scripts *s = *state;
+	const char *words[] = { "0",
+		                    "0",
+		                    "2",
+		                    "60",
+		                    "coding\x1fone\x1f"
+		                    "1\x1f"
+		                    "30000000\x1f"
+		                    "1",
+		                    "coding\x1f"
+		                    "two\x1f"
+		                    "1\x1f"
+		                    "30000000\x1f"
+		                    "1" };
+	ADMIT(s, { .id = "a" }, { .id = "b" });
+	struct answer answer = work(s, words, 6);
+	char one[130], two[130];
+	leased_id(&answer.reply, 1, 0, one);
+	leased_id(&answer.reply, 2, 0, two);
+	assert_string_equal(one, "a");
+	assert_string_equal(two, "b");
+	answer_release(&answer);
+}
+
+static void expect_count(struct scripts *s, const char *command, int count) {
+	struct said said = scripts_redis(s, "%s", command);
+	assert_int_equal(atoi(said.text), count);
+	said_release(&said);
+}
+
+static void leases_that_ended_leave_nothing_behind_for_long(void **state) {
+	struct scripts *s = *state;
+	const char *hours[] = { "0", "0", "1", "60",
+		                    "coding\x1fw\x1f"
+		                    "2\x1f"
+		                    "3600000000\x1f" };
+	ADMIT(s, { .id = "a" }, { .id = "b" }, { .id = "c" });
+	struct answer answer = work(s, hours, 5);
+	expect_count(s, "ZCARD {p0}:due", 2);
+	assert_string_equal(scripts_settle(s, "shop/a", leased_lease(&answer.reply, 1, 0), "completed", "1"), "c");
+	assert_string_equal(scripts_settle(s, "shop/b", leased_lease(&answer.reply, 1, 1), "completed", "1"), "c");
+	answer_release(&answer);
+	lease_and_settle(s, "c", "completed", "c"); /* a short one, but alone */
+	expect_count(s, "ZCARD {p0}:due", 0);
+	expect_count(s, "HLEN {p0}:lg", 0);
 }
 
 static void a_request_id_that_comes_twice_in_one_call_gets_the_same_task_twice(void **state) {
@@ -520,6 +570,19 @@ static void a_limit_above_one_and_other_projects_have_their_own_places(void **st
 	assert_status(s, "shop/c", 'b', "k");
 }
 
+static void whose_own_limit_says_no_does_not_hold_up_the_others(void **state) {
+	struct scripts *s = *state;
+	char lease[128];
+	ADMIT(s, { .id = "a", .key = "k", .limit = 2 }, { .id = "b", .key = "k", .limit = 2 });
+	assert_int_equal(scripts_lease(s, "coding", 1, NULL, lease), 1);
+	assert_int_equal(scripts_lease(s, "coding", 1, NULL, NULL), 1);
+	ADMIT(s, { .id = "alone", .key = "k", .priority = 9 }, { .id = "c", .key = "k", .limit = 2 });
+	assert_int_equal(scripts_lease(s, "coding", 9, NULL, NULL), 0);
+	assert_string_equal(scripts_settle(s, "shop/a", lease, "completed", "1"), "c");
+	assert_status(s, "shop/alone", 'b', "k");
+	assert_status(s, "shop/c", 'p', "");
+}
+
 static void a_cancelled_task_frees_the_place_it_was_ready_for(void **state) {
 	struct scripts *s = *state;
 	char lease[128];
@@ -672,6 +735,8 @@ int main(void) {
 		TEST(a_lost_worker_costs_a_try_and_its_late_word_is_stale),
 		TEST(a_try_longer_than_its_timeout_ends),
 		TEST(the_same_request_id_gets_the_same_tasks),
+		TEST(a_request_id_is_its_worker_s),
+		TEST(leases_that_ended_leave_nothing_behind_for_long),
 		TEST(a_request_id_that_comes_twice_in_one_call_gets_the_same_task_twice),
 		TEST(one_call_settles_and_leases_what_became_ready),
 		TEST(the_same_settle_twice_in_one_call_counts_once),
@@ -682,6 +747,7 @@ int main(void) {
 		TEST(a_task_waits_for_its_time_and_its_approval),
 		TEST(a_key_lets_so_many_run_and_the_best_waiter_is_next),
 		TEST(who_begins_to_wait_for_a_key_in_the_call_that_frees_it_is_next),
+		TEST(whose_own_limit_says_no_does_not_hold_up_the_others),
 		TEST(a_limit_above_one_and_other_projects_have_their_own_places),
 		TEST(a_cancelled_task_frees_the_place_it_was_ready_for),
 		TEST(cancel_ends_what_waits_and_asks_what_runs),

@@ -1,7 +1,7 @@
 -- Lets ended tasks leave Redis: those that ended long enough ago, whose last event is in the database, and whose
 -- dependents have all ended (they may still need its result).
 --
--- ARGV[3]  how long an ended task stays, microseconds     ARGV[4]  when so many were looked at, that is enough
+-- ARGV[3]  how long an ended task stays, microseconds     ARGV[4]  when so many tasks and dependents were looked at, that is enough
 -- Returns  head, how many left, whether it is worth calling again at once (0, 1)
 -- Cost: O(1) a task and a dependent.
 
@@ -35,18 +35,20 @@ local function parents_of(members)
   return parents
 end
 
+-- And how many were looked at for that: one that has not ended is the last.
 local function dependents_ended(key)
-  local bytes = call('GETRANGE', key, 0, MOST_DEPENDENTS * EDGE_BYTES - 1)
-  if #bytes == 0 then return true end
-  if #bytes == MOST_DEPENDENTS * EDGE_BYTES then return false end
-  local children = {}
-  add_ends(children, edges(bytes))
-  load(children)
-  for _, child in ipairs(children) do
-    local status = glance(child)
-    if status and not FINAL[status] then return false end
+  for first = 0, MOST_DEPENDENTS - 1, EDGES_AT_ONCE do
+    local bytes = call('GETRANGE', key, first * EDGE_BYTES, (first + EDGES_AT_ONCE) * EDGE_BYTES - 1)
+    local children, list, count = {}, edges(bytes)
+    add_ends(children, list, count)
+    load(children)
+    for i = 1, count do
+      local status = glance(children[i])
+      if status and not FINAL[status] then return false, first + count end
+    end
+    if count < EDGES_AT_ONCE then return true, first + count end
   end
-  return true
+  return false, MOST_DEPENDENTS
 end
 
 -- The members of some items of `fin` from this place on, item by item; the states of all are loaded.
@@ -72,7 +74,12 @@ verb('evict', function()
   local function look_at(member, parent)
     local at, seq, status, flags, degree, attempts = ended_at(member)
     if not at then return end
-    if at > till or seq > trim_seq or flags % 4 >= FLAG_RELEASING or (parent and not dependents_ended(parent)) then
+    local stays = at > till or seq > trim_seq or flags % 4 >= FLAG_RELEASING
+    if parent and not stays then
+      local all, count = dependents_ended(parent)
+      stays, looked = not all, looked + count
+    end
+    if stays then
       finished[#finished + 1] = member -- the next time
       return
     end

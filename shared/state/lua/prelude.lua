@@ -23,7 +23,8 @@
 --       ps    hash: paused: "type/project"                    pk:<project>  zset: ready but parked by a paused project
 --       rel   list: ends whose dependents are not all told: member and offset
 --       fin   list: ended tasks in order of their end, up to FIN_MEMBERS in an item        c   hash: "project/type/letter" -> tasks
---       rq:<type>/<request id>  the leases a work request got   ab  hash: token -> a large graph being admitted
+--       rq:<type>/<worker>/<request id>  the leases a work request got
+--       ab    hash: token -> a large graph being admitted
 --       rs  hash: token -> project, batch, last time: a large graph whose ids are being reserved
 --       ob    stream: the outbox, an entry a call that changed something (write_outbox() in prelude_write.lua)
 --       oi    stream: the id of each large entry of the outbox, so that a mark need not read all of it

@@ -174,19 +174,24 @@ local function due_members(entries, most)
   return members, taken
 end
 
--- One waiter a freed place: it competes by rank with those that are ready already. What this call has changed is written first.
+-- One waiter a freed place: it competes by rank with those that are ready already. Whose own limit says no (tasks of one key may
+-- name several) is passed over: the place is for who comes after him. What this call has changed is written first.
+local PASSED_OVER = 32 -- looked at beyond the places
 local function promote_waiters()
   for name, places in pairs(promoted) do
     local key = prefix .. 'kw:' .. name
     if zrem[key] then call_many('ZREM', key, zrem[key]) end
     if zadd[key] then call_many('ZADD', key, zadd[key]) end
     zrem[key], zadd[key] = nil, nil
-    local waiters = call('ZRANGE', key, 0, places - 1)
+    local waiters, running, left = call('ZRANGE', key, 0, places + PASSED_OVER - 1), key_running(name), places
     load(waiters)
     for i = 1, #waiters do
       local t = tasks[waiters[i]]
-      put(zrem, key, waiters[i])
-      if t and t[STATUS] == 'b' and t[WAITS] == WAIT_KEY then
+      if not (t and t[STATUS] == 'b' and t[WAITS] == WAIT_KEY) then
+        put(zrem, key, waiters[i])
+      elseif left > 0 and running + places - left < constants_of(t).limit then
+        left = left - 1
+        put(zrem, key, waiters[i])
         t[WAITS] = 0
         move(t, 'p', { reason = 'key free' })
         enter_ready(t)
@@ -268,21 +273,24 @@ end
 -- Reads the dependents of everything that has ended, up to the budget; what does not fit goes to `rel`.
 local tell_dependents
 do
-  -- The dependents of those of `ended` from there on whose end is news, in one question, by place; false: it has none.
-  local function dependents_of(first)
-    local lists, keys, places, n = {}, {}, {}, 0
-    for i = first, #ended do
+  local LISTS_AT_ONCE = 64 -- each may be long, and the budget used up by the first
+
+  -- The dependents of some of `ended` from that place on, of those whose end is news, by place; false: it has none. Returns the
+  -- last place that was looked at.
+  local function ask_dependents(lists, first)
+    local last, keys, places, n = math_min(first + LISTS_AT_ONCE - 1, #ended), {}, {}, 0
+    for i = first, last do
       local t = ended[i][1]
       if ended[i][2] == 0 and t[FLAGS] % 4 < FLAG_RELEASING then
         n = n + 1
         keys[n], places[n] = key_d .. t[MEMBER], i
       end
     end
-    for i = 1, n, CHUNK do
-      local part = call('MGET', unpack(keys, i, math_min(i + CHUNK - 1, n)))
-      for j = 1, #part do lists[places[i + j - 1]] = part[j] end
+    if n > 0 then
+      local values = call('MGET', unpack(keys))
+      for i = 1, n do lists[places[i]] = values[i] end
     end
-    return lists
+    return last
   end
 
   local function set_releasing(t, is_on)
@@ -318,9 +326,10 @@ do
   function tell_dependents()
     local at = 1
     while at <= #ended do
-      local batch, members, stop = {}, {}, #ended
-      local lists, most = dependents_of(at), math_min(EDGE_BUDGET, released + events_left())
+      local batch, members, stop, lists, asked = {}, {}, #ended, {}, at - 1
+      local most = math_min(EDGE_BUDGET, released + events_left())
       for i = at, stop do
+        if i > asked and released < most then asked = ask_dependents(lists, i) end
         local t, offset, bytes, room = ended[i][1], ended[i][2], lists[i], most - released
         if room <= 0 and bytes ~= false then
           tell_later(t, offset, bytes)

@@ -4,7 +4,7 @@
 --   settle   six texts: the member that the lease names ("" none), project US, US task_id US, lease, outcome (c completed, f
 --            failed: may be retried, n: may not, r released), "=" task_id US result, or the message
 --   renewal  one text: project/task_id US lease US lease_us
---   request  one text: task_type US worker US max US lease_us US request_id ("": none; else the same id again gets the same tasks)
+--   request  one text: task_type US worker US max US lease_us US request_id ("": none; else the same id of the same worker again gets the same tasks)
 -- ARGV[6]    for how many seconds request ids are remembered
 -- ARGV[7]    the id of the entry that the log ends with, as far as the caller knows; "": it does not
 -- Returns    head (commit()), then a text for each settle, renewal and request:
@@ -43,7 +43,10 @@ end
 local function settle_one(t, project, task_id, lease, outcome, said)
   if not t or not is_named(t, project, task_id) then return settle_unknown(project, task_id) end
   if t[LEASE] ~= lease or lease == '' then return 'stale_lease' end -- guard: settle-token
-  if t[STATUS] ~= 'r' then return t[STATUS] end -- said before: the same answer
+  if t[STATUS] ~= 'r' then
+    -- Said before: the same answer. But a result that comes after a release or a failure counts for nothing, and must not seem to.
+    return (outcome ~= 'c' or t[STATUS] == 'c' or t[STATUS] == 'x') and t[STATUS] or 'stale_lease'
+  end
   if outcome == 'c' and t[FLAGS] % 2 ~= FLAG_CANCEL then
     finish(t, 'c', nil, said)
     local n = #payloads
@@ -112,7 +115,10 @@ end
 -- Ready queue -> what was popped of it for all who ask in this call: members; first: the first of them that is left; wanted: how
 -- many those who ask may still take; all: the queue has no more.
 local ahead
-local together, together_till -- leases of this call that end at the same time: one entry in `due` for all
+-- Leases of this call that end at the same time: one entry in `due` for all. It stays until then, also when all have ended
+-- long before, so that is for short ones.
+local together, together_till
+local TOGETHER_US = 120000000
 
 local function lease_one(t, request)
   t[ATTEMPT] = t[ATTEMPT] + 1
@@ -125,11 +131,11 @@ local function lease_one(t, request)
     if its.key ~= '' then key_change(key_name(t), 1) end
     if its.timeout > 0 then till = math_min(till, now + its.timeout) end
   end
-  together_till = together_till or till
+  if request.lease_us <= TOGETHER_US then together_till = together_till or till end
   if till == together_till then
     t[DUE] = till
     t[FLAGS] = t[FLAGS] + FLAG_GROUPED
-    together[#together + 1] = t[MEMBER]
+    together[#together + 1] = t
   else
     schedule(t, till)
   end
@@ -138,7 +144,14 @@ end
 
 local function schedule_together()
   if #together == 0 then return end
-  put(hset, key_lg, entry_id, table_concat(together))
+  if #together == 1 then
+    schedule(together[1], together_till)
+    together[1][PACKED] = encode(together[1])
+    return
+  end
+  local members = {}
+  for i = 1, #together do members[i] = together[i][MEMBER] end
+  put(hset, key_lg, entry_id, table_concat(members))
   put(zadd, key_due, texts[together_till], '=' .. entry_id)
 end
 
@@ -214,7 +227,7 @@ end
 
 -- The tasks an earlier request of this id got, as far as it still holds them.
 local function take_again(request, leased)
-  local key = prefix .. 'rq:' .. request.type .. '/' .. request.id
+  local key = prefix .. 'rq:' .. request.type .. '/' .. request.worker .. '/' .. request.id
   local stored = call('GET', key)
   if not stored then return key, false end
   local members, leases = {}, {}
@@ -242,25 +255,39 @@ local function serve(request)
   return leased, lacking
 end
 
--- The specifications of the leased tasks, and the results of what they depend on, each once, in one question. inputs: the edges
--- of each task. What has no result in the place of its specification has not completed.
-local function read_texts(members, inputs)
-  local fields, results, parents, seen, n = {}, {}, {}, {}, #members
-  for i = 1, n do
-    fields[i] = members[i]
-    if inputs[i] ~= '' then add_ends(parents, edges(inputs[i])) end
-  end
-  for i = 1, #parents do
-    local member = parents[i]
-    if not seen[member] then
-      seen[member] = true
-      local result = fresh[member]
-      if result then
-        results[#results + 1] = member
-        results[#results + 1] = result
-      else
-        fields[#fields + 1] = member
+-- What the leased tasks depend on that has completed, each once. inputs: the edges of each task. Whoever runs because all have
+-- completed says so himself; of others the states are asked.
+local function completed_of(all, inputs)
+  local completed, unsure, seen = {}, {}, {}
+  for i = 1, #all do
+    local list, count = edges(inputs[i])
+    for j = 1, 2 * count, 2 do
+      local member = list[j]
+      if not seen[member] then
+        seen[member] = true
+        local known = list[j + 1] == 'c' and all[i][POLICY] ~= 2 and completed or unsure
+        known[#known + 1] = member
       end
+    end
+  end
+  load(unsure)
+  for i = 1, #unsure do
+    if glance(unsure[i]) == 'c' then completed[#completed + 1] = unsure[i] end
+  end
+  return completed
+end
+
+-- The specifications of the leased tasks, and the results of what they depend on, in one question.
+local function read_texts(members, completed)
+  local fields, results, n = {}, {}, #members
+  for i = 1, n do fields[i] = members[i] end
+  for i = 1, #completed do
+    local member, result = completed[i], fresh[completed[i]]
+    if result then
+      results[#results + 1] = member
+      results[#results + 1] = result
+    else
+      fields[#fields + 1] = member
     end
   end
   local values = get_many(key_x, fields)
@@ -356,7 +383,7 @@ local function lease_all(requests)
   schedule_together()
   local bytes, inputs, at = edges_of(all), {}, 0
   for i = 1, n do inputs[i] = bytes[i] or '' end
-  local specifications, results = read_texts(members, inputs)
+  local specifications, results = read_texts(members, completed_of(all, inputs))
   for i = 1, count do
     local list = { texts[served[i][2]] }
     for j, t in ipairs(served[i][1]) do
