@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "scheduler.h"
+#include "shared/base/clock.h"
 #include "shared/base/memory.h"
 #include "shared/base/teeth.h"
 
 struct archived_waiter {
 	struct archived_waiter *next;
-	int64_t seq;
+	int64_t seq, until_us;
 	heads_done *done;
 	void *context;
 };
@@ -47,7 +48,9 @@ static void in_log(void *context, enum status status) {
 		waiter->done(waiter->context, status);
 	} else {
 		struct archived_waiter *archived = memory_new(sizeof(*archived));
-		*archived = (struct archived_waiter){ partition->archived, waiter->seq, waiter->done, waiter->context };
+		int64_t until_us = clock_mono_us() + partition->scheduler->settings->patience_ms * 1000;
+		*archived =
+			(struct archived_waiter){ partition->archived, waiter->seq, until_us, waiter->done, waiter->context };
 		partition->archived = archived;
 		bus_publish(partition->scheduler->bus,
 		            service_full_subject(partition->scheduler->service, "internal.hurry.%lld",
@@ -78,6 +81,25 @@ void heads_close(struct partition *partition) {
 	}
 }
 
+/* Tells those who wait for no more than this number, and those whose time is over. */
+static void answer_archived(struct partition *partition, int64_t seq, int64_t now_us) {
+	struct archived_waiter **at = &partition->archived, *waiter;
+	while ((waiter = *at) != NULL) {
+		bool safe = waiter->seq <= seq;
+		if (!safe && waiter->until_us > now_us) {
+			at = &waiter->next;
+			continue;
+		}
+		*at = waiter->next;
+		waiter->done(waiter->context, safe ? STATUS_OK : STATUS_RETRY);
+		free(waiter);
+	}
+}
+
+void heads_tick(struct partition *partition) {
+	answer_archived(partition, partition->persisted_seq, clock_mono_us());
+}
+
 /* "<seq> <entry id> <stream sequence>" */
 void heads_persisted(struct partition *partition, struct slice body) {
 	struct slice rest = body;
@@ -88,17 +110,7 @@ void heads_persisted(struct partition *partition, struct slice body) {
 	struct slice id = slice_cut(&rest, ' ');
 	partition->persisted_seq = seq;
 	snprintf(partition->persisted_entry, sizeof(partition->persisted_entry), "%.*s", (int)id.length, id.bytes);
-	struct archived_waiter **at = &partition->archived;
-	while (*at != NULL) {
-		struct archived_waiter *waiter = *at;
-		if (waiter->seq > seq) {
-			at = &waiter->next;
-			continue;
-		}
-		*at = waiter->next;
-		waiter->done(waiter->context, STATUS_OK);
-		free(waiter);
-	}
+	answer_archived(partition, seq, 0);
 }
 
 void heads_problem(struct partition *partition, const struct error *err) {

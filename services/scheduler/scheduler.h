@@ -91,6 +91,7 @@ void heads_wait(struct partition *partition, const struct state_head *head, bool
                 void *context);
 void heads_close(struct partition *partition); /* who waits for the database hears that it did not come */
 void heads_persisted(struct partition *partition, struct slice body); /* a message of the persister */
+void heads_tick(struct partition *partition);                         /* who has waited too long for it is told so */
 /* A script said that Redis holds no state: somebody must look. */
 void heads_problem(struct partition *partition, const struct error *err);
 

@@ -97,6 +97,7 @@ static void evict(void *context) {
 	struct slice arguments[] = { slice_of(keep), slice_of(most) };
 	state_call(partition->state, &state_script_evict, arguments, 2, on_evicted, partition);
 	graph_tick(partition);
+	heads_tick(partition);
 }
 
 static void report_violation(struct slice text) {

@@ -102,6 +102,25 @@ static void who_waited_for_a_task_that_is_skipped_as_it_comes_is_told(void **sta
 	assert_status(s, "shop/after", 'p', "");
 }
 
+/* Their edges are not written yet when the second is looked at. */
+static void a_loop_of_two_submissions_in_one_call_is_seen(void **state) {
+	const struct new_task first[] = { { .id = "a", .needs = "Cc" }, { .id = "b", .needs = "ca" } };
+	const struct new_task second[] = { { .id = "c", .needs = "cb" } };
+	struct answer answer = scripts_admission_of_two(*state, first, 2, second, 1);
+	assert_memory_equal(said_at(&answer.reply, 1), "ok", 2);
+	assert_memory_equal(said_at(&answer.reply, 2), "cycle", 5);
+	answer_release(&answer);
+}
+
+/* What was cancelled or skipped may be tried again, and would wait for itself. */
+static void a_loop_through_what_has_ended_is_seen(void **state) {
+	struct scripts *s = *state;
+	ADMIT(s, { .id = "a", .needs = "Cc" }, { .id = "b", .needs = "ca" });
+	assert_string_equal(scripts_command(s, "cancel|shop/a|"), "x");
+	assert_status(s, "shop/b", 's', "");
+	assert_memory_equal(ADMIT(s, { .id = "c", .needs = "cb" }), "cycle", 5);
+}
+
 static void a_loop_through_earlier_submissions_is_named(void **state) {
 	struct scripts *s = *state;
 	ADMIT(s, { .id = "a", .needs = "Cc" });
@@ -724,6 +743,8 @@ int main(void) {
 		TEST(an_unknown_dependency_is_refused_unless_it_may_come_later),
 		TEST(who_waited_for_a_task_that_is_skipped_as_it_comes_is_told),
 		TEST(a_loop_through_earlier_submissions_is_named),
+		TEST(a_loop_of_two_submissions_in_one_call_is_seen),
+		TEST(a_loop_through_what_has_ended_is_seen),
 		TEST(a_check_says_the_same_and_writes_nothing),
 		TEST(a_large_graph_reserves_its_ids_and_then_takes_its_place),
 		TEST(the_highest_score_is_leased_first_and_ties_in_order),

@@ -218,6 +218,21 @@ static void what_was_waited_for_comes_when_who_waited_has_left(void **state) {
 	said_release(&to);
 }
 
+/* Its ids were made for it, but that is some time ago: its tasks may have ended, and left. */
+static void a_slice_that_is_placed_asks_for_generated_ids_too(void **state) {
+	struct scripts *s = *state;
+	const struct new_task fresh = { .id = "a", .flags = "sg" };
+	ADMIT(s, { .id = "a" });
+	assert_string_equal(scripts_command(s, "cancel|shop/a|"), "x");
+	archive(s);
+	evict(s, "1");
+	struct answer placed =
+		scripts_admission(s, s->state, (const char *const[]){ "shop", "b-1", "place", "token", "" }, &fresh, 1, NULL);
+	assert_memory_equal(said_at(&placed.reply, 1), "lookup", 6);
+	answer_release(&placed);
+	assert_admitted(s, "", &(struct new_task){ .id = "just-made", .flags = "sg" }, NULL, "ok" US US GS "ap");
+}
+
 /* Each slice alone has none; what was decided is placed, and a cancel ends it. */
 static void a_decided_graph_is_placed_although_its_slices_close_a_loop(void **state) {
 	struct scripts *s = *state;
@@ -544,6 +559,7 @@ int main(void) {
 		TEST(tasks_that_ended_one_by_one_leave_together),
 		TEST(what_was_waited_for_comes_when_who_waited_has_left),
 		TEST(what_came_back_with_its_end_alone_is_asked_of_the_database_for_a_retry),
+		TEST(a_slice_that_is_placed_asks_for_generated_ids_too),
 		TEST(a_decided_graph_is_placed_although_its_slices_close_a_loop),
 		TEST(what_has_left_is_asked_of_the_database_and_comes_back),
 		TEST(an_empty_redis_says_so_to_every_verb),

@@ -207,23 +207,38 @@ char *new_task_record(const struct new_task *t) {
 	return text_take(&out);
 }
 
-struct answer scripts_admission(struct scripts *s, struct state *state, const char *const head[5],
-                                const struct new_task *tasks, size_t count, const char *ghost) {
+static void add_submission(struct words *words, const char *const head[5], const struct new_task *tasks, size_t count,
+                           const char *ghost) {
 	char number[24];
-	struct words words = { 0 };
 	snprintf(number, sizeof(number), "%zu", count);
 	for (size_t i = 0; i < 5; i++)
-		words_add(&words, slice_of(head[i]));
-	words_add(&words, slice_of(number));
-	words_add(&words, ghost != NULL ? SLICE("1") : SLICE("0"));
+		words_add(words, slice_of(head[i]));
+	words_add(words, slice_of(number));
+	words_add(words, ghost != NULL ? SLICE("1") : SLICE("0"));
 	for (size_t i = 0; i < count; i++) {
 		char *record = new_task_record(&tasks[i]);
-		assert_true(admit_record_add(&words, slice_of(head[0]), slice_of(head[1]), slice_of(record)));
+		assert_true(admit_record_add(words, slice_of(head[0]), slice_of(head[1]), slice_of(record)));
 		free(record);
 	}
 	if (ghost != NULL)
-		words_add(&words, slice_of(ghost));
+		words_add(words, slice_of(ghost));
+}
+
+struct answer scripts_admission(struct scripts *s, struct state *state, const char *const head[5],
+                                const struct new_task *tasks, size_t count, const char *ghost) {
+	struct words words = { 0 };
+	add_submission(&words, head, tasks, count, ghost);
 	return call_words(s, state, &state_script_admit, &words);
+}
+
+struct answer scripts_admission_of_two(struct scripts *s, const struct new_task *first, size_t first_count,
+                                       const struct new_task *second, size_t second_count) {
+	struct words words = { 0 };
+	add_submission(&words, (const char *const[]){ "shop", "batch-1", "admit", "token-1", "" }, first, first_count,
+	               NULL);
+	add_submission(&words, (const char *const[]){ "shop", "batch-2", "admit", "token-2", "" }, second, second_count,
+	               NULL);
+	return call_words(s, s->state, &state_script_admit, &words);
 }
 
 const char *scripts_admit_to(struct scripts *s, struct state *state, const char *project, const char *mode,

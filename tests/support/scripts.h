@@ -74,6 +74,9 @@ const char *scripts_admit(struct scripts *scripts, const char *project, const ch
 /* head: project, batch_id, mode, token, looked (admit.lua); ghost: one, or NULL. */
 struct answer scripts_admission(struct scripts *scripts, struct state *state, const char *const head[5],
                                 const struct new_task *tasks, size_t count, const char *ghost);
+/* Two submissions in one call. */
+struct answer scripts_admission_of_two(struct scripts *scripts, const struct new_task *first, size_t first_count,
+                                       const struct new_task *second, size_t second_count);
 const char *scripts_admit_to(struct scripts *scripts, struct state *state, const char *project, const char *mode,
                              const struct new_task *tasks, size_t count);
 char *new_task_record(const struct new_task *task); /* the caller frees it */

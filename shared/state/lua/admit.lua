@@ -66,11 +66,11 @@ local function find_cycle(s, start)
       for _, other in ipairs(waits_on[members[i]] or {}) do
         if reach(from[i], other) then return came_from end
       end
-      add_ends(parents, edges(lists[i] or ''))
+      add_ends(parents, edges(new_parents[members[i]] or lists[i] or ''))
       load(parents)
       for _, member in ipairs(parents) do
         local t = tasks[member]
-        if t and not FINAL[t[STATUS]] then
+        if t and t[STATUS] ~= 'c' then -- whatever else has ended may be tried again
           ids[name_of(t)] = member
           if reach(from[i], name_of(t)) then return came_from end
         end
@@ -130,7 +130,7 @@ local function judge(s)
     elseif ghost then
       known_as[r] = ghost.member
       if ghost.hash ~= hash_given(r) then conflicts[#conflicts + 1] = id_of(name) end
-    elseif asks and not is_fresh(r) then
+    elseif asks and (s.mode == 'place' or not is_fresh(r)) then -- a slice may be placed once more, when its tasks have left
       lookup[#lookup + 1] = id_of(name)
     end
     own[name] = true
