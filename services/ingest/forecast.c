@@ -30,8 +30,8 @@ struct heap {
 
 /* Jobs with one concurrency key. */
 struct lock {
-	uint32_t held, waiting_count;
-	uint32_t *waiting;
+	uint32_t held, room; /* room: of the heap */
+	struct heap waiting;
 };
 
 struct forecast {
@@ -187,19 +187,26 @@ static bool take_key(struct forecast *forecast, uint32_t i) {
 		lock->held++;
 		return true;
 	}
-	lock->waiting = memory_resize(lock->waiting, (size_t)lock->waiting_count + 1, sizeof(*lock->waiting));
-	lock->waiting[lock->waiting_count++] = i;
+	if (lock->waiting.count == lock->room) {
+		lock->room = lock->room > 0 ? lock->room * 2 : 4;
+		lock->waiting.entries = memory_resize(lock->waiting.entries, lock->room, sizeof(*lock->waiting.entries));
+	}
+	heap_put(&lock->waiting, -job->score, forecast->now_us, i);
 	return false;
 }
 
+/* As many become ready again as there are places, not all: with thousands of one key that would take a day. */
 static void give_key(struct forecast *forecast, const struct job *job) {
 	if (job->key.length == 0)
 		return;
 	struct lock *lock = lock_of(forecast, job->key);
 	lock->held--;
-	for (uint32_t i = 0; i < lock->waiting_count; i++)
-		make_ready(forecast, lock->waiting[i]);
-	lock->waiting_count = 0;
+	for (uint32_t more = 0; lock->waiting.count > 0; more++) {
+		uint32_t first = lock->waiting.entries[0].job;
+		if (lock->held + more >= forecast->jobs[first].limit)
+			break;
+		make_ready(forecast, heap_take(&lock->waiting).job);
+	}
 }
 
 static void start_some(struct forecast *forecast, int64_t workers) {
@@ -284,7 +291,7 @@ static void release(struct forecast *forecast) {
 	struct slice key;
 	void *value;
 	while (table_next(forecast->locks, &at, &key, &value)) {
-		free(((struct lock *)value)->waiting);
+		free(((struct lock *)value)->waiting.entries);
 		free(value);
 	}
 	table_close(&forecast->locks);

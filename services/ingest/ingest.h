@@ -53,6 +53,12 @@ struct ingest {
 	uint64_t *submitted, *accepted, *duplicates, *parts, *graphs;
 };
 
+/* Where an enqueued message stands, and how often it has been delivered. */
+struct enqueued {
+	uint64_t stream_sequence;
+	int64_t at_us, deliveries;
+};
+
 /* Where a submission comes from, and how ids are made for tasks that have none: from an enqueued message always the
  * same ones, since it may come again. */
 struct submission {
@@ -61,8 +67,7 @@ struct submission {
 	char *ack;                        /* enqueue: its ack subject */
 	struct submission *next, *before; /* enqueue: others under way */
 	size_t bytes;                     /* counted in under_way_bytes */
-	uint64_t stream_sequence;         /* enqueue */
-	int64_t enqueued_at_us;           /* enqueue */
+	struct enqueued enqueued;         /* enqueue */
 	char project[72];
 	char batch_id[136];
 	char traceparent[64];
@@ -105,6 +110,9 @@ void submission_accept(struct submission *submission); /* reads plan and items *
 void submission_part_kept(struct submission *submission, int64_t part);
 /* Nothing is known of its outcome: the client, or the stream, repeats. */
 void submission_unavailable(struct submission *submission, const char *why);
+/* An enqueued message that came before what it needs, which may be in the hands of another instance: it has waited neither so
+ * long nor so often yet. Time alone says little, since services may have been away. */
+bool submission_is_early(const struct submission *submission, int64_t patience_us, int64_t deliveries);
 /* Runs again from its message after a while: for enqueued ones only. */
 void submission_later(struct submission *submission, int64_t delay_ms);
 /* An id for a task or a batch that has none. */

@@ -11,7 +11,7 @@ enum { OTHERS_TAKE_IT_MS = 500 };
 
 /* $JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer sequence>.<time, ns>.<pending>; newer servers put a
  * domain and an account before the stream. */
-static bool read_ack(const char *subject, uint64_t *sequence, int64_t *at_us) {
+static bool read_ack(const char *subject, struct enqueued *place) {
 	struct slice tokens[16], rest = slice_of(subject);
 	size_t count = 0;
 	while (rest.bytes != NULL && count < 16)
@@ -20,8 +20,9 @@ static bool read_ack(const char *subject, uint64_t *sequence, int64_t *at_us) {
 	if (count < 9)
 		return false;
 	int64_t number = slice_int(tokens[stream + 3], -1), time_ns = slice_int(tokens[stream + 5], -1);
-	*sequence = (uint64_t)number;
-	*at_us = time_ns / 1000;
+	place->deliveries = slice_int(tokens[stream + 2], 1);
+	place->stream_sequence = (uint64_t)number;
+	place->at_us = time_ns / 1000;
 	return number > 0 && time_ns > 0;
 }
 
@@ -35,21 +36,19 @@ void on_enqueue(void *context, const struct bus_message *message) {
 	const char *last_dot = strrchr(message->subject, '.');
 	struct slice project = slice_of(last_dot != NULL ? last_dot + 1 : "");
 	const char *traceparent = bus_header(message, HEADER_TRACEPARENT);
-	uint64_t sequence;
-	int64_t at_us;
+	struct enqueued place;
 	if (ingest->stopping) {
 		consumer_nak(ingest->consumer, message->reply, OTHERS_TAKE_IT_MS);
 		return;
 	}
-	if (!id_is_token(project) || !read_ack(message->reply, &sequence, &at_us)) {
+	if (!id_is_token(project) || !read_ack(message->reply, &place)) {
 		log_warn("an enqueued message names no project and is dropped: its subject must be enqueue.<project>", NULL);
 		++*service_counter(ingest->service, "rejected_subject");
 		consumer_ack(ingest->consumer, message->reply);
 		return;
 	}
 	struct submission *s = submission_open(ingest, NULL, message->reply);
-	s->stream_sequence = sequence;
-	s->enqueued_at_us = at_us;
+	s->enqueued = place;
 	if (traceparent != NULL && is_traceparent(traceparent))
 		snprintf(s->traceparent, sizeof(s->traceparent), "%s", traceparent);
 	take(s, message->body, project);

@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "parts.h"
-#include "shared/base/clock.h"
 #include "shared/base/memory.h"
 
-enum { READS_AT_ONCE = 16, MISSING_SHOWN = 20, PART_COMES_LATER_MS = 1000, PART_PATIENCE_S = 30 };
+enum { READS_AT_ONCE = 16, MISSING_SHOWN = 20, PART_COMES_LATER_MS = 1000, PART_PATIENCE_S = 30, PART_DELIVERIES = 30 };
 
 struct part {
 	char stamp[ID_BYTES];
@@ -58,8 +57,7 @@ static bool tell_missing(const struct submission *s, struct text *numbers) {
 /* Enqueued parts and their seal may be in the hands of different instances: a part may be about to come. */
 static void refuse_missing(struct submission *s, const struct text *numbers) {
 	struct error err = { 0 };
-	bool fresh = s->ack != NULL && clock_wall_us() - s->enqueued_at_us < PART_PATIENCE_S * INT64_C(1000000);
-	if (fresh) {
+	if (submission_is_early(s, PART_PATIENCE_S * INT64_C(1000000), PART_DELIVERIES)) {
 		submission_later(s, PART_COMES_LATER_MS);
 		return;
 	}

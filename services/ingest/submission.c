@@ -11,6 +11,7 @@
 #include "shared/task/hash.h"
 
 enum { RETRY_DELAY_MS = 1000, SHOWN_BYTES = 1000, REJECT_TRY_MS = 4000, WORKING_MS = 5000 };
+enum { DEPENDENCY_DELIVERIES = 8, DEPENDENCY_DELAY_MS = 100 }; /* each time as much longer: some 3 s in all */
 
 /* The stream gives a message to somebody else after a while, unless it hears that we are at it. */
 static void say_working(void *context) {
@@ -83,6 +84,10 @@ void submission_later(struct submission *s, int64_t delay_ms) {
 	submission_close(s);
 }
 
+bool submission_is_early(const struct submission *s, int64_t patience_us, int64_t deliveries) {
+	return s->ack != NULL && (s->enqueued.deliveries < deliveries || clock_wall_us() - s->enqueued.at_us < patience_us);
+}
+
 static void end_enqueued(struct submission *s) {
 	if (s->ingest->consumer != NULL)
 		consumer_ack(s->ingest->consumer, s->ack);
@@ -107,8 +112,8 @@ static void raise_id(char *id) {
 
 /* An enqueued message may be delivered again: the ids follow from its place in the stream. */
 static void derive_id(const struct submission *s, size_t index, char out[ID_BYTES]) {
-	uint64_t place[2] = { s->stream_sequence, (uint64_t)s->enqueued_at_us };
-	uint64_t time_ms = (uint64_t)(s->enqueued_at_us / 1000);
+	uint64_t place[2] = { s->enqueued.stream_sequence, (uint64_t)s->enqueued.at_us };
+	uint64_t time_ms = (uint64_t)(s->enqueued.at_us / 1000);
 	uint64_t high = hash_fixed((struct slice){ (const char *)place, sizeof(place) }, 1);
 	uint64_t low = index;
 	for (int i = 9; i >= 0; i--, time_ms >>= 5)
@@ -179,6 +184,8 @@ void submission_fail(struct submission *s, const struct error *err, const char *
 	}
 	if (strcmp(err->code, CODE_UNAVAILABLE) == 0 || strcmp(err->code, CODE_INTERNAL) == 0)
 		submission_later(s, RETRY_DELAY_MS);
+	else if (strcmp(err->code, CODE_UNKNOWN_DEPENDENCY) == 0 && submission_is_early(s, 0, DEPENDENCY_DELIVERIES))
+		submission_later(s, s->enqueued.deliveries * DEPENDENCY_DELAY_MS);
 	else
 		log_refusal(s, err, extra);
 }

@@ -50,6 +50,13 @@ test("an unknown dependency of an enqueued task becomes a rejected event", async
 	assert.equal(body.task_id, "a");
 });
 
+test("an enqueued task that comes before what it depends on waits for it a while", async () => {
+	const { project, type } = fresh();
+	const early = verdict(project, { task_id: "b", task_type: type, dependencies: ["a"] }, "blocked");
+	await verdict(project, { task_id: "a", task_type: type }, "pending");
+	assert.equal((await early).body.task_id, "b");
+});
+
 test("an enqueued project that is not the subject's becomes a rejected event", async () => {
 	const { project, type } = fresh();
 	const { body } = await verdict(project, { project: "other", task_type: type }, "rejected");
