@@ -181,7 +181,7 @@ local function await_need(t, name, condition)
   waiting[#waiting + 1] = t[MEMBER]
   waiting[#waiting + 1] = condition
   awaited[name] = waiting
-  call('HSET', prefix .. 'fw', name, (call('HGET', prefix .. 'fw', name) or '') .. t[MEMBER] .. condition)
+  put(coming, name, t[MEMBER] .. condition)
 end
 
 -- Links a new task to its dependencies. Returns what became impossible: the task_id of the first such dependency.
@@ -218,7 +218,7 @@ end
 local function adopt(t, name)
   local waiting = awaited[name]
   if not waiting then return end
-  awaited[name] = nil
+  awaited[name], coming[name] = nil, nil
   call('HDEL', prefix .. 'fw', name)
   for i = 1, #waiting, 2 do
     local child, condition = waiting[i], waiting[i + 1]

@@ -82,7 +82,7 @@ local function load_edge(t, letter, id, list)
   local name, condition = project_of(t) .. '/' .. id, string_lower(letter)
   local n = call('HGET', key_id, name)
   if not n or string_byte(n) == RESERVED then
-    call('HSET', prefix .. 'fw', name, (call('HGET', prefix .. 'fw', name) or '') .. t[MEMBER] .. condition)
+    put(coming, name, t[MEMBER] .. condition)
     t[LEFT] = t[LEFT] + 1
     return
   end

@@ -78,6 +78,7 @@ local at_hand        -- key of a ready queue -> words that would be in zadd: its
 local constants      -- of the special tasks in this call, by their text
 local groups         -- "project US type" -> what its tasks have in common; counts: letter -> by how much their number has changed
 local append, append_untold -- key -> edges; those in append are told should their parent end in this call
+local coming         -- "project/task_id" of a task that is to come -> edges of those that wait for it, for `fw`
 local new_ids, payloads -- words for `id` and `x`
 local finished       -- members for `fin`
 local mended         -- members whose last try completed, after one that had failed
@@ -102,7 +103,7 @@ local function begin_tasks()
   states, recounted = {}, {}
   tasks = made_by(taken_apart)
   changed, events, event_words, event_bytes = {}, {}, 0, 0
-  zadd, zrem, hset, append, append_untold, at_hand = {}, {}, {}, {}, {}, {}
+  zadd, zrem, hset, append, append_untold, at_hand, coming = {}, {}, {}, {}, {}, {}, {}
   new_ids, payloads, finished, mended, told_later = {}, {}, {}, {}, {}
   groups, woken, held, promoted, ended = made_by(new_group), {}, {}, {}, {}
   released, more, direct = 0, false, nil

@@ -72,6 +72,9 @@ local function write_states()
   call_many('HSET', key_t, words)
   for key, words in pairs(hset) do call_many('HSET', key, words) end
   for key, bytes in pairs(append_untold) do call('APPEND', key, table_concat(bytes)) end
+  for name, list in pairs(coming) do -- may be long: once a call
+    call('HSET', prefix .. 'fw', name, (call('HGET', prefix .. 'fw', name) or '') .. table_concat(list))
+  end
   call_many('HSET', key_id, new_ids)
   call_many('HSET', key_x, payloads)
   call_many('HDEL', prefix .. 'er', mended)
