@@ -32,29 +32,24 @@ local function new_edges(s)
   return by_name, waits_on
 end
 
--- Walks from a new task that others wait for, along "depends on", level by level; a walk that comes back is a loop.
-local function find_cycle(s, start)
+-- What these new tasks depend on, and what that depends on, down to what has completed: name -> names. Level by level, each task
+-- once for the whole submission. nil: that is more than one call may look at.
+local function graph_behind(s, starts)
   local by_name, waits_on = new_edges(s)
-  local came_from, level, visited = { [start] = false }, { start }, 0
+  local behind, level, visited = {}, starts, 0
+  for i = 1, #starts do behind[starts[i]] = {} end
   while #level > 0 do
     local next_level, members, from = {}, {}, {}
     local function reach(origin, name)
-      if name == start then
-        came_from[name] = origin
-        return true
-      end
-      if came_from[name] == nil then
-        came_from[name] = origin
-        next_level[#next_level + 1] = name
-      end
+      put(behind, origin, name)
+      if behind[name] then return end
+      behind[name] = {}
+      next_level[#next_level + 1] = name
     end
     for _, name in ipairs(level) do
-      visited = visited + 1
       local r = by_name[name]
       if r then
-        for i = 1, needs[r] do
-          if reach(name, need_name(r, i)) then return came_from end
-        end
+        for i = 1, needs[r] do reach(name, need_name(r, i)) end
       elseif is_member(ids[name]) then
         members[#members + 1] = ids[name]
         from[#from + 1] = name
@@ -63,43 +58,67 @@ local function find_cycle(s, start)
     local lists = get_many(key_e, members)
     for i = 1, #members do
       local parents = {}
-      for _, other in ipairs(waits_on[members[i]] or {}) do
-        if reach(from[i], other) then return came_from end
-      end
+      for _, other in ipairs(waits_on[members[i]] or {}) do reach(from[i], other) end
       add_ends(parents, edges(new_parents[members[i]] or lists[i] or ''))
       load(parents)
       for _, member in ipairs(parents) do
         local t = tasks[member]
         if t and t[STATUS] ~= 'c' then -- whatever else has ended may be tried again
           ids[name_of(t)] = member
-          if reach(from[i], name_of(t)) then return came_from end
+          reach(from[i], name_of(t))
         end
       end
     end
-    if visited > MOST_VISITED then return nil, 'too deep' end
+    visited = visited + #level
+    if visited > MOST_VISITED then return nil end
     level = next_level
+  end
+  return behind
+end
+
+-- The task_ids of a loop in such a graph, the first again at its end; nil: there is none. Depth first, with the path in hand.
+local function loop_in(behind, starts)
+  local place = {} -- on the path; 0: all behind it was looked at
+  for _, start in ipairs(starts) do
+    local path, at = {}, {}
+    local function step_to(name)
+      path[#path + 1] = name
+      at[#path], place[name] = 0, #path
+    end
+    if not place[start] then step_to(start) end
+    while #path > 0 do
+      local top = #path
+      at[top] = at[top] + 1
+      local name = behind[path[top]][at[top]]
+      if not name then
+        place[path[top]], path[top] = 0, nil
+      elseif not place[name] then
+        step_to(name)
+      elseif place[name] > 0 then
+        local loop = {}
+        for i = place[name], top do loop[#loop + 1] = id_of(path[i]) end
+        loop[#loop + 1] = id_of(name)
+        return loop
+      end
+    end
   end
 end
 
+-- A new task that nobody waits for closes none.
 local function check_cycles(s)
   if next(awaited) == nil then return end
+  local starts = {}
   for _, r in ipairs(s.records) do
-    local name = ARGV[r]
-    if awaited[name] and needs[r] > 0 then
-      local came_from, problem = find_cycle(s, name)
-      local id = id_of(name)
-      if problem then return refuse('limit_exceeded', 'the graph behind ' .. id .. ' is too large to check for a cycle', { id }) end
-      if came_from then
-        local loop, at = { id }, came_from[name]
-        while at and at ~= name do
-          table.insert(loop, 1, id_of(at))
-          at = came_from[at]
-        end
-        table.insert(loop, 1, id)
-        return refuse('cycle', 'the tasks depend on each other', loop)
-      end
-    end
+    if awaited[ARGV[r]] and needs[r] > 0 then starts[#starts + 1] = ARGV[r] end
   end
+  if #starts == 0 then return end
+  local behind = graph_behind(s, starts)
+  if not behind then
+    local id = id_of(starts[1])
+    return refuse('limit_exceeded', 'the graph behind ' .. id .. ' is too large to check for a cycle', { id })
+  end
+  local loop = loop_in(behind, starts)
+  if loop then return refuse('cycle', 'the tasks depend on each other', loop) end
 end
 
 -- ------------------------------------------------------------------------------- the verdict

@@ -11,7 +11,7 @@ local DEPENDENCY_COUNT = '>H'
 local COUNT_AT = 14
 local AT_NAME, AT_RECORD, AT_FIXED, AT_SPECIFICATION = 0, 1, 2, 3
 local RECORD_WORDS = 4
-local MOST_VISITED = 20000 -- tasks looked at for one cycle through earlier submissions
+local MOST_VISITED = 20000 -- tasks looked at for loops through earlier submissions, of one submission
 
 -- A record is the place of its name in ARGV; these say where its dependencies end and what they are.
 local needs    -- place -> how many
