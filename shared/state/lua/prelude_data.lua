@@ -87,7 +87,7 @@ local woken          -- type -> true: its ready queue may have been empty before
 local released       -- dependents told so far
 local more           -- something was left for the sweep
 local direct         -- what the caller knows as the log's last entry; then this call's entry, if the caller is to append it
-local held           -- "project/key" -> how many run; loaded on first use
+local held           -- "project/key" -> how many run; loaded on first use, written at the end
 local promoted       -- keys with a place that came free; their best waiter moves up at the end of the call
 local ended          -- tasks whose dependents are to be told in this call, each with an offset
 

@@ -108,9 +108,7 @@ local function key_running(name)
 end
 
 local function key_change(name, by)
-  local running = key_running(name) + by
-  held[name] = running
-  put(hset, prefix .. 'k', name, texts[running])
+  held[name] = key_running(name) + by
 end
 
 local function key_is_taken(t)

@@ -70,6 +70,11 @@ local function write_states()
     end
   end
   call_many('HSET', key_t, words)
+  local free = {}
+  for name, running in pairs(held) do
+    if running > 0 then put(hset, prefix .. 'k', name, texts[running]) else free[#free + 1] = name end
+  end
+  call_many('HDEL', prefix .. 'k', free)
   for key, words in pairs(hset) do call_many('HSET', key, words) end
   for key, bytes in pairs(append_untold) do call('APPEND', key, table_concat(bytes)) end
   for name, list in pairs(coming) do -- may be long: once a call
