@@ -350,7 +350,11 @@ static void what_has_left_is_asked_of_the_database_and_comes_back(void **state) 
 	struct answer unknown = admit_after(s, looked, &c, NULL);
 	assert_memory_equal(said_at(&unknown.reply, 1), "unknown_dependency", 18);
 	answer_release(&unknown);
-	/* an ended dependency is met at once, and its result is an input */
+	/* an ended dependency is met at once, and its result is an input; a dry run says so, too */
+	struct answer dry =
+		scripts_admission(s, s->state, (const char *const[]){ "shop", "b-2", "check", "", looked }, &b, 1, ghost);
+	assert_string_equal(said_at(&dry.reply, 1), "ok" US US GS "ap");
+	answer_release(&dry);
 	assert_admitted(s, looked, &b, ghost, "ok" US US GS "ap");
 	struct answer work = scripts_call(s, s->state, &state_script_work,
 	                                  (const char *[]){ "0", "0", "1", "60", "",

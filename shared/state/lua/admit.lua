@@ -277,13 +277,14 @@ local function create(r)
   return t[STATUS]
 end
 
-local function status_if_created(r, planned)
+local function status_if_created(s, r, planned)
   local _, policy, is_held, _, _, _, not_before = unpack_struct(RECORD, ARGV[r + AT_RECORD])
   for i = 1, needs[r] do
     local name, condition = need_name(r, i), need_letter(r, i)
-    local parent = is_member(ids[name]) and tasks[ids[name]]
-    if planned[name] or not parent or not FINAL[parent[STATUS]] then return 'b' end
-    if not HOLDS[condition][parent[STATUS]] and policy ~= 2 then return policy == 1 and 'b' or 's' end
+    local parent, ghost = is_member(ids[name]) and tasks[ids[name]], s.ghosts[name]
+    local status = parent and parent[STATUS] or ghost and ghost.status
+    if planned[name] or not FINAL[status] then return 'b' end
+    if not HOLDS[condition][status] and policy ~= 2 then return policy == 1 and 'b' or 's' end
   end
   return (is_held == 1 or not_before > now) and 'b' or 'p'
 end
@@ -308,7 +309,7 @@ local function accept(s)
         ids[ARGV[r]] = '@' .. s.token
         put(hset, key_id, ARGV[r], '@' .. s.token)
       end
-      items[i] = 'a' .. status_if_created(r, planned)
+      items[i] = 'a' .. status_if_created(s, r, planned)
       planned[ARGV[r]] = true
     end
   end
