@@ -8,7 +8,7 @@
 #include "shared/base/log.h"
 #include "shared/base/memory.h"
 
-enum { LEAD_MS = 1500, LEAD_EVERY_MS = 300, IDLE_TICKS = 10 };
+enum { LEAD_MS = 1500, LEAD_EVERY_MS = 300, IDLE_TICKS = 10, RESIGN_US = 500000 };
 
 static void lead_tick(void *context);
 
@@ -18,6 +18,8 @@ void relay_phase_is(struct relay *relay, enum relay_phase phase) {
 
 static void lead_again(struct relay *relay) {
 	struct loop *loop = relay->partition->scheduler->loop;
+	if (relay->resigns)
+		return;
 	loop_timer_stop(loop, &relay->lead_timer);
 	relay->lead_timer = loop_timer_start(loop, clock_mono_us() + LEAD_EVERY_MS * 1000, lead_tick, relay);
 }
@@ -34,7 +36,7 @@ static void lose_lead(struct relay *relay) {
 static void on_lead(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
 	struct relay *relay = context;
 	(void)err;
-	bool held = status == STATUS_OK && !kv_is_nil(reply);
+	bool held = status == STATUS_OK && !kv_is_nil(reply) && !relay->resigns;
 	if (held)
 		relay->leads_until_us = relay->asked_us + LEAD_MS * 1000;
 	if (held && !relay->leads) {
@@ -94,7 +96,7 @@ static void lead_key(const struct relay *relay, char key[32]) {
 /* Kept only while it is ours: of two that believe in it (Redis was emptied in between) one has to give way. */
 static void on_holder(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
 	struct relay *relay = context;
-	bool free_or_ours = status == STATUS_OK && (kv_is_nil(reply) || slice_is(kv_text(reply), relay->service_id));
+	bool free_or_ours = status == STATUS_OK && !relay->resigns && (kv_is_nil(reply) || slice_is(kv_text(reply), relay->service_id));
 	if (!free_or_ours) {
 		on_lead(relay, STATUS_RETRY, reply, err);
 		return;
@@ -171,6 +173,35 @@ bool relay_leads_surely(const struct relay *relay) {
 
 bool relay_leads(const struct relay *relay) {
 	return relay->leads;
+}
+
+static void on_resigned(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
+                        const struct error *err) {
+	struct relay *relay = context;
+	(void)status; /* else it expires */
+	(void)head;
+	(void)reply;
+	(void)err;
+	relay->resigned = true;
+}
+
+/* What was sent and not heard of yet, the next leader finds in the log, and what it has of the events too. A rebuild keeps the
+ * lead up to its end. */
+bool relay_resign(struct relay *relay) {
+	struct scheduler *scheduler = relay->partition->scheduler;
+	if (relay->resigns)
+		return relay->resigned || clock_mono_us() > relay->resigns_until_us;
+	if (!relay->leads || relay->phase == RELAY_REBUILD)
+		return true;
+	relay_publish(relay);
+	bus_send_now(scheduler->bus);
+	lose_lead(relay);
+	loop_timer_stop(scheduler->loop, &relay->lead_timer);
+	relay->resigns = true;
+	relay->resigns_until_us = clock_mono_us() + RESIGN_US;
+	struct slice arguments[] = { SLICE(""), SLICE(""), SLICE(""), SLICE(""), slice_of(relay->service_id) };
+	state_call(relay->partition->state, &state_script_mark, arguments, 5, on_resigned, relay);
+	return false;
 }
 
 struct relay *relay_open(struct partition *partition, const char *redis_url) {

@@ -59,6 +59,8 @@ struct relay {
 	int generation; /* rises with each look: answers of an older one are dropped */
 	bool reading;   /* an XREAD is under way */
 	bool leads;
+	bool resigns, resigned;           /* it leads no more, and has given the lead back */
+	int64_t resigns_until_us;         /* without an answer it expires */
 	int64_t asked_us, leads_until_us; /* when it last asked for the lead; until then nobody else can have it */
 	bool marking;                     /* a mark call is under way */
 	int64_t next_mark_us;             /* not before this */

@@ -174,7 +174,10 @@ void scheduler_stop(struct service *service) {
 
 bool scheduler_idle(struct service *service) {
 	struct scheduler *scheduler = service_own(service);
-	return scheduler->busy == 0;
+	bool idle = scheduler->busy == 0;
+	for (int64_t i = 0; i < scheduler->partition_count && scheduler->busy == 0; i++)
+		idle = relay_resign(scheduler->partitions[i]->relay) && idle;
+	return idle;
 }
 
 void scheduler_close(struct service *service) {

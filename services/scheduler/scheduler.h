@@ -150,6 +150,8 @@ void relay_look_again(struct relay *relay);
 void relay_look_unless_looking(struct relay *relay);
 void relay_look_again_after_rebuild(struct relay *relay); /* it succeeded, or begins anew: look, and decide */
 bool relay_leads(const struct relay *relay);
+/* The last thing before the close: gives the lead back, so that another has it at once. False: to be asked again soon. */
+bool relay_resign(struct relay *relay);
 /* JetStream's answer for a small block: true when it was one that this relay waits for, and was told. */
 bool relay_hears(struct relay *relay, const struct log_answer *answer);
 void relay_hears_other(struct relay *relay, struct slice mark,

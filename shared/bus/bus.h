@@ -62,7 +62,8 @@ void bus_off_change(struct bus *bus, void (*changed)(void *context, bool connect
 /* queue may be NULL. handler runs on the loop. */
 enum status bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler *handler, void *context,
                           struct error *err);
-/* A subscription that can be ended by itself, and that bus_unsubscribe_all leaves alone: for inboxes. */
+/* A subscription that can be ended by itself, and that bus_unsubscribe_all leaves alone: for inboxes, and for what
+ * is heard until the end. */
 struct bus_subscription;
 struct bus_subscription *bus_subscribe_inner(struct bus *bus, const char *subject, bus_handler *handler, void *context);
 void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription);

@@ -79,10 +79,14 @@ static void on_mark(void *context, const struct bus_message *message) {
 		ear->handler(ear->context, partition, message->body, NULL);
 }
 
+/* Who waits for the log goes on hearing of it while he stops: what is under way then ends by what is heard here. */
 enum status log_ear_open(struct log_ear *ear, struct bus *bus, struct error *err) {
 	char subject[160];
 	snprintf(subject, sizeof(subject), "%s." SUBJECT_VERSION "." SUBJECT_INTERNAL_MARK, ear->prefix);
-	enum status status = bus_subscribe(bus, subject, NULL, on_mark, ear, err);
+	if (ear->patient)
+		return bus_subscribe(bus, subject, NULL, on_mark, ear, err);
+	bus_subscribe_inner(bus, subject, on_mark, ear);
 	snprintf(subject, sizeof(subject), "%s." SUBJECT_VERSION "." SUBJECT_INTERNAL_LOGGED, ear->prefix);
-	return status == STATUS_OK && !ear->patient ? bus_subscribe(bus, subject, NULL, on_answer, ear, err) : status;
+	bus_subscribe_inner(bus, subject, on_answer, ear);
+	return STATUS_OK;
 }

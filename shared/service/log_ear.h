@@ -23,7 +23,8 @@ struct log_answer {
  * for a mark of the relay. Both borrowed. */
 typedef void log_ear_handler(void *context, int64_t partition, struct slice mark, const struct log_answer *answer);
 
-/* The caller's; it hears as long as the bus is there, and must stay so long. */
+/* The caller's; it hears as long as the bus is there, and must stay so long. Unless it is patient, bus_unsubscribe_all() leaves
+ * it alone. */
 struct log_ear {
 	const char *prefix; /* CORDER_PREFIX, borrowed */
 	log_ear_handler *handler;

@@ -134,6 +134,15 @@ static void test_an_append_is_heard(void **state) {
 	assert_int_equal(f->patiently.marks, 0);
 }
 
+/* What a process that stops has under way ends by what it hears. */
+static void test_an_append_is_heard_after_all_else_was_unsubscribed(void **state) {
+	struct fixture *f = *state;
+	bus_unsubscribe_all(f->bus);
+	append(f, log_subject, 0, "run-1");
+	await(f, &f->heard.answers, 1);
+	assert_int_equal(f->heard.status, STATUS_OK);
+}
+
 static void test_a_refused_append_makes_no_mark(void **state) {
 	struct fixture *f = *state;
 	append(f, log_subject, 7, "run-2");
@@ -211,6 +220,7 @@ static void test_malformed_subjects_are_passed_over(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_an_append_is_heard, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_append_is_heard_after_all_else_was_unsubscribed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_refused_append_makes_no_mark, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_mark_of_the_relay_says_the_same, set_up, tear_down),
 		cmocka_unit_test(test_a_mark_is_read),

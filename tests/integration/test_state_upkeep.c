@@ -94,6 +94,22 @@ static void a_mark_of_another_entry_says_that_redis_has_diverged(void **state) {
 	mark(s, seq, id, seq, id, "ok");
 }
 
+static void lead_is(struct scripts *s, const char *expected) {
+	struct said holder = scripts_redis(s, "GET {p0}:rl");
+	assert_string_equal(holder.text, expected);
+	said_release(&holder);
+}
+
+static void the_lead_is_given_back_by_who_has_it(void **state) {
+	struct scripts *s = *state;
+	struct said set = scripts_redis(s, "SET {p0}:rl one");
+	said_release(&set);
+	say(s, &state_script_mark, (const char *[]){ "", "", "", "", "two" }, 5, 1, "ok");
+	lead_is(s, "one");
+	say(s, &state_script_mark, (const char *[]){ "", "", "", "", "one" }, 5, 1, "ok");
+	lead_is(s, "");
+}
+
 static void a_confirmation_says_ok_wait_or_lost(void **state) {
 	struct scripts *s = *state;
 	char seq[24], id[32];
@@ -555,6 +571,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(a_reply_names_the_entry_it_depends_on_until_that_is_marked),
 		TEST(a_mark_of_another_entry_says_that_redis_has_diverged),
+		TEST(the_lead_is_given_back_by_who_has_it),
 		TEST(a_confirmation_says_ok_wait_or_lost),
 		TEST(what_was_popped_for_a_request_that_takes_none_goes_back),
 		TEST(a_small_entry_right_behind_the_logs_end_is_for_its_maker_to_append),

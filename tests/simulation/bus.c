@@ -16,6 +16,7 @@ struct subscription {
 	char *subject, *queue;
 	bus_handler *handler;
 	void *context;
+	bool inner;
 };
 
 struct request {
@@ -484,8 +485,20 @@ enum status bus_subscribe(struct bus *bus, const char *subject, const char *queu
 	return STATUS_OK;
 }
 
+/* Nobody here ends one of these. */
+struct bus_subscription *bus_subscribe_inner(struct bus *bus, const char *subject, bus_handler *handler,
+                                             void *context) {
+	must(bus_subscribe(bus, subject, NULL, handler, context, NULL) == STATUS_OK);
+	bus->subscriptions[bus->subscription_count - 1].inner = true;
+	return NULL;
+}
+
 void bus_unsubscribe_all(struct bus *bus) {
-	bus->subscription_count = 0;
+	size_t kept = 0;
+	for (size_t i = 0; i < bus->subscription_count; i++)
+		if (bus->subscriptions[i].inner)
+			bus->subscriptions[kept++] = bus->subscriptions[i];
+	bus->subscription_count = kept;
 }
 
 bool bus_drained(const struct bus *bus) {

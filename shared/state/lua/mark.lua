@@ -3,6 +3,7 @@
 --
 -- ARGV[3], [4]  seq and id of the last entry of the log ("" : unchanged)
 -- ARGV[5], [6]  seq and id of the database's position ("" : unchanged)
+-- ARGV[7]       who leads the relay no longer: `rl` goes if it is his (absent: nobody says so)
 -- Returns  head, and "ok" or "stale" (this Redis has another entry of that number: it has diverged from the log)
 -- Cost: O(log n), and O(1) an entry trimmed.
 
@@ -23,5 +24,6 @@ verb_alone('mark', function()
       call('HSET', key_m, 'trim', texts[trim], 'trimid', ARGV[6])
     end
   end
+  if ARGV[7] and call('GET', prefix .. 'rl') == ARGV[7] then call('DEL', prefix .. 'rl') end
   return { unchanged_head(), verdict }
 end)
