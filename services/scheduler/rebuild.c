@@ -4,6 +4,10 @@
  *   -> take the token -> wipe -> all tasks that have not ended, and the ended ones they depend on -> their edges
  *   -> pauses, unfinished graphs -> make it live with a new epoch
  *
+ * The tasks are walked through in order of their numbers, a range at a time: of many that have ended few are looked for, and a
+ * statement that looked at all of them would take longer than an answer may. Each page is a step, also one without a row: so
+ * the token does not expire on the way.
+ *
  * What was read must be of one database and what was written in one Redis. The database may come back without its tail, by
  * another connection; Redis may fall back to an older state, in which a step is missing that was answered: then all begins anew.
  *
@@ -22,16 +26,16 @@
 #include "shared/base/memory.h"
 #include "shared/task/record.h"
 
-enum { PAGE_TASKS = 200, TOKEN_MS = 20000, POLL_MS = 100, MOST_POLLS = 50 };
+enum { PAGE_TASKS = 200, PAGE_NUMBERS = 50000, TOKEN_MS = 20000, POLL_MS = 100, MOST_POLLS = 50 };
 
 enum rebuild_phase {
 	PHASE_POSITION,
 	PHASE_BEGIN,
 	PHASE_WIPE,
-	PHASE_LIVE,
+	PHASE_LIVE, /* from here … */
 	PHASE_ENDED,
 	PHASE_EDGES,
-	PHASE_COUNTS,
+	PHASE_COUNTS, /* … to here a walk through the tasks each */
 	PHASE_PAUSES,
 	PHASE_GRAPHS,
 	PHASE_FINISH
@@ -44,7 +48,8 @@ struct rebuild {
 	char token[ID_BYTES];
 	int64_t log_seq, seq;
 	char entry_id[64];
-	int64_t after; /* number of the last task of the page before */
+	int64_t after; /* the page before has looked at all numbers up to this */
+	int64_t to;    /* the last number of this page */
 	int64_t tasks, started_us;
 	int steps;           /* of load.lua, asked so far: each has its number */
 	uint64_t generation; /* of the database's connection by which the position was read */
@@ -160,30 +165,31 @@ static void load_texts(struct rebuild *rebuild, const char *verb, struct text *t
 
 /* ------------------------------------------------------------------------------------------------------------ rows */
 
-/* How many rows there are to load; 0 when there is nothing more to do here: it has gone on, or begun anew. */
-static size_t count_rows(struct rebuild *rebuild, enum status status, const struct error *err,
-                         const struct db_result *rows) {
-	if (status != STATUS_OK) {
-		give_up(rebuild, err->message);
-		return 0;
-	}
-	if (db_rows(rows) == 0)
-		next_phase(rebuild);
-	return db_rows(rows);
+/* Where the next page begins: a page that is full ends before its range does. */
+static void turn_page(struct rebuild *rebuild, const struct db_result *rows) {
+	size_t count = db_rows(rows);
+	rebuild->after = count < PAGE_TASKS ? rebuild->to : db_int(rows, count - 1, 0);
+}
+
+static bool failed(struct rebuild *rebuild, enum status status, const struct error *err) {
+	if (status == STATUS_OK)
+		return false;
+	give_up(rebuild, err->message);
+	return true;
 }
 
 static void on_tasks(void *context, enum status status, unsigned number, const struct error *err,
                      const struct db_result *rows) {
 	struct rebuild *rebuild = context;
-	size_t count = count_rows(rebuild, status, err, rows);
+	size_t count = db_rows(rows);
 	(void)number;
-	if (count == 0)
+	if (failed(rebuild, status, err))
 		return;
 	int64_t lease_us = rebuild->partition->scheduler->settings->lease_ms * 1000;
 	struct text *texts = memory_array(count, sizeof(*texts));
 	for (size_t i = 0; i < count; i++)
 		rebuild_add_task(&texts[i], rows, i, lease_us);
-	rebuild->after = db_int(rows, count - 1, 0);
+	turn_page(rebuild, rows);
 	rebuild->tasks += (int64_t)count;
 	load_texts(rebuild, "tasks", texts, count);
 	free(texts);
@@ -192,9 +198,9 @@ static void on_tasks(void *context, enum status status, unsigned number, const s
 static void on_edges(void *context, enum status status, unsigned number, const struct error *err,
                      const struct db_result *rows) {
 	struct rebuild *rebuild = context;
-	size_t count = count_rows(rebuild, status, err, rows);
+	size_t count = db_rows(rows);
 	(void)number;
-	if (count == 0)
+	if (failed(rebuild, status, err))
 		return;
 	struct text *texts = memory_array(count, sizeof(*texts));
 	for (size_t i = 0; i < count; i++) {
@@ -202,7 +208,7 @@ static void on_edges(void *context, enum status status, unsigned number, const s
 		text_add_char(&texts[i], RECORD_US);
 		text_add_slice(&texts[i], db_value(rows, i, 1));
 	}
-	rebuild->after = db_int(rows, count - 1, 0);
+	turn_page(rebuild, rows);
 	load_texts(rebuild, "edges", texts, count);
 	free(texts);
 }
@@ -212,14 +218,20 @@ static void on_pairs(void *context, enum status status, unsigned number, const s
 	struct rebuild *rebuild = context;
 	const char *verb = rebuild->phase == PHASE_GRAPHS ? "graphs" : rebuild->phase == PHASE_COUNTS ? "counts" : "pauses";
 	size_t words = rebuild->phase == PHASE_PAUSES ? 1 : 2;
-	size_t count = count_rows(rebuild, status, err, rows);
+	size_t count = db_rows(rows);
 	(void)number;
-	if (count == 0)
+	if (failed(rebuild, status, err))
 		return;
+	if (count == 0 && rebuild->phase != PHASE_COUNTS) {
+		next_phase(rebuild);
+		return;
+	}
 	struct text *texts = memory_array(count * words, sizeof(*texts));
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; j < words; j++)
 			text_add_slice(&texts[i * words + j], db_value(rows, i, j));
+	if (rebuild->phase == PHASE_COUNTS)
+		rebuild->after = rebuild->to;
 	load_texts(rebuild, verb, texts, count * words);
 	free(texts);
 }
@@ -262,6 +274,51 @@ static void ask(struct rebuild *rebuild, db_handler *handler, const char *format
 	free(sql);
 }
 
+static void ask_page(struct rebuild *rebuild) {
+	long long p = rebuild->partition->index, after = rebuild->after, to = rebuild->to;
+	if (rebuild->phase == PHASE_LIVE)
+		ask(rebuild, on_tasks,
+		    "SELECT " REBUILD_COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.number<=%lld"
+		    " AND t.status IN " LIVE " ORDER BY t.number LIMIT %d",
+		    p, after, to, PAGE_TASKS);
+	else if (rebuild->phase == PHASE_ENDED)
+		ask(rebuild, on_tasks,
+		    "SELECT " REBUILD_COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.number<=%lld"
+		    " AND t.status NOT IN " LIVE
+		    " AND EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks c ON c.partition_id=d.partition_id AND "
+		    "c.number=d.number"
+		    " WHERE d.project=t.project AND d.dependency_id=t.task_id AND c.status IN " LIVE
+		    ") ORDER BY t.number LIMIT %d",
+		    p, after, to, PAGE_TASKS);
+	else if (rebuild->phase == PHASE_EDGES)
+		ask(rebuild, on_edges,
+		    "SELECT t.number, t.dependencies FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND "
+		    "t.number<=%lld AND t.status IN " LIVE " AND t.dependencies<>'' ORDER BY t.number LIMIT %d",
+		    p, after, to, PAGE_TASKS);
+	else /* the letters of record.h, in the order of the column's words */
+		ask(rebuild, on_pairs,
+		    "SELECT CONCAT(project,'/',task_type,'/',ELT(status+0,'b','p','r','t','c','f','x','s')), COUNT(*)"
+		    " FROM tasks WHERE partition_id=%lld AND number>%lld AND number<=%lld"
+		    " GROUP BY project, task_type, status",
+		    p, after, to);
+}
+
+/* The next task there is: where many were deleted, no page is asked for in vain. */
+static void on_next_task(void *context, enum status status, unsigned number, const struct error *err,
+                         const struct db_result *rows) {
+	struct rebuild *rebuild = context;
+	(void)number;
+	if (failed(rebuild, status, err))
+		return;
+	int64_t next = db_rows(rows) > 0 ? db_int(rows, 0, 0) : 0;
+	if (next == 0) {
+		next_phase(rebuild);
+		return;
+	}
+	rebuild->to = next + PAGE_NUMBERS - 1;
+	ask_page(rebuild);
+}
+
 static void finish(struct rebuild *rebuild) {
 	char epoch[ID_BYTES], seq[24];
 	id_make(epoch);
@@ -293,32 +350,10 @@ static void step(struct rebuild *rebuild) {
 	case PHASE_BEGIN: begin(rebuild); break;
 	case PHASE_WIPE: load(rebuild, "wipe", NULL, 0); break;
 	case PHASE_LIVE:
-		ask(rebuild, on_tasks,
-		    "SELECT " REBUILD_COLUMNS " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status IN " LIVE
-		    " ORDER BY t.number LIMIT %d",
-		    p, after, PAGE_TASKS);
-		break;
 	case PHASE_ENDED:
-		ask(rebuild, on_tasks,
-		    "SELECT " REBUILD_COLUMNS
-		    " FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status NOT IN " LIVE
-		    " AND EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks c ON c.partition_id=d.partition_id AND "
-		    "c.number=d.number"
-		    " WHERE d.project=t.project AND d.dependency_id=t.task_id AND c.status IN " LIVE
-		    ") ORDER BY t.number LIMIT %d",
-		    p, after, PAGE_TASKS);
-		break;
 	case PHASE_EDGES:
-		ask(rebuild, on_edges,
-		    "SELECT t.number, t.dependencies FROM tasks t WHERE t.partition_id=%lld AND t.number>%lld AND t.status "
-		    "IN " LIVE " AND t.dependencies<>'' ORDER BY t.number LIMIT %d",
-		    p, after, PAGE_TASKS);
-		break;
-	case PHASE_COUNTS: /* the letters of record.h, in the order of the column's words */
-		ask(rebuild, on_pairs,
-		    "SELECT CONCAT(project,'/',task_type,'/',ELT(status+0,'b','p','r','t','c','f','x','s')), COUNT(*)"
-		    " FROM tasks WHERE partition_id=%lld GROUP BY project, task_type, status",
-		    p);
+	case PHASE_COUNTS:
+		ask(rebuild, on_next_task, "SELECT MIN(number) FROM tasks WHERE partition_id=%lld AND number>%lld", p, after);
 		break;
 	case PHASE_PAUSES:
 		ask(rebuild, on_pairs, "SELECT CONCAT(task_type,'/',project) FROM queue_pauses WHERE partition_id=%lld", p);

@@ -9,7 +9,7 @@
 --   wipe                                    deletes some keys; replies "more" until none is left
 --   tasks   a text each                     see prelude_rows.lua
 --   edges   a text each                     number US dependencies (as in the specification)
---   counts  "project/type/letter", count   alternating: of all tasks the database knows
+--   counts  "project/type/letter", count   alternating: of the tasks of a page, added to those of the pages before
 --   pauses  "task_type/project" each        graphs   token, "project US batch US slices US tasks", alternating
 --   finish  epoch, seq, id, evicted         makes it all live; evicted: how many tasks the database has that are not here
 -- Returns  head or "notready", then "ok", "more" or "stale"
@@ -115,7 +115,7 @@ function STEP.edges()
 end
 
 function STEP.counts()
-  for i = 5, #ARGV, 2 do put(hset, prefix .. 'c', ARGV[i], ARGV[i + 1]) end
+  for i = 5, #ARGV, 2 do call('HINCRBY', prefix .. 'c', ARGV[i], ARGV[i + 1]) end
   return 'ok'
 end
 
