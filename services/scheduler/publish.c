@@ -28,13 +28,13 @@ static void join(char *out, size_t size, const char *before, struct slice after)
 	out[length + more] = '\0';
 }
 
-static void publish_one(struct partition *partition, const struct record_entry *entry, const struct record *record,
+static bool publish_one(struct partition *partition, const struct record_entry *entry, const struct record *record,
                         struct text *body) {
 	struct scheduler *scheduler = partition->scheduler;
 	const char *word = record_status_word(record->status);
 	char id[80], type[40], source[96], subject[160], trace[80], at[CLOCK_TEXT_BYTES];
 	if (word[0] == '\0')
-		return; /* about a queue or a graph: ours */
+		return true; /* about a queue or a graph: ours */
 	text_clear(body);
 	record_add_event_json(body, record, entry, partition->index);
 	snprintf(id, sizeof(id), "%.*s-%" PRId64, (int)entry->id.length, entry->id.bytes, record->seq - entry->first_seq);
@@ -51,26 +51,23 @@ static void publish_one(struct partition *partition, const struct record_entry *
 		{ HEADER_TRACEPARENT, trace }, /* last: left out when there is none */
 	};
 	size_t header_count = sizeof(headers) / sizeof(*headers) - (trace[0] == '\0');
-	bus_publish_with(scheduler->bus, publish_subject(scheduler, record), NULL, headers, header_count,
-	                 (struct slice){ body->bytes, body->length });
+	return bus_publish_with(scheduler->bus, publish_subject(scheduler, record), NULL, headers, header_count,
+	                        (struct slice){ body->bytes, body->length }) != STATUS_RETRY;
 }
 
-void publish_after(struct partition *partition, struct slice block, int64_t after) {
+bool publish_after(struct partition *partition, struct slice block, int64_t after) {
 	struct text body = { 0 };
 	struct record_entry entry;
 	struct record record;
-	bool valid = true;
-	while (record_next_entry(&block, &entry, &valid) && valid) {
+	bool valid = true, taken = true;
+	while (taken && record_next_entry(&block, &entry, &valid) && valid) {
 		struct slice records = entry.records;
-		while (record_next(&records, &record, &valid) && valid)
+		while (taken && record_next(&records, &record, &valid) && valid)
 			if (record.seq > after)
-				publish_one(partition, &entry, &record, &body);
+				taken = publish_one(partition, &entry, &record, &body);
 	}
 	text_release(&body);
-}
-
-void publish_events(struct partition *partition, struct slice block) {
-	publish_after(partition, block, 0);
+	return taken;
 }
 
 static void try_again(void *context) {

@@ -1,6 +1,9 @@
-/* The gap that a failure leaves in CORDER_EVENTS: walks the log backwards to the last event that is there, and publishes
- * all behind it. New events wait meanwhile, so that nobody hears of a task out of order. An event is there when the last
- * one on its subject is not older: events are published in their order, and a project lives in one partition. */
+/* The gap that a failure leaves in CORDER_EVENTS: walks the log backwards to the last event that is there, then forwards, and
+ * publishes all behind it. New events wait meanwhile, so that nobody hears of a task out of order. An event is there when the last
+ * one on its subject is not older: events are published in their order, and a project lives in one partition.
+ *
+ * A gap may be as long as the log, so no more than a block of it is held: the next one is asked for behind the events of the one
+ * before it, on the same connection, and comes when NATS has taken these. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,61 +14,82 @@
 #include "shared/base/memory.h"
 #include "shared/base/teeth.h"
 
-/* An empty stream is a new one if the log has more blocks than that. What is older than a while was not meant for it; what is
- * younger may have waited for it, at a relay that leads no more. */
-enum { FILL_BLOCKS = 1000, FILL_TRIES = 20, FRESH_BLOCKS = 64, FRESH_S = 60 };
+/* A stream that still has its first message, or none yet, is a new one if the log has more blocks than that. What is older than a
+ * while was not meant for it; what is younger may have waited for it, at a relay that leads no more. */
+enum { FILL_TRIES = 20, FRESH_BLOCKS = 64, FRESH_S = 60 };
+/* A replica of the log that is a little behind does not have the newest blocks yet. */
+enum { REPLICA_TRIES = 3 };
 
 struct fill {
 	struct partition *partition;
 	int generation; /* of the relay: after another look this fill is over */
 	char log_stream[STREAM_NAME_BYTES], events_stream[STREAM_NAME_BYTES];
 	uint64_t at;           /* the block looked at */
-	uint64_t first;        /* the oldest one to look at */
-	bool absent;           /* there is no stream: who listens live gets what was held back */
-	bool fresh;            /* it is a new one */
-	int64_t event_seq;     /* its last event */
+	uint64_t last;         /* the newest one to publish */
+	bool forwards;         /* the place is found */
+	int64_t kept_from_us;  /* older events are not kept */
+	int64_t event_seq;     /* the block's last event */
 	int64_t published_seq; /* all events up to this one are there */
-	struct text *blocks;   /* newest first */
-	size_t block_count;
+	size_t published;      /* blocks */
 	int tries;
 };
 
 static void look_at_block(struct fill *fill);
 
-static void fill_free(struct fill *fill) {
-	for (size_t i = 0; i < fill->block_count; i++)
-		text_release(&fill->blocks[i]);
-	free(fill->blocks);
-	free(fill);
-}
-
 static bool is_stale(struct fill *fill) {
 	const struct relay *relay = fill->partition->relay;
 	if (relay != NULL && relay->generation == fill->generation)
 		return false;
-	fill_free(fill);
+	free(fill);
 	return true;
 }
 
 static void fill_end(struct fill *fill) {
 	struct relay *relay = fill->partition->relay;
-	if (!relay_leads_surely(relay)) {
+	if (fill->published > 0)
+		log_info("filled a gap in the event stream", "blocks", log_int((long long)fill->published), NULL);
+	if (relay_leads_surely(relay)) {
+		relay->filling = relay->holding = relay->fills_on = false;
+		relay_publish(relay);
+	} else {
 		relay_look_later(relay, 100);
-		fill_free(fill);
-		return;
 	}
-	bus_send_before(fill->partition->scheduler->bus, relay->leads_until_us);
-	for (size_t i = fill->block_count; i > 0; i--)
-		publish_after(fill->partition, (struct slice){ fill->blocks[i - 1].bytes, fill->blocks[i - 1].length },
-		              fill->published_seq);
-	if (fill->block_count > 0)
-		log_info("filled a gap in the event stream", "blocks", log_int((long long)fill->block_count), NULL);
-	relay->filling = relay->holding = false;
-	relay_publish(relay);
-	fill_free(fill);
+	free(fill);
 }
 
-/* No answer: again. When there is none for long, the next look fills. */
+/* Up to the newest block; what has come meanwhile waits, unless there was too much of it. */
+static void step_on(struct fill *fill) {
+	struct relay *relay = fill->partition->relay;
+	fill->forwards = true;
+	fill->tries = 0;
+	if (fill->at == fill->last && relay->fills_on) {
+		relay->fills_on = false;
+		relay_drop_untold(relay);
+		fill->last = relay->acked_sequence;
+	}
+	if (fill->at >= fill->last) {
+		fill_end(fill);
+		return;
+	}
+	fill->at++;
+	look_at_block(fill);
+}
+
+static void publish_block(struct fill *fill, struct slice block) {
+	struct relay *relay = fill->partition->relay;
+	if (relay_leads_surely(relay)) {
+		bus_send_before(fill->partition->scheduler->bus, relay->leads_until_us);
+		if (publish_after(fill->partition, block, fill->published_seq)) {
+			fill->published++;
+			step_on(fill);
+			return;
+		}
+	}
+	relay_look_later(relay, 100);
+	free(fill);
+}
+
+/* No answer: again. When there is none for long, events go on without those of the gap, unless it is being filled. */
 static bool tries_again(struct fill *fill, enum status status) {
 	if (status != STATUS_RETRY)
 		return false;
@@ -73,22 +97,25 @@ static bool tries_again(struct fill *fill, enum status status) {
 		look_at_block(fill);
 		return true;
 	}
+	struct relay *relay = fill->partition->relay;
+	if (fill->forwards || relay->fills_on) {
+		relay_look_later(relay, 100);
+		free(fill);
+		return true;
+	}
 	log_warn("the event stream cannot be read: a gap in it stays until the relay looks again", "partition",
 	         log_int(fill->partition->index), NULL);
-	for (size_t i = 0; i < fill->block_count; i++)
-		text_release(&fill->blocks[i]);
-	fill->block_count = 0;
 	fill_end(fill);
 	return true;
 }
 
 static void step_back(struct fill *fill) {
-	if (fill->at <= fill->first || fill->block_count >= FILL_BLOCKS) {
-		fill_end(fill);
-		return;
-	}
+	fill->tries = 0;
 	fill->at--;
-	look_at_block(fill);
+	if (fill->at > 0)
+		look_at_block(fill);
+	else
+		step_on(fill);
 }
 
 /* A member of an event we wrote ourselves: a number without spaces. */
@@ -106,15 +133,12 @@ static void on_event(void *context, enum status status, uint64_t sequence, struc
 	int64_t seq = status == STATUS_OK ? seq_of(body) : 0;
 	if (seq > fill->published_seq)
 		fill->published_seq = seq;
-	if (seq >= fill->event_seq && status == STATUS_OK) {
-		text_release(&fill->blocks[--fill->block_count]); /* this one is there, whole */
-		fill_end(fill);
-	} else if (status == STATUS_RETRY) {
-		text_release(&fill->blocks[--fill->block_count]);
-		tries_again(fill, status);
-	} else {
+	if (tries_again(fill, status))
+		return;
+	if (seq >= fill->event_seq && status == STATUS_OK)
+		step_on(fill); /* this one is there, whole */
+	else
 		step_back(fill);
-	}
 }
 
 /* The last record of a block that others hear of. */
@@ -134,42 +158,42 @@ static bool last_public(struct slice block, struct record *found) {
 	return any;
 }
 
-static bool is_kept(const struct fill *fill, const struct record *record) {
-	int64_t max_age_s = fill->partition->scheduler->settings->events_max_age_s;
-	if (fill->fresh && max_age_s > FRESH_S)
-		max_age_s = FRESH_S;
-	return record->at_us > clock_wall_us() - max_age_s * 1000000;
-}
-
 static void on_log_block(void *context, enum status status, uint64_t sequence, struct slice body) {
 	struct fill *fill = context;
 	struct record last;
 	(void)sequence;
 	if (is_stale(fill) || tries_again(fill, status))
 		return;
-	if (status != STATUS_OK) {
-		fill_end(fill); /* older blocks were purged */
-		return;
-	}
-	bool any = last_public(body, &last);
-	if (any && !is_kept(fill, &last)) {
-		fill_end(fill);
-		return;
-	}
-	fill->blocks = memory_resize(fill->blocks, fill->block_count + 1, sizeof(*fill->blocks));
-	fill->blocks[fill->block_count] = (struct text){ 0 };
-	text_add_slice(&fill->blocks[fill->block_count++], body);
-	if (!any || fill->absent) {
+	if (status != STATUS_OK && fill->forwards && ++fill->tries <= REPLICA_TRIES) {
+		look_at_block(fill);
+	} else if (status != STATUS_OK) {
+		step_on(fill); /* it was purged, and all before it */
+	} else if (fill->forwards) {
+		publish_block(fill, body);
+	} else if (!last_public(body, &last)) {
 		step_back(fill);
-		return;
+	} else if (last.at_us <= fill->kept_from_us) {
+		step_on(fill);
+	} else {
+		struct scheduler *scheduler = fill->partition->scheduler;
+		fill->event_seq = last.seq;
+		stream_get_last(scheduler->bus, fill->events_stream, publish_subject(scheduler, &last), on_event, fill);
 	}
-	struct scheduler *scheduler = fill->partition->scheduler;
-	fill->event_seq = last.seq;
-	stream_get_last(scheduler->bus, fill->events_stream, publish_subject(scheduler, &last), on_event, fill);
 }
 
 static void look_at_block(struct fill *fill) {
 	stream_get(fill->partition->scheduler->bus, fill->log_stream, fill->at, on_log_block, fill);
+}
+
+/* Where the stream begins. */
+static int64_t kept_from(const struct fill *fill, const struct stream_state *state, bool may_be_fresh) {
+	int64_t now_us = clock_wall_us(), begun_us = 0;
+	int64_t kept_us = now_us - fill->partition->scheduler->settings->events_max_age_s * 1000000;
+	if (may_be_fresh && state->last_sequence == 0)
+		begun_us = now_us - FRESH_S * 1000000;
+	else if (may_be_fresh && state->first_sequence == 1)
+		begun_us = state->first_at_us - FRESH_S * 1000000;
+	return begun_us > kept_us ? begun_us : kept_us;
 }
 
 static void on_events_info(void *context, enum status status, const struct stream_state *state) {
@@ -178,14 +202,14 @@ static void on_events_info(void *context, enum status status, const struct strea
 		return;
 	const struct relay *relay = fill->partition->relay;
 	/* What was published, or came before us. */
-	uint64_t before = relay->holding && relay->held_behind < fill->at ? relay->held_behind : fill->at;
-	fill->fresh = status == STATUS_OK && state->last_sequence == 0 && before > FRESH_BLOCKS;
-	fill->absent = status == STATUS_REJECT;
-	fill->first = fill->absent ? before + 1 : 1;
-	if (fill->at < fill->first)
-		fill_end(fill);
-	else
+	uint64_t before = relay->holding && relay->held_behind < fill->last ? relay->held_behind : fill->last;
+	fill->kept_from_us = kept_from(fill, state, status == STATUS_OK && before > FRESH_BLOCKS);
+	if (status == STATUS_REJECT) { /* there is no stream: who listens live gets what was held back */
+		fill->at = before;
+		step_on(fill);
+	} else {
 		look_at_block(fill);
+	}
 }
 
 static void hold(struct relay *relay) {
@@ -207,6 +231,7 @@ void publish_fill(struct relay *relay) {
 		hold(relay);
 		return;
 	}
+	relay->fills_on = false;
 	if (!fills) {
 		relay->filling = relay->holding = false;
 		relay_publish(relay);
@@ -222,7 +247,7 @@ void publish_fill(struct relay *relay) {
 	struct fill *fill = memory_new(sizeof(*fill));
 	fill->partition = relay->partition;
 	fill->generation = relay->generation;
-	fill->at = relay->acked_sequence;
+	fill->at = fill->last = relay->acked_sequence;
 	snprintf(fill->log_stream, sizeof(fill->log_stream), "%s", relay->stream);
 	stream_name(fill->events_stream, scheduler->settings->common.prefix, STREAM_EVENTS, -1);
 	stream_info(scheduler->bus, fill->events_stream, on_events_info, fill);

@@ -96,7 +96,8 @@ static void lead_key(const struct relay *relay, char key[32]) {
 /* Kept only while it is ours: of two that believe in it (Redis was emptied in between) one has to give way. */
 static void on_holder(void *context, enum status status, const struct kv_reply *reply, const struct error *err) {
 	struct relay *relay = context;
-	bool free_or_ours = status == STATUS_OK && !relay->resigns && (kv_is_nil(reply) || slice_is(kv_text(reply), relay->service_id));
+	bool free_or_ours =
+		status == STATUS_OK && !relay->resigns && (kv_is_nil(reply) || slice_is(kv_text(reply), relay->service_id));
 	if (!free_or_ours) {
 		on_lead(relay, STATUS_RETRY, reply, err);
 		return;

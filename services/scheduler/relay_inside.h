@@ -23,7 +23,8 @@ enum {
 	MARK_EVERY_US = 10000,
 	TELL_EVERY_US = 2000,
 	TELL_AGAIN_US = 50000,
-	DIRECT_HEARD = 64
+	DIRECT_HEARD = 64,
+	UNTOLD_MOST = 1000 /* blocks that wait for a gap to be filled */
 };
 
 /* One block on its way to the log. */
@@ -89,9 +90,11 @@ struct relay {
 	int64_t rests_until_us; /* others append: entries are read now and then */
 	struct loop_timer *rest_timer;
 	struct relay_block *untold, *untold_last; /* in the log, their events not yet published */
-	bool filling;                             /* older events come first: those of `untold` wait */
-	bool holding;                             /* until the stream of events is there, they wait in the log … */
-	uint64_t held_behind;                     /* … behind this block */
+	size_t untold_count;
+	bool filling;         /* older events come first: those of `untold` wait … */
+	bool fills_on;        /* … and were too many: they come from the log, too */
+	bool holding;         /* until the stream of events is there, they wait in the log … */
+	uint64_t held_behind; /* … behind this block */
 	struct loop_timer *tell_timer;
 	struct loop_timer *lead_timer, *look_timer;
 };
@@ -122,8 +125,8 @@ bool relay_expect(struct relay *relay, const struct kv_reply *fields);
 bool relay_expects(const struct relay *relay); /* one of which nothing was heard yet: nothing can be sent behind it */
 bool relay_rests(struct relay *relay);
 /* publish.c */
-void publish_events(struct partition *partition, struct slice block);
-void publish_after(struct partition *partition, struct slice block, int64_t seq); /* those above seq */
+/* Those above seq. False: NATS does not take them all now. */
+bool publish_after(struct partition *partition, struct slice block, int64_t seq);
 const char *publish_subject(struct scheduler *scheduler, const struct record *record);
 /* publish_fill.c */
 /* Publishes what a failure has left out of CORDER_EVENTS, then what waits in `untold`. Called with each look. */

@@ -41,6 +41,7 @@ void relay_drop_untold(struct relay *relay) {
 		relay_free_block(block);
 	}
 	relay->untold_last = NULL;
+	relay->untold_count = 0;
 }
 
 static void publish_mark(struct relay *relay) {
@@ -157,19 +158,28 @@ void relay_publish(struct relay *relay) {
 	}
 	bus_send_before(relay->partition->scheduler->bus, relay->leads_until_us);
 	relay->untold = relay->untold_last = NULL;
+	relay->untold_count = 0;
 	relay->next_tell_us = loop_now(relay->partition->scheduler->loop) + TELL_EVERY_US;
+	bool taken = true;
 	while (block != NULL) {
 		struct relay_block *next = block->next;
-		publish_events(relay->partition, (struct slice){ block->body.bytes, block->body.length });
+		taken = taken && publish_after(relay->partition, (struct slice){ block->body.bytes, block->body.length }, 0);
 		relay_free_block(block);
 		block = next;
 	}
+	if (!taken)
+		relay_look_later(relay, TELL_AGAIN_US / 1000); /* which fills the gap */
 }
 
 /* In the next turn: those who wait for the log do not wait for the events to be written out too. And not too often, since each
  * time wakes the server and all who listen. */
 static void publish_soon(struct relay *relay, struct relay_block *block) {
 	block->next = NULL;
+	if (relay->filling && relay->untold_count >= UNTOLD_MOST) {
+		relay_drop_untold(relay);
+		relay->fills_on = true;
+	}
+	relay->untold_count++;
 	if (relay->untold_last != NULL)
 		relay->untold_last->next = block;
 	else

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/memory.h"
 #include "../base/teeth.h"
@@ -145,6 +146,9 @@ static void on_info(void *context, enum status status, const struct bus_message 
 		state.last_sequence = bus_json_number(found, "last_seq", 0);
 		state.messages = bus_json_number(found, "messages", 0);
 		state.bytes = bus_json_number(found, "bytes", 0);
+		struct slice first_at = bus_json_text(found, "first_ts");
+		if (first_at.bytes == NULL || !clock_parse(first_at.bytes, first_at.length, &state.first_at_us))
+			state.first_at_us = 0;
 	} else if (status == STATUS_OK) {
 		status = STATUS_RETRY;
 	}

@@ -20,6 +20,7 @@ struct stream_config {
 
 struct stream_state {
 	uint64_t first_sequence, last_sequence, messages, bytes;
+	int64_t first_at_us; /* when the first one was stored; 0: not known */
 };
 
 /* All of these answer on the loop, exactly once. STATUS_RETRY: the answer is unknown or the server is away. */

@@ -166,6 +166,8 @@ static void appending_compares_and_the_second_has_lost(void **state) {
 	assert_int_equal(info(f), STATUS_OK);
 	assert_int_equal(f->state.first_sequence, 1);
 	assert_int_equal(f->state.last_sequence, 3);
+	int64_t age_us = clock_wall_us() - f->state.first_at_us;
+	assert_true(age_us >= 0 && age_us < 60000000);
 	assert_int_equal(f->state.messages, 3);
 	assert_true(f->state.bytes > 0);
 }

@@ -264,7 +264,8 @@ static void run(struct flight *flight) {
 		flight->state = (struct stream_state){ .first_sequence = stream->count ? stream->messages[0].sequence
 			                                                                   : stream->last_sequence + 1,
 			                                   .last_sequence = stream->last_sequence,
-			                                   .messages = stream->count };
+			                                   .messages = stream->count,
+			                                   .first_at_us = stream->count ? stream->messages[0].at_us : 0 };
 		return;
 	case OP_APPEND: append(stream, flight); return;
 	case OP_GET: message = message_at(stream, flight->sequence); break;

@@ -72,6 +72,37 @@ test("the hops of a chain are appended by the dispatcher, with and without a sch
 	await isWhole(run);
 });
 
+// The stream lacks more than a thousand blocks then.
+test("the events of all that was appended without a scheduler are told when one is back", { timeout: 120000 }, async (t) => {
+	const run = await start(t);
+	const many = 1500;
+	await run.client.submitBatch(run.project, range(many).map((n) => ({ task_id: `t${n}` })));
+	await run.stack.killService("scheduler");
+	const before = await appended(run, "dispatcher");
+	let done = [];
+	for (let n = 0; n < many; n++) {
+		const { tasks, done: verdicts } = await run.client.work(run.type, { max: 1, done });
+		assert.deepEqual(verdicts.map(({ ok }) => ok), done.map(() => true));
+		done = tasks.map(({ project, task_id, lease }) => ({ project, task_id, lease, outcome: "completed" }));
+	}
+	assert.ok((await appended(run, "dispatcher")) - before >= 1200);
+	const began = performance.now();
+	await run.stack.startService("scheduler");
+	assert.equal((await run.client.work(run.type, { wait_ms: 0, done })).done[0].ok, true);
+	const kept = await until("all ends are in the stream", async () => {
+		const ends = await run.client.replay(`event.${run.project}.*.completed`);
+		return ends.length >= many && run.client.replay(`event.${run.project}.>`);
+	}, { seconds: 60, everyMs: 500 });
+	t.diagnostic(`${many} tasks: all is told after ${Math.round(performance.now() - began)} ms`);
+	const versions = new Map();
+	for (const { body } of kept) {
+		assert.equal(body.version, (versions.get(body.task_id) ?? 0) + 1, body.task_id);
+		versions.set(body.task_id, body.version);
+	}
+	assert.deepEqual([versions.size, kept.length], [many, 3 * many]);
+	assert.deepEqual(run.heard.problems, []);
+});
+
 test("what a dispatcher may not append comes by the relay", { timeout: 120000 }, async (t) => {
 	const run = await start(t, NatsThatRefuses);
 	await submitChain(run);
