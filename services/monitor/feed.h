@@ -25,6 +25,7 @@ struct feed_event {
 	struct slice project, task_type;
 	int64_t priority;
 	char status, previous; /* previous 0: the first event of a task */
+	bool failed_try;       /* it may be ready again at once */
 	int64_t at_us, took_us;
 };
 /* Adds it to the windows of recent rates. */

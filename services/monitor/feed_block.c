@@ -37,6 +37,7 @@ bool feed_event_of(const struct record *record, int64_t ran_us, struct feed_even
 		                          .task_type = record->task_type,
 		                          .priority = record->priority,
 		                          .status = record->status,
+		                          .failed_try = record->previous == RECORD_RUNNING && record->error_code.length > 0,
 		                          .previous = record->previous,
 		                          .at_us = record->at_us,
 		                          .took_us = starts ? waited_us : ran_us };
@@ -53,7 +54,7 @@ bool feed_measure(const struct feed_event *event, struct pulse_event *pulse, str
 		.came = event->previous == '\0',
 		.started = event->status == RECORD_RUNNING,
 		.completed = event->status == RECORD_COMPLETED,
-		.failed = tried && (event->status == RECORD_FAILED || event->status == RECORD_RETRY),
+		.failed = event->failed_try,
 		.ended = record_is_final(event->status),
 		.wait_us = event->took_us,
 		.run_us = tried ? event->took_us : -1,

@@ -84,7 +84,10 @@ static const char *outcome_of(const struct record *record) {
 	case RECORD_COMPLETED: return "completed";
 	case RECORD_CANCELLED: return "cancelled";
 	case RECORD_PENDING:
-	case RECORD_BLOCKED: return "released";
+	case RECORD_BLOCKED:
+		if (record->error_code.length == 0)
+			return "released";
+		break; /* ready again at once: no backoff */
 	default: break;
 	}
 	if (slice_is(record->error_code, "timeout"))
@@ -120,7 +123,7 @@ static void fold_run(struct task_change *task, const struct record *record) {
 	}
 	if (record->lease_until_us)
 		task->lease_until_us = record->lease_until_us;
-	if (slice_is(record->reason, "cancel requested"))
+	if (record_reason_is(record, "cancel requested"))
 		task->cancel_requested = 1;
 }
 

@@ -40,7 +40,7 @@ static void write_graph(struct text *sql, int64_t partition_id, const struct rec
 }
 
 static void write_pause(struct text *sql, int64_t partition_id, const struct record *r) {
-	bool paused = slice_is(r->reason, "paused");
+	bool paused = record_reason_is(r, "paused");
 	if (paused) {
 		text_add(sql, "INSERT INTO queue_pauses(partition_id,task_type,project,seq,paused_at)VALUES(");
 		number(sql, partition_id);

@@ -26,6 +26,9 @@ __attribute__((format(printf, 4, 0))) static void fill(struct error *err, const 
 		return;
 	snprintf(err->code, sizeof(err->code), "%s", code);
 	snprintf(err->path, sizeof(err->path), "%s", path);
+	for (char *at = err->path; *at != '\0'; at++) /* a client's own names; the log parts its fields by such bytes */
+		if ((unsigned char)*at < 0x20)
+			*at = '?';
 	trim_broken_end(err->path, sizeof(err->path));
 	vsnprintf(err->message, sizeof(err->message), format, arguments);
 	trim_broken_end(err->message, sizeof(err->message));

@@ -8,6 +8,9 @@
 #include "../task/task.h"
 #include "subjects/subjects.h"
 
+/* The year 3111: later than that fits into no 7 bytes, nor exactly into a double. Whoever says 9999 means never. */
+#define NEVER_US (INT64_C(1) << 55)
+
 static void add_big_endian(struct text *out, uint64_t value, int bytes) {
 	for (int i = bytes - 1; i >= 0; i--)
 		text_add_char(out, (char)(value >> (8 * i)));
@@ -87,7 +90,7 @@ bool admit_record_add(struct words *out, struct slice project, struct slice batc
 	add_big_endian(&out->bytes, has_flag(s->flags, 'g'), 1);
 	add_big_endian(&out->bytes, is_special(s), 1);
 	add_big_endian(&out->bytes, project.length + 1 + task.task_type.length, 1);
-	add_big_endian(&out->bytes, (uint64_t)s->not_before_us, 7);
+	add_big_endian(&out->bytes, (uint64_t)(s->not_before_us < NEVER_US ? s->not_before_us : NEVER_US), 7);
 	add_letters(&out->bytes, s->dependencies);
 	words_end(out);
 	add_fixed(&out->bytes, project, batch_id, &task);

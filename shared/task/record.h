@@ -108,6 +108,8 @@ char record_status_letter(struct slice word); /* 0 when there is none */
 const char *record_condition_word(char condition);
 /* A status letter that is final. */
 bool record_is_final(char status);
+/* Does its reason begin with this word, alone or before ": " and what somebody has said. */
+bool record_reason_is(const struct record *record, const char *word);
 
 /* The JSON body of an event as subscribers get it (contract, "Events"), with its braces. */
 void record_add_event_json(struct text *out, const struct record *record, const struct record_entry *entry,

@@ -38,6 +38,12 @@ char record_status_letter(struct slice word) {
 	return 0;
 }
 
+bool record_reason_is(const struct record *record, const char *word) {
+	size_t length = strlen(word);
+	return record->reason.length >= length && memcmp(record->reason.bytes, word, length) == 0 &&
+	       (record->reason.length == length || record->reason.bytes[length] == ':');
+}
+
 bool record_is_final(char status) {
 	return status != 0 && strchr("cfxs", status) != NULL;
 }

@@ -119,7 +119,6 @@ READER(traceparent) {
 struct backoff {
 	int64_t initial_ms, max_ms;
 	double factor;
-	struct slice factor_text;
 };
 
 READER(initial_ms) {
@@ -135,7 +134,6 @@ READER(max_ms) {
 READER(factor) {
 	struct backoff *backoff = out;
 	UNUSED_LIMITS;
-	backoff->factor_text = json_raw(value);
 	return field_double(value, LIMIT_BACKOFF_FACTOR_MIN, LIMIT_BACKOFF_FACTOR_MAX, &backoff->factor, err);
 }
 
@@ -145,7 +143,7 @@ READER(retry_backoff) {
 		{ .name = "factor", .read = read_factor },
 		{ .name = "max_ms", .read = read_max_ms },
 	};
-	struct backoff backoff = { DEFAULT_BACKOFF_INITIAL_MS, DEFAULT_BACKOFF_MAX_MS, DEFAULT_BACKOFF_FACTOR, SLICE("2") };
+	struct backoff backoff = { DEFAULT_BACKOFF_INITIAL_MS, DEFAULT_BACKOFF_MAX_MS, DEFAULT_BACKOFF_FACTOR };
 	enum status status = fields_read(value, fields, sizeof(fields) / sizeof(*fields), limits, &backoff, err);
 	if (status != STATUS_OK)
 		return status;
@@ -154,8 +152,7 @@ READER(retry_backoff) {
 	if (usual)
 		return STATUS_OK;
 	struct text text = { 0 };
-	text_printf(&text, "%lld,%.*s,%lld", (long long)backoff.initial_ms, (int)backoff.factor_text.length,
-	            backoff.factor_text.bytes, (long long)backoff.max_ms);
+	text_printf(&text, "%lld,%.15g,%lld", (long long)backoff.initial_ms, backoff.factor, (long long)backoff.max_ms);
 	char *kept = json_allocate(value.json, text.length, 1);
 	memcpy(kept, text.bytes, text.length);
 	((struct task *)out)->backoff = (struct slice){ kept, text.length };

@@ -81,7 +81,7 @@ static void a_failed_try_a_retry_and_a_cancel_are_told_apart(void **state) {
 	persisting_await_all();
 	struct record cancel = build_record('r', 'r', 6, 2);
 	cancel.lease = SLICE("lease-2");
-	cancel.reason = SLICE("cancel requested");
+	cancel.reason = SLICE("cancel requested: wrong branch");
 	history_add(&stage.history, cancel);
 	persisting_append_history();
 	persisting_await_all();
@@ -97,9 +97,10 @@ static void a_failed_try_a_retry_and_a_cancel_are_told_apart(void **state) {
 static void what_is_about_no_task_has_its_tables_too(void **state) {
 	(void)state;
 	persisting_open_writer(0);
-	history_add(&stage.history,
-	            (struct record){
-					.status = 'q', .project = SLICE("demo"), .task_type = SLICE("coding"), .reason = SLICE("paused") });
+	history_add(&stage.history, (struct record){ .status = 'q',
+	                                             .project = SLICE("demo"),
+	                                             .task_type = SLICE("coding"),
+	                                             .reason = SLICE("paused: release freeze") });
 	history_add(&stage.history,
 	            (struct record){ .status = 'q', .task_type = SLICE("review"), .reason = SLICE("paused") });
 	history_add(&stage.history, (struct record){ .status = 'g',
@@ -120,7 +121,7 @@ static void what_is_about_no_task_has_its_tables_too(void **state) {
 	persisting_expect("SELECT status,error_code,error_message,detail,version FROM task_events WHERE seq=4",
 	                  "rejected|bad_json|no|/tasks/0");
 	history_add(&stage.history,
-	            (struct record){ .status = 'q', .task_type = SLICE("review"), .reason = SLICE("resumed") });
+	            (struct record){ .status = 'q', .task_type = SLICE("review"), .reason = SLICE("resumed: paused") });
 	history_add(&stage.history,
 	            (struct record){
 					.status = 'h', .project = SLICE("demo"), .batch_id = SLICE("big"), .extra = SLICE("token") });

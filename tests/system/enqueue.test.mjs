@@ -57,6 +57,20 @@ test("an enqueued task that comes before what it depends on waits for it a while
 	assert.equal((await early).body.task_id, "b");
 });
 
+// The bytes that part the records of the log, in a name that a refusal points to.
+test("a refusal whose path holds control characters is written down, and so is what comes behind it", async () => {
+	const { project, type } = fresh();
+	for (const name of ["\\u001c", "\\u001e", "\\u001f"]) {
+		const text = `{"task_type":"${type}","execution_context":{"${name}":1e999}}`;
+		await stack.client.publishBytes(`enqueue.${project}`, new TextEncoder().encode(text));
+	}
+	const tasks = await stack.client.ok("submit", { project, task_type: type, ack: "archived" });
+	assert.equal(tasks.ok, true);
+	const written = async () => (await stack.witness.events(project)).filter(({ status }) => status === "rejected");
+	const rejected = await until("three refusals in the database", async () => (await written()).length === 3 && written());
+	for (const { error_code } of rejected) assert.equal(error_code, "invalid_field");
+});
+
 test("an enqueued project that is not the subject's becomes a rejected event", async () => {
 	const { project, type } = fresh();
 	const { body } = await verdict(project, { project: "other", task_type: type }, "rejected");

@@ -15,12 +15,17 @@
 
 local UNPARK_BUDGET = 500
 
+-- Others tell by the word what it was, whatever reason somebody gave for it.
+local function with_reason(word, reason)
+  return { reason = reason ~= '' and word .. ': ' .. reason or word }
+end
+
 local function cancel(t, reason)
   if FINAL[t[STATUS]] then return wrong(t, 'it is ' .. STATUS_WORD[t[STATUS]] .. ' already') end
   if t[STATUS] == 'r' then
     if t[FLAGS] % 2 ~= FLAG_CANCEL then
       t[FLAGS] = t[FLAGS] + FLAG_CANCEL
-      move(t, 'r', { reason = reason ~= '' and reason or 'cancel requested' })
+      move(t, 'r', with_reason('cancel requested', reason))
     end
   else
     finish(t, 'x', { reason = reason })
@@ -56,7 +61,7 @@ local function update(t, priority, reason)
   elseif t[STATUS] == 'b' and t[WAITS] == WAIT_KEY then
     put(zadd, prefix .. 'kw:' .. key_name(t), at, t[MEMBER])
   end
-  move(t, t[STATUS], { reason = reason ~= '' and reason or 'updated' })
+  move(t, t[STATUS], with_reason('updated', reason))
   return t[STATUS]
 end
 
@@ -64,7 +69,7 @@ end
 
 local function pause(type, project, reason)
   if call('HSET', prefix .. 'ps', type .. '/' .. project, '1') == 1 then
-    record_other('q', project, '', type, '', { reason = reason ~= '' and reason or 'paused' })
+    record_other('q', project, '', type, '', with_reason('paused', reason))
   end
   return 'ok'
 end
@@ -85,7 +90,7 @@ end
 
 local function resume(type, project, reason)
   if call('HDEL', prefix .. 'ps', type .. '/' .. project) == 1 then
-    record_other('q', project, '', type, '', { reason = reason ~= '' and reason or 'resumed' })
+    record_other('q', project, '', type, '', with_reason('resumed', reason))
   end
   if type ~= '' then woken[type] = 'was empty' end
   if project ~= '' then unpark(project) end
@@ -117,7 +122,8 @@ local ABOUT_OTHERS = {
   pause = function(f) return pause(f[2], f[3], f[4] or '') end,
   resume = function(f) return resume(f[2], f[3], f[4] or '') end,
   refused = function(f)
-    record_other('j', f[2], f[4], f[3], f[5], { code = f[6], message = table_concat(f, US, 8) }, f[7])
+    for i = 1, #f do f[i] = string.gsub(f[i], '[\28-\31]', '?') end -- part the log's records, and one is a client's path
+    record_other('j', f[2], f[4], f[3], f[5], { code = f[6], message = table_concat(f, '?', 8) }, f[7])
     return 'ok'
   end,
   graph = graph, graph_done = graph_done, graph_undone = graph_undone,

@@ -71,9 +71,10 @@ export class Fold {
 
 	queue({ task_type, project, reason, at }) {
 		const key = `${task_type}/${project}`;
-		if (reason === "paused") this.pauses.set(key, at);
+		const [word] = reason.split(":");
+		if (word === "paused") this.pauses.set(key, at);
 		else this.pauses.delete(key);
-		if (reason === "resumed") this.resumed.set(project, at);
+		if (word === "resumed") this.resumed.set(project, at);
 	}
 
 	isPaused(task, at) {
