@@ -23,5 +23,8 @@ void marks_note(struct marks *marks, struct slice body);
 /* Calls handler once: at once (from within) when head->wait is "" or was marked already, else later. */
 void marks_wait(struct marks *marks, const struct state_head *head, marks_handler *handler, void *context);
 size_t marks_waiting(const struct marks *marks);
+/* Whether the log has not taken for a second what is waited for, or what was waited for until patience ran out. Redis is asked
+ * of that until it is in the log, whether somebody waits or not. */
+bool marks_stand_still(const struct marks *marks);
 
 #endif

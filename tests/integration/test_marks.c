@@ -91,9 +91,55 @@ static void a_late_answer_counts_for_what_was_asked_and_nothing_else(void **stat
 	marks_close(&marks);
 }
 
+static void who_waits_is_told_in_time_also_while_redis_is_silent(void **state) {
+	struct scripts *s = *state;
+	struct waiting waiting = admitted(s, 0);
+	struct marks *marks = marks_open(s->loop, s->state, 400);
+	marks_wait(marks, &waiting.head, on_told, &waiting);
+	server_pause(s->redis);
+	run(s, 1000000); /* it is asked after 100 ms, and does not answer */
+	assert_int_equal(waiting.told, 1);
+	assert_int_equal(waiting.status, STATUS_RETRY);
+	server_resume(s->redis);
+	marks_close(&marks);
+	run(s, 200000); /* the answer comes */
+}
+
+static void say_that_it_is_logged(struct scripts *s, const struct waiting *waiting) {
+	char seq[24];
+	snprintf(seq, sizeof(seq), "%d", (int)waiting->head.seq);
+	struct answer marked =
+		scripts_call(s, s->state, &state_script_mark, (const char *[]){ seq, waiting->head.wait, "", "" }, 4);
+	assert_string_equal(said_at(&marked.reply, 1), "ok");
+	answer_release(&marked);
+}
+
+static void the_log_stands_still_until_it_has_what_was_waited_for(void **state) {
+	struct scripts *s = *state;
+	struct waiting first = admitted(s, 0), second = admitted(s, 1);
+	struct marks *marks = marks_open(s->loop, s->state, 1500);
+	marks_wait(marks, &first.head, on_told, &first);
+	run(s, 500000);
+	assert_false(marks_stand_still(marks));
+	run(s, 700000);
+	assert_true(marks_stand_still(marks));
+	marks_wait(marks, &second.head, on_told, &second);
+	run(s, 2000000);
+	assert_int_equal(first.told, 1);
+	assert_int_equal(second.told, 1);
+	assert_int_equal(marks_waiting(marks), 0);
+	assert_true(marks_stand_still(marks)); /* nobody waits any more */
+	say_that_it_is_logged(s, &first);
+	run(s, 400000);
+	assert_false(marks_stand_still(marks));
+	marks_close(&marks);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_late_answer_counts_for_what_was_asked_and_nothing_else, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_waits_is_told_in_time_also_while_redis_is_silent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_log_stands_still_until_it_has_what_was_waited_for, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
