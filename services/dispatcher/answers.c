@@ -29,7 +29,7 @@ static void partition_up(struct partition *partition) {
 		return;
 	log_info("the partition's Redis works again", "partition", log_int(partition->index), NULL);
 	partition->down = false;
-	match_set_down(partition->dispatcher->match, partition->index, false);
+	match_set_down(partition->dispatcher->match, partition->index, partition->still);
 }
 
 static void part_back(struct partition *partition, struct part *part) {
@@ -116,16 +116,14 @@ static size_t read_verdicts(struct call *call, const struct kv_reply *reply, siz
 
 /* Leases ------------------------------------------------------------------------------------------------------------- */
 
-void release_later(struct partition *partition, struct slice project, struct slice task_id, struct slice lease) {
-	struct text *out = &partition->releases;
-	if (out->length > 0)
-		text_add_char(out, RECORD_RS);
-	text_add_slice(out, project);
-	text_add_char(out, RECORD_US);
-	text_add_slice(out, task_id);
-	text_add_char(out, RECORD_US);
-	text_add_slice(out, lease);
-	++*partition->dispatcher->released;
+static void hold(struct text *held, const struct packed *task) {
+	if (held->length > 0)
+		text_add_char(held, RECORD_RS);
+	text_add_slice(held, task->project);
+	text_add_char(held, RECORD_US);
+	text_add_slice(held, task->task_id);
+	text_add_char(held, RECORD_US);
+	text_add_slice(held, task->lease);
 }
 
 /* Returns how many there were. What does not fit into the reply goes back to its queue at once. */
@@ -142,9 +140,11 @@ static size_t read_tasks(struct partition *partition, struct request *request, c
 		bool fits =
 			fitted == i && delivery_add(&request->tasks, &delivery, request->room_bytes, request->task_count == 0);
 		if (!fits) {
-			release_later(partition, delivery.task.project, delivery.task.task_id, delivery.task.lease);
+			request_release(partition, delivery.task.project, delivery.task.task_id, delivery.task.lease, SLICE(""));
+			++*partition->dispatcher->released;
 			continue;
 		}
+		hold(&request->parts[partition->index].held, &delivery.task);
 		size_t used = request->tasks.length - before;
 		request->room_bytes -= used < request->room_bytes ? used : request->room_bytes;
 		request->task_count++;

@@ -26,8 +26,6 @@ struct call {
 	int64_t seq;
 };
 
-/* Of a task that was leased and does not fit into the reply: it goes back with the next call. */
-void release_later(struct partition *partition, struct slice project, struct slice task_id, struct slice lease);
 void partition_down(struct partition *partition, const char *reason);
 void call_answered(void *context, enum status status, const struct state_head *head, const struct kv_reply *reply,
                    const struct error *err);

@@ -40,6 +40,7 @@ static void open_counters(struct dispatcher *dispatcher) {
 	dispatcher->scripts = service_counter(service, "scripts");
 	dispatcher->appended = service_counter(service, "appended_blocks");
 	dispatcher->released = service_counter(service, "released_too_large");
+	dispatcher->unheard = service_counter(service, "released_unheard");
 }
 
 enum status dispatcher_start(struct service *service, struct error *err) {

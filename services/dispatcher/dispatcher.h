@@ -43,18 +43,20 @@ struct verdict {
 
 struct request;
 
-/* What a request settles or renews in one partition. */
+/* What a request settles or renews in one partition, and what it was given there. */
 struct part {
 	struct part *next;
 	struct request *request;
 	size_t saying; /* of its open items, so many go with the call under way */
 	bool proved;   /* what is refused now is refused: proof is newer than the request (prove.c) */
 	char proof[STATE_PROOF_BYTES];
+	struct text held; /* leases that are in `tasks`: project US task_id US lease, parted by RS */
 };
 
 struct request {
 	struct dispatcher *dispatcher;
 	struct service_request *origin; /* lives, with its body, until it is answered */
+	uint64_t number;                /* of this process's requests */
 	struct json *json;
 	int64_t arrived_us;
 
@@ -107,8 +109,9 @@ struct partition {
 	struct log_end end;
 	struct part *first, *last;       /* settles and renewals that wait for the next call */
 	struct part *unproved, *proving; /* refused, and not yet sure of it: to be asked about, asked about */
-	struct text releases;            /* leases that did not fit into a reply: settles, parted by RS */
+	struct text releases;            /* leases that their workers are not told of (request_release), parted by RS */
 	struct call *call;               /* under way */
+	bool still;                      /* the log takes nothing: nothing is leased until it does */
 	bool down;                       /* the last call failed: try again at retry_us */
 	int64_t retry_us;
 	char reason[160];
@@ -129,6 +132,7 @@ struct dispatcher {
 	struct match *match;
 	struct request *requests;
 	size_t request_count;
+	uint64_t requests_ever;
 	struct json *spare_json[64];
 	size_t spare_count;
 	struct loop_timer *deadline, *tick;
@@ -140,7 +144,7 @@ struct dispatcher {
 	size_t calls;       /* whose reply or mark is still to come */
 	bool is_light;      /* the last one is about a few tasks */
 	bool stopping, closed;
-	uint64_t *leases, *settles, *renewals, *stale, *scripts, *released, *appended;
+	uint64_t *leases, *settles, *renewals, *stale, *scripts, *released, *unheard, *appended;
 };
 
 enum status dispatcher_start(struct service *service, struct error *err);
@@ -170,6 +174,12 @@ void request_unpin(struct request *request, enum status status, const char *reas
 /* Its wish for tasks is decided: with what it has. */
 void request_has_tasks(struct request *request, enum status status, const char *reason);
 struct request *request_of(struct match_waiter *waiter);
+/* A name that no other request has, for work.lua. */
+void request_add_name(struct text *out, const struct request *request);
+/* A lease of which no worker hears goes back with the partition's next call, and costs its task no try. holder: by what
+ * request id the task was given, and to whom ("type/worker/request_id US name"), to be forgotten; "": by none, or not forgotten. */
+void request_release(struct partition *partition, struct slice project, struct slice task_id, struct slice lease,
+                     struct slice holder);
 
 /* Puts it into the line of the partition's next call. */
 void request_line_up(struct partition *partition, struct part *part);

@@ -5,6 +5,7 @@
 
 #include "dispatcher.h"
 #include "shared/base/memory.h"
+#include "shared/task/record.h"
 #include "subjects/subjects.h"
 
 struct request *request_of(struct match_waiter *waiter) {
@@ -16,6 +17,7 @@ struct request *request_open(struct dispatcher *dispatcher, struct service_reque
 	struct request *request = memory_new(sizeof(*request) + parts * sizeof(struct part));
 	request->dispatcher = dispatcher;
 	request->origin = origin;
+	request->number = ++dispatcher->requests_ever;
 	request->arrived_us = loop_now(dispatcher->loop);
 	request->json = dispatcher->spare_count > 0 ? dispatcher->spare_json[--dispatcher->spare_count] : json_open();
 	request->next = dispatcher->requests;
@@ -38,6 +40,8 @@ void request_close(struct request *request) {
 	else
 		json_close(&request->json);
 	text_release(&request->tasks);
+	for (int64_t p = 0; p < dispatcher->partition_count; p++)
+		text_release(&request->parts[p].held);
 	free(request);
 }
 
@@ -46,9 +50,60 @@ void request_refuse(struct request *request, const struct error *err) {
 	request_close(request);
 }
 
+void request_add_name(struct text *out, const struct request *request) {
+	text_add(out, request->dispatcher->run);
+	text_add_char(out, '-');
+	text_add_int(out, (int64_t)request->number);
+}
+
+void request_release(struct partition *partition, struct slice project, struct slice task_id, struct slice lease,
+                     struct slice holder) {
+	struct text *out = &partition->releases;
+	if (out->length > 0)
+		text_add_char(out, RECORD_RS);
+	text_add_slice(out, project);
+	text_add_char(out, RECORD_US);
+	text_add_slice(out, task_id);
+	text_add_char(out, RECORD_US);
+	text_add_slice(out, lease);
+	text_add_char(out, RECORD_US);
+	text_add_slice(out, holder);
+	loop_need_end(partition->dispatcher->loop);
+}
+
+static void give_back_in(struct request *request, struct partition *partition, struct slice holder) {
+	const struct text *held = &request->parts[partition->index].held;
+	struct slice rest = { held->length > 0 ? held->bytes : NULL, held->length };
+	while (rest.bytes != NULL) {
+		struct slice lease = slice_cut(&rest, RECORD_RS);
+		struct slice project = slice_cut(&lease, RECORD_US), task_id = slice_cut(&lease, RECORD_US);
+		request_release(partition, project, task_id, lease, holder);
+		++*partition->dispatcher->unheard;
+	}
+}
+
+/* Nobody will hear of the tasks that it was given. If it is repeated, it is given tasks anew. */
+static void give_back(struct request *request) {
+	struct text holder = { 0 };
+	if (request->request_id.length > 0) {
+		text_add_slice(&holder, service_last_token(request->origin));
+		text_add_char(&holder, '/');
+		text_add_slice(&holder, request->worker);
+		text_add_char(&holder, '/');
+		text_add_slice(&holder, request->request_id);
+		text_add_char(&holder, RECORD_US);
+		request_add_name(&holder, request);
+	}
+	for (int64_t p = 0; p < request->dispatcher->partition_count; p++)
+		give_back_in(request, &request->dispatcher->partitions[p], (struct slice){ holder.bytes, holder.length });
+	text_release(&holder);
+}
+
 static void answer(struct request *request) {
 	struct error problem = { 0 };
 	if (request->problem != NULL) {
+		if (request->task_count > 0)
+			give_back(request);
 		fail(&problem, STATUS_RETRY, "%s", request->problem);
 		snprintf(problem.code, sizeof(problem.code), "%s", request->internal ? CODE_INTERNAL : CODE_UNAVAILABLE);
 		service_fail(request->origin, &problem, "");

@@ -10,11 +10,14 @@ static const char *why(const struct partition *partition) {
 	return *partition->reason != '\0' ? partition->reason : "Redis does not answer";
 }
 
-/* The reason that some partition gives for being down. */
+/* The reason that some partition gives for leasing nothing. */
 static const char *why_any(const struct dispatcher *dispatcher) {
-	for (int64_t p = 0; p < dispatcher->partition_count; p++)
+	for (int64_t p = 0; p < dispatcher->partition_count; p++) {
 		if (dispatcher->partitions[p].down)
 			return why(&dispatcher->partitions[p]);
+		if (dispatcher->partitions[p].still)
+			return "the log takes nothing now: repeat";
+	}
 	return "nobody could be asked in time: repeat";
 }
 

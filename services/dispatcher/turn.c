@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "call.h"
+#include "shared/base/log.h"
 #include "shared/base/memory.h"
 #include "shared/state/packed.h"
 #include "shared/task/record.h"
@@ -91,6 +92,9 @@ static void add_wish(struct words *words, struct match_waiter *waiter) {
 	text_add_int(&words->bytes, request->lease_us);
 	text_add_char(&words->bytes, RECORD_US);
 	text_add_slice(&words->bytes, request->request_id);
+	text_add_char(&words->bytes, RECORD_US);
+	if (request->request_id.length > 0)
+		request_add_name(&words->bytes, request);
 	words_end(words);
 }
 
@@ -131,12 +135,18 @@ static void take_parts(struct partition *partition, struct call *call) {
 	}
 }
 
+/* A worker that cannot be reached now gets nothing that would only expire. Nor does one that could not be told of it: nobody
+ * hears of a lease before it is in the log. */
+static bool may_lease(const struct partition *partition) {
+	const struct dispatcher *dispatcher = partition->dispatcher;
+	return !dispatcher->stopping && !partition->still && bus_connected(service_bus(dispatcher->service));
+}
+
 static void take_waiters(struct partition *partition, struct call *call) {
 	struct match *match = partition->dispatcher->match;
 	struct match_waiter *waiter;
 	int64_t room = CALL_ITEMS, for_one_alone = CALL_ITEMS - CALL_ENOUGH;
-	/* A worker that cannot be reached now gets nothing that would only expire. */
-	if (partition->dispatcher->stopping || !bus_connected(service_bus(partition->dispatcher->service)))
+	if (!may_lease(partition))
 		return;
 	match_begin(match, partition->index);
 	while ((waiter = match_take(match, partition->index, &room)) != NULL) {
@@ -147,15 +157,16 @@ static void take_waiters(struct partition *partition, struct call *call) {
 	match_end(match, partition->index);
 }
 
-/* Each is "project US task_id US lease" (release_later). */
+/* Each is "project US task_id US lease US holder" (request_release). */
 static void add_releases(struct words *words, struct call *call) {
 	struct slice rest = { call->releases.length > 0 ? call->releases.bytes : NULL, call->releases.length };
 	while (rest.bytes != NULL) {
-		struct slice lease = slice_cut(&rest, RECORD_RS);
-		struct slice project = slice_cut(&lease, RECORD_US), task_id = slice_cut(&lease, RECORD_US);
+		struct slice holder = slice_cut(&rest, RECORD_RS);
+		struct slice project = slice_cut(&holder, RECORD_US), task_id = slice_cut(&holder, RECORD_US);
+		struct slice lease = slice_cut(&holder, RECORD_US);
 		add_settle_head(words, project, task_id, lease);
-		words_add(words, SLICE("r"));
-		words_add(words, SLICE(""));
+		words_add(words, SLICE("u"));
+		words_add(words, holder);
 		call->release_count++;
 	}
 }
@@ -223,7 +234,21 @@ static void gather(struct partition *partition) {
 
 static bool has_work(const struct partition *partition) {
 	return partition->first != NULL || partition->releases.length > 0 || partition->down ||
-	       match_is_warm(partition->dispatcher->match, partition->index);
+	       (may_lease(partition) && match_is_warm(partition->dispatcher->match, partition->index));
+}
+
+/* While the log takes nothing, workers wait as they do while Redis is away; settles and renewals go on. */
+static void note_log(struct partition *partition) {
+	bool still = marks_stand_still(partition->marks);
+	if (still == partition->still)
+		return;
+	partition->still = still;
+	match_set_down(partition->dispatcher->match, partition->index, still || partition->down);
+	if (still)
+		log_warn("work waits: the log takes nothing; see what the scheduler says of it", "partition",
+		         log_int(partition->index), NULL);
+	else
+		log_info("the log goes on, and so does work", "partition", log_int(partition->index), NULL);
 }
 
 /* Each turn begins with another partition, so that none is always first. */
@@ -233,6 +258,7 @@ void turn_end(void *context) {
 	dispatcher->first_partition = (dispatcher->first_partition + 1) % count;
 	for (int64_t i = 0; i < count; i++) {
 		struct partition *partition = &dispatcher->partitions[(dispatcher->first_partition + i) % count];
+		note_log(partition);
 		if (has_work(partition) && may_call(partition, now_us))
 			gather(partition);
 	}

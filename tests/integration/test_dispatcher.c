@@ -107,6 +107,7 @@ static void nothing_is_told_before_the_log_has_it(void **state) {
 	asked_free(&work);
 }
 
+/* The first one was told to nobody, and has cost nothing: the repeat is given the task anew. */
 static void a_log_that_stays_silent_makes_it_unavailable_and_the_repeat_finds_the_same(void **state) {
 	struct dispatching *d = *state;
 	ADMIT(d, { .id = "a" });
@@ -116,11 +117,15 @@ static void a_log_that_stays_silent_makes_it_unavailable_and_the_repeat_finds_th
 	assert_reply(work, "ok", "false");
 	assert_reply(work, "error/code", "unavailable");
 	test_relay_mute(d->relays[0], false);
-	struct asked *again = ask_now(d, "work.coding", "{'worker':'w-1','request_id':'r-1'}");
+	struct asked *again = ask_now(d, "work.coding", "{'worker':'w-1','request_id':'r-1','wait_ms':5000}");
 	assert_reply(again, "tasks/0/task_id", "a");
-	assert_reply(again, "tasks/0/attempt", "1");
+	assert_reply(again, "tasks/0/attempt", "2");
+	assert_reply(again, "tasks/0/retry_count", "0");
+	struct asked *more = ask_now(d, "work.coding", "{'worker':'w-1','request_id':'r-1'}");
+	assert_reply(more, "tasks/0/lease", text_in(again, "tasks/0/lease"));
 	asked_free(&work);
 	asked_free(&again);
+	asked_free(&more);
 }
 
 static void an_empty_list_comes_at_once_or_when_the_wait_is_over(void **state) {

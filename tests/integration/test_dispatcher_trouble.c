@@ -113,6 +113,82 @@ static void archived_waits_for_the_database(void **state) {
 	asked_free(&work);
 }
 
+static void await_status(struct dispatching *d, const char *name, char status) {
+	int64_t limit_us = clock_mono_us() + 5000000;
+	while (scripts_status(d->scripts, name, NULL) != status && clock_mono_us() < limit_us)
+		turn_for(d, 20);
+	assert_int_equal(scripts_status(d->scripts, name, NULL), status);
+}
+
+static int64_t last_seq(struct dispatching *d) {
+	struct said said = scripts_redis(d->scripts, "HGET {p0}:m seq");
+	int64_t seq = atoll(said.text);
+	said_release(&said);
+	return seq;
+}
+
+static void a_log_that_takes_nothing_costs_no_task_a_try(void **state) {
+	struct dispatching *d = *state;
+	ADMIT(d, { .id = "a", .retries = -1 }, { .id = "b" });
+	struct asked *first = ask_now(d, "work.coding", "{'worker':'w-1','lease_ms':60000}");
+	turn_for(d, 50);
+	test_relay_mute(d->relays[0], true);
+	struct asked *work = ask_now(d, "work.coding", "{'worker':'w-2','lease_ms':3000}");
+	assert_reply(work, "error/code", "unavailable");
+	await_status(d, "shop/b", 'p'); /* long before its lease is over */
+	/* from now on nobody is given anything … */
+	int64_t seq = last_seq(d);
+	struct asked *others[2];
+	for (int i = 0; i < 2; i++)
+		others[i] = ask_now(d, "work.coding", "{'worker':'w-%d','wait_ms':%d}", i, 400 * i);
+	for (int i = 0; i < 2; i++)
+		assert_reply(others[i], "error/code", "unavailable");
+	assert_int_equal(last_seq(d), seq);
+	/* … what is settled counts … */
+	struct asked *settled =
+		ask(d, "settle.coding",
+	        "{'worker':'w-1','done':[{'project':'shop','task_id':'a','lease':'%s','outcome':'completed'}]}",
+	        text_in(first, "tasks/0/lease"));
+	await_status(d, "shop/a", 'c');
+	/* … and it goes on by itself */
+	struct asked *waiting = ask(d, "work.coding", "{'worker':'w-1','wait_ms':8000}");
+	turn_for(d, 200);
+	assert_false(waiting->done);
+	test_relay_mute(d->relays[0], false);
+	await_reply(d, settled);
+	await_reply(d, waiting);
+	assert_reply(settled, "ok", "true");
+	assert_reply(waiting, "tasks/0/task_id", "b");
+	assert_reply(waiting, "tasks/0/retry_count", "0");
+	for (int i = 0; i < 2; i++)
+		asked_free(&others[i]);
+	asked_free(&first);
+	asked_free(&work);
+	asked_free(&settled);
+	asked_free(&waiting);
+}
+
+static void tasks_of_a_request_that_is_answered_with_a_problem_go_back(void **state) {
+	struct dispatching *d = *state;
+	ADMIT(d, { .id = "a", .retries = -1 });
+	turn_for(d, 50);
+	test_relay_mute(d->relays[0], true);
+	test_relay_claim(d->relays[0], "unavailable"); /* no refusal can be proved */
+	struct asked *work =
+		ask(d, "work.coding",
+	        "{'worker':'w-1','done':[{'project':'shop','task_id':'a','lease':'another','outcome':'completed'}]}");
+	await_status(d, "shop/a", 'r');
+	turn_for(d, 100);
+	test_relay_mute(d->relays[0], false); /* the log is not what is in the way */
+	await_reply(d, work);
+	assert_reply(work, "error/code", "unavailable");
+	asked_free(&work);
+	await_status(d, "shop/a", 'p');
+	work = ask_now(d, "work.coding", "{'worker':'w-1'}");
+	assert_reply(work, "tasks/0/attempt", "2"); /* it was leased indeed */
+	asked_free(&work);
+}
+
 static void a_redis_that_is_being_rebuilt_makes_requests_wait(void **state) {
 	struct dispatching *d = *state;
 	ADMIT(d, { .id = "a" }, { .id = "b" });
@@ -308,6 +384,8 @@ int main(void) {
 		TEST(inputs_that_do_not_fit_are_left_out_and_named),
 		TEST(archived_waits_for_the_database),
 		TEST(a_redis_behind_the_log_refuses_nobody),
+		TEST(a_log_that_takes_nothing_costs_no_task_a_try),
+		TEST(tasks_of_a_request_that_is_answered_with_a_problem_go_back),
 		TEST(a_redis_that_is_being_rebuilt_makes_requests_wait),
 		TEST(a_redis_that_restarts_costs_time_only),
 		TEST(a_stop_answers_who_waits_and_finishes_what_is_under_way),

@@ -327,6 +327,45 @@ static void the_same_request_id_gets_the_same_tasks(void **state) {
 	answer_release(&third);
 }
 
+static void give_back(struct scripts *s, const char *lease, const char *holder) {
+	const char *words[] = { "1", "0", "0", "60", "shop/a", lease, "unheard", holder };
+	struct answer answer = work(s, words, 8);
+	answer_release(&answer);
+}
+
+/* Whoever asked by the id last holds the tasks: another request's end does not take them from it. */
+static void what_nobody_was_told_of_goes_back_unless_it_was_asked_for_again(void **state) {
+	struct scripts *s = *state;
+	const char *one[] = { "0", "0", "1", "60",
+		                  "coding\x1fw\x1f"
+		                  "2\x1f"
+		                  "30000000\x1fr-1\x1fone" };
+	const char *two[] = { "0", "0", "1", "60",
+		                  "coding\x1fw\x1f"
+		                  "2\x1f"
+		                  "30000000\x1fr-1\x1ftwo" };
+	ADMIT(s, { .id = "a", .retries = -1 });
+	struct answer first = work(s, one, 5), second = work(s, two, 5);
+	const char *lease = leased_lease(&first.reply, 1, 0);
+	assert_int_equal(leased_count(&second.reply, 1), 1);
+	give_back(s, lease, "coding/w/r-1\x1fone");
+	assert_status(s, "shop/a", 'r', "");
+	give_back(s, lease, "coding/w/r-1\x1ftwo");
+	assert_status(s, "shop/a", 'p', "");
+	struct answer third = work(s, one, 5);
+	assert_int_equal(leased_count(&third.reply, 1), 1);
+	assert_string_not_equal(leased_lease(&third.reply, 1, 0), lease);
+	give_back(s, lease, "coding/w/r-1\x1ftwo"); /* said twice */
+	assert_status(s, "shop/a", 'r', "");
+	assert_string_equal(scripts_settle(s, "shop/a", leased_lease(&third.reply, 1, 0), "completed", "1"), "c");
+	struct answer fourth = work(s, one, 5);
+	assert_int_equal(leased_count(&fourth.reply, 1), 0);
+	answer_release(&first);
+	answer_release(&second);
+	answer_release(&third);
+	answer_release(&fourth);
+}
+
 static void a_request_id_is_its_worker_s(void **state) {
 	struct scripts *s = *state;
 	const char *words[] = { "0",
@@ -756,6 +795,7 @@ int main(void) {
 		TEST(a_lost_worker_costs_a_try_and_its_late_word_is_stale),
 		TEST(a_try_longer_than_its_timeout_ends),
 		TEST(the_same_request_id_gets_the_same_tasks),
+		TEST(what_nobody_was_told_of_goes_back_unless_it_was_asked_for_again),
 		TEST(a_request_id_is_its_worker_s),
 		TEST(leases_that_ended_leave_nothing_behind_for_long),
 		TEST(a_request_id_that_comes_twice_in_one_call_gets_the_same_task_twice),

@@ -295,8 +295,8 @@ void scripts_add_settle(struct words *out, const char *name, const char *lease, 
 	text_printf(&out->bytes, US "%s" US, slash + 1);
 	words_end(out);
 	words_add(out, slice_of(lease));
-	bool completed = strcmp(outcome, "completed") == 0;
-	words_add(out, slice_of(completed ? "c" : strcmp(outcome, "final") == 0 ? "n" : outcome[0] == 'f' ? "f" : "r"));
+	bool completed = strcmp(outcome, "completed") == 0, final = strcmp(outcome, "final") == 0;
+	words_add(out, final ? SLICE("n") : (struct slice){ outcome, 1 });
 	if (completed)
 		text_printf(&out->bytes, "=%s" US, slash + 1);
 	text_add(&out->bytes, said);

@@ -43,7 +43,7 @@ struct answer scripts_call(struct scripts *scripts, struct state *state, struct 
                            const char *const *arguments, size_t count);
 void answer_release(struct answer *answer);
 /* Calls work.lua. words: its arguments from ARGV[3] on, but each settle in four: project/task_id, lease, outcome (completed,
- * failed, final, released), result or message. */
+ * failed, final, released, unheard), result or message. */
 struct answer scripts_work(struct scripts *scripts, const char *const *words, size_t count);
 void scripts_add_settle(struct words *out, const char *name, const char *lease, const char *outcome, const char *said);
 /* The outbox as the log will have it: its entries, parted by FS. The caller frees it. */

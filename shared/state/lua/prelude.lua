@@ -23,7 +23,7 @@
 --       ps    hash: paused: "type/project"                    pk:<project>  zset: ready but parked by a paused project
 --       rel   list: ends whose dependents are not all told: member and offset
 --       fin   list: ended tasks in order of their end, up to FIN_MEMBERS in an item        c   hash: "project/type/letter" -> tasks
---       rq:<type>/<worker>/<request id>  the leases a work request got
+--       rq:<type>/<worker>/<request id>  the leases a work request got, and the name of who asked by this id last
 --       ab    hash: token -> a large graph being admitted
 --       rs  hash: token -> project, batch, last time: a large graph whose ids are being reserved
 --       ob    stream: the outbox, an entry a call that changed something (write_outbox() in prelude_write.lua)

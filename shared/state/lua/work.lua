@@ -2,9 +2,11 @@
 --
 -- ARGV[3], [4], [5]  how many settles, renewals, lease requests follow
 --   settle   six texts: the member that the lease names ("" none), project US, US task_id US, lease, outcome (c completed, f
---            failed: may be retried, n: may not, r released), "=" task_id US result, or the message
+--            failed: may be retried, n: may not, r released, u given back: no worker has heard of it), "=" task_id US result, or
+--            the message, or of u by what request id the task was given, and to whom: type/worker/request_id US name ("": none)
 --   renewal  one text: project/task_id US lease US lease_us
---   request  one text: task_type US worker US max US lease_us US request_id ("": none; else the same id of the same worker again gets the same tasks)
+--   request  one text: task_type US worker US max US lease_us US request_id ("": none; else the same id of the same worker again
+--            gets the same tasks) US name (which of those that come by this id it is)
 -- ARGV[6]    for how many seconds request ids are remembered
 -- ARGV[7]    the id of the entry that the log ends with, as far as the caller knows; "": it does not
 -- Returns    head (commit()), then a text for each settle, renewal and request:
@@ -40,6 +42,21 @@ local function settle_unknown(project, task_id)
   return member and string_byte(member) ~= RESERVED and 'stale_lease' or absent()
 end
 
+-- Who asked by this request id for the last time holds its tasks; when it is he whose answer never went out, nobody does, and
+-- who asks by it from now on gets tasks anew.
+local let_go -- holder -> whether nobody holds them
+local function is_let_go(holder)
+  if holder == '' then return true end
+  if let_go[holder] == nil then
+    local wish, name = string_match(holder, '^([^\31]*)\31([^\31]*)$')
+    local key = prefix .. 'rq:' .. wish
+    local stored = call('GET', key)
+    let_go[holder] = not stored or string_match(stored, '^.*%z(.*)$') == name
+    if stored and let_go[holder] then call('DEL', key) end
+  end
+  return let_go[holder]
+end
+
 local function settle_one(t, project, task_id, lease, outcome, said)
   if not t or not is_named(t, project, task_id) then return settle_unknown(project, task_id) end
   if t[LEASE] ~= lease or lease == '' then return 'stale_lease' end -- guard: settle-token
@@ -53,10 +70,11 @@ local function settle_one(t, project, task_id, lease, outcome, said)
     payloads[n + 1], payloads[n + 2] = t[MEMBER], said -- the specification makes room for the result
     fresh[t[MEMBER]] = said
     if t[ATTEMPT] > 1 then mended[#mended + 1] = t[MEMBER] end
-  elseif outcome == 'r' and t[FLAGS] % 2 ~= FLAG_CANCEL then
+  elseif (outcome == 'r' or outcome == 'u') and t[FLAGS] % 2 ~= FLAG_CANCEL then
+    if outcome == 'u' and not is_let_go(said) then return t[STATUS] end
     leave_queues(t)
     t[READY] = now
-    make_ready(t, { reason = 'released by its worker' })
+    make_ready(t, { reason = outcome == 'r' and 'released by its worker' or 'given back: no worker was told' })
   else
     end_try(t, outcome ~= 'n', 'task_error', outcome ~= 'c' and said or '')
   end
@@ -230,6 +248,7 @@ local function take_again(request, leased)
   local key = prefix .. 'rq:' .. request.type .. '/' .. request.worker .. '/' .. request.id
   local stored = call('GET', key)
   if not stored then return key, false end
+  local given, name = string_match(stored, '^(.*%z)(.*)$')
   local members, leases = {}, {}
   for member, lease in string_gmatch(stored, '(......)([^%z]*)%z') do
     members[#members + 1] = member
@@ -240,6 +259,7 @@ local function take_again(request, leased)
     local t = tasks[members[i]]
     if t and t[STATUS] == 'r' and t[LEASE] == leases[i] then leased[#leased + 1] = t end
   end
+  if name ~= request.name then call('SET', key, given .. request.name, 'EX', ARGV[6]) end
   return key, true
 end
 
@@ -250,7 +270,7 @@ local function serve(request)
   if key and not known and #leased > 0 then
     local words = {}
     for i = 1, #leased do words[i] = leased[i][MEMBER] .. leased[i][LEASE] .. '\0' end
-    call('SET', key, table_concat(words), 'EX', ARGV[6])
+    call('SET', key, table_concat(words) .. request.name, 'EX', ARGV[6])
   end
   return leased, lacking
 end
@@ -332,10 +352,10 @@ end
 local function parse_requests(from, count)
   local requests = {}
   for i = 1, count do
-    local type, worker, max, lease_us, id =
-      string_match(ARGV[from + i - 1], '^([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)$')
+    local type, worker, max, lease_us, id, name =
+      string_match(ARGV[from + i - 1], '^([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31?([^\31]*)$')
     requests[i] = { type = type, queue = prefix .. 'r:' .. type, worker = worker, max = tonumber(max),
-      lease_us = tonumber(lease_us), id = id }
+      lease_us = tonumber(lease_us), id = id, name = name }
   end
   return requests
 end
@@ -398,7 +418,7 @@ local function lease_all(requests)
 end
 
 verb('work', function()
-  reply, fresh, paused, ahead, together, together_till = { '' }, {}, nil, {}, {}, nil
+  reply, fresh, paused, ahead, together, together_till, let_go = { '' }, {}, nil, {}, {}, nil, {}
   local settles, renewals, requests, all = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), nil
   direct = ARGV[7]
   settle_all(8, settles)
