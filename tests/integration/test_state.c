@@ -265,6 +265,28 @@ static void a_renewal_moves_the_end_and_tells_of_a_cancel(void **state) {
 	assert_string_equal(scripts_settle(s, "shop/a", lease, "completed", "1"), "x");
 }
 
+static void a_lease_that_is_not_in_the_log_costs_no_try_when_it_runs_out(void **state) {
+	struct scripts *s = *state;
+	const char *words[] = { "0", "0", "1", "60",
+		                    "coding\x1fw\x1f"
+		                    "1\x1f"
+		                    "1000\x1f" };
+	ADMIT(s, { .id = "a", .retries = -1 });
+	struct answer answer = work(s, words, 5);
+	assert_int_equal(leased_count(&answer.reply, 1), 1);
+	answer_release(&answer);
+	int64_t limit_us = clock_mono_us() + 5000000;
+	while (scripts_status(s, "shop/a", NULL) == 'r' && clock_mono_us() < limit_us) {
+		answer = scripts_call(s, s->state, &state_script_sweep, (const char *[]){ "200", "3" }, 2);
+		answer_release(&answer);
+	}
+	assert_status(s, "shop/a", 'p', "");
+	answer = work(s, words, 5);
+	assert_int_equal(leased_count(&answer.reply, 1), 1);
+	answer_release(&answer);
+	await_status(s, "shop/a", 'f'); /* this time it is in the log */
+}
+
 static void a_lost_worker_costs_a_try_and_its_late_word_is_stale(void **state) {
 	struct scripts *s = *state;
 	ADMIT(s, { .id = "a", .retries = 1 });
@@ -792,6 +814,7 @@ int main(void) {
 		TEST(tries_end_after_max_retries_or_an_error_that_no_retry_helps),
 		TEST(a_retry_waits_for_its_backoff),
 		TEST(a_renewal_moves_the_end_and_tells_of_a_cancel),
+		TEST(a_lease_that_is_not_in_the_log_costs_no_try_when_it_runs_out),
 		TEST(a_lost_worker_costs_a_try_and_its_late_word_is_stale),
 		TEST(a_try_longer_than_its_timeout_ends),
 		TEST(the_same_request_id_gets_the_same_tasks),

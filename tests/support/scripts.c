@@ -388,8 +388,18 @@ const char *scripts_command(struct scripts *s, const char *format, ...) {
 	return verdict;
 }
 
+static void mark_all(struct scripts *s) {
+	struct said seq = scripts_redis(s, "HGET {p0}:m seq"), id = scripts_redis(s, "HGET {p0}:m id");
+	struct answer marked =
+		scripts_call(s, s->state, &state_script_mark, (const char *[]){ seq.text, id.text, "", "" }, 4);
+	answer_release(&marked);
+	said_release(&seq);
+	said_release(&id);
+}
+
 void scripts_sweep(struct scripts *s) {
 	bool more = true;
+	mark_all(s);
 	for (int i = 0; i < 1000 && more; i++) {
 		struct answer answer = scripts_call(s, s->state, &state_script_sweep, (const char *[]){ "200", "3" }, 2);
 		more = answer.head.more;

@@ -92,7 +92,7 @@ int scripts_lease(struct scripts *scripts, const char *type, int max, char *ids,
 const char *scripts_settle(struct scripts *scripts, const char *name, const char *lease, const char *outcome,
                            const char *result);
 const char *scripts_command(struct scripts *scripts, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Sweeps until it says that nothing is left. */
+/* Says that all there is is in the log, and sweeps until it says that nothing is left. */
 void scripts_sweep(struct scripts *scripts);
 /* Status letter of "project/id", '-' when there is none; its waits into waits (may be NULL). */
 char scripts_status(struct scripts *scripts, const char *name, char *waits);

@@ -31,6 +31,12 @@ local function lose_worker(t)
   end_try(t, false, 'worker_lost', 'no renewal before lease_until, ' .. texts[lost + 1] .. ' times: CORDER_MAX_LOST allows ' .. texts[may_lose])
 end
 
+-- Its lease, or something later, is not in the log yet: no worker was told of it, and none is lost. A dispatcher gives back
+-- what it could tell nobody, but not before it has given up, and not when it has died.
+local function is_untold(t)
+  return t[SEQ] > mark_seq and t[FLAGS] % 2 ~= FLAG_CANCEL
+end
+
 local function due_one(t)
   if t[STATUS] == 't' then
     t[DUE] = 0
@@ -49,7 +55,11 @@ local function due_one(t)
       return touch(t)
     end
     t[LEASE] = '' -- a late settle is stale
-    if timed_out then
+    if is_untold(t) then
+      leave_queues(t)
+      t[READY] = now
+      make_ready(t, { reason = 'given back: no worker was told' })
+    elseif timed_out then
       end_try(t, true, 'timeout', 'ran longer than its timeout')
     else
       lose_worker(t)
