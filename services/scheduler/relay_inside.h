@@ -58,6 +58,7 @@ struct relay {
 	struct kv *kv; /* its own connection: it waits in XREAD */
 	enum relay_phase phase;
 	int generation; /* rises with each look: answers of an older one are dropped */
+	int not_found;  /* looks in a row that did not find the log's last message */
 	bool reading;   /* an XREAD is under way */
 	bool leads;
 	bool resigns, resigned;           /* it leads no more, and has given the lead back */

@@ -15,6 +15,10 @@
 #include "shared/base/teeth.h"
 #include "shared/task/record.h"
 
+/* In a row: what was just named as the log's last message and is still not found then has been deleted. Before that, it is a
+ * replica that answers, and is behind. */
+enum { NOT_FOUND_MOST = 50 };
+
 /* One look; dropped when the relay has looked anew since. */
 struct look {
 	struct relay *relay;
@@ -198,7 +202,11 @@ static void on_last_block(void *context, enum status status, uint64_t sequence, 
 	} else if (status == STATUS_RETRY) {
 		give_up(look, "the log is away");
 		return;
+	} else if (look->relay->not_found++ < NOT_FOUND_MOST) {
+		give_up(look, "a replica does not have the log's last message yet");
+		return;
 	}
+	look->relay->not_found = 0;
 	ask_redis(look);
 }
 
@@ -212,7 +220,7 @@ static void on_info(void *context, enum status status, const struct stream_state
 	}
 	look->sequence = state->last_sequence;
 	look->relay->partition->log_bytes = state->bytes;
-	if (state->last_sequence == 0)
+	if (state->last_sequence == 0 || state->messages == 0)
 		ask_redis(look);
 	else
 		stream_get(look->relay->partition->scheduler->bus, look->relay->stream, state->last_sequence, on_last_block,
