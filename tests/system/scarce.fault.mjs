@@ -92,6 +92,12 @@ test("the log full: new work is refused with the reason, what was accepted stays
 		return !reply.ok && /CORDER_LOG_MAX_BYTES/.test(reply.error.message) && reply.error;
 	}, { seconds: 60 });
 	t.diagnostic(`${accepted} accepted, then: ${message}`);
+	// Workers who ask meanwhile are given nothing, or what they were not told of goes back: no task loses a try, however short the lease.
+	const asked = Array.from({ length: 12 }, async (_, i) => {
+		await pause(700 * i);
+		return client.ask(`work.${type}`, { worker: `w${i}`, max: 5, lease_ms: 1500, wait_ms: 500, ...(i % 2 && { request_id: `r${i}` }) }, { timeout: 20000 });
+	});
+	const told = (await Promise.all(asked)).flatMap((reply) => (reply.ok ? reply.tasks : []));
 	const witness = new Witness(stack.addresses);
 	const rows = async () => Number((await witness.sql(`SELECT COUNT(*) n FROM tasks WHERE project='${project}'`))[0].n);
 	await until("what was accepted is in MySQL", async () => (await rows()) >= accepted, { seconds: 60 });
@@ -100,4 +106,7 @@ test("the log full: new work is refused with the reason, what was accepted stays
 	client.patient = true;
 	await client.submitBatch(project, tasks);
 	await until("and the rest", async () => (await rows()) === accepted + 100, { seconds: 60 });
+	const tried = await witness.sql(`SELECT task_id FROM tasks WHERE project='${project}' AND (retry_count > 0 OR status = 'failed')`);
+	const names = new Set(told.map(({ task_id }) => task_id));
+	assert.deepEqual(tried.filter(({ task_id }) => !names.has(task_id)), []);
 });
