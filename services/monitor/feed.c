@@ -16,12 +16,15 @@
 
 enum { LOOK_DELAY_US = 300000, LOOK_RETRY_US = 2000000, LOOK_COUNT = 1000, LOOKS_MAX = 50 };
 
-/* The tasks that run already when this process starts are asked from Redis, a piece at a time. */
+/* The tasks that run already when this process starts, or when it has missed events, are asked from Redis, a piece at a
+ * time. */
 struct look {
 	struct feed *feed;
 	size_t partition;
 	int64_t from;
 	struct loop_timer *timer;
+	bool going, asking;
+	bool starts_over; /* what is being asked is from before a gap */
 };
 
 struct feed {
@@ -33,6 +36,7 @@ struct feed {
 	struct look *looks;
 	size_t looking; /* partitions where that goes on */
 	size_t asked;   /* of them, those that wait for an answer: it may come after the close, and then frees the feed */
+	size_t dropped; /* messages that the bus had dropped when it was looked last */
 	bool closed;
 	uint64_t events[128];
 };
@@ -87,9 +91,15 @@ static size_t partition_of(const struct bus_message *message) {
 	return (size_t)slice_int(last, -1);
 }
 
+static void look_again(struct feed *feed);
+
+/* A message is dropped where many wait, so that another one comes here behind it. */
 static void on_block(void *context, const struct bus_message *message) {
 	struct feed *feed = context;
-	size_t partition = partition_of(message);
+	size_t partition = partition_of(message), dropped = bus_dropped(service_bus(feed->monitor->service));
+	if (dropped != feed->dropped)
+		look_again(feed);
+	feed->dropped = dropped;
 	if (partition >= monitor_partitions(feed->monitor))
 		return;
 	feed->partition = partition;
@@ -157,6 +167,36 @@ static void look_later(struct look *own, int64_t delay_us) {
 	own->timer = loop_timer_start(loop, clock_mono_us() + delay_us, look, own);
 }
 
+/* A moment later: what is subscribed to must have come to the server before Redis is asked, so that no end is missed. */
+static void begin_look(struct look *own) {
+	own->feed->looking += !own->going;
+	own->going = true;
+	own->from = 0;
+	own->starts_over = own->asking;
+	if (own->asking)
+		return; /* on_running begins again */
+	loop_timer_stop(service_loop(own->feed->monitor->service), &own->timer);
+	look_later(own, LOOK_DELAY_US);
+}
+
+static void end_look(struct look *own) {
+	own->going = false;
+	if (--own->feed->looking == 0)
+		workers_all_seen(own->feed->monitor->workers);
+}
+
+/* Events were missed, ends of tasks perhaps among them. */
+static void look_again(struct feed *feed) {
+	workers_forget_tasks(feed->monitor->workers);
+	for (size_t i = 0; i < monitor_partitions(feed->monitor); i++)
+		begin_look(&feed->looks[i]);
+}
+
+static void on_bus_change(void *context, bool connected) {
+	if (connected)
+		look_again(context);
+}
+
 static void feed_free(struct feed *feed) {
 	if (feed->asked > 0)
 		return;
@@ -174,9 +214,15 @@ static void on_running(void *context, enum status status, struct live_reply *rep
 	bool more = false;
 	(void)err;
 	own->feed->asked--;
+	own->asking = false;
 	if (own->feed->closed) {
 		live_free(&reply);
 		feed_free(own->feed);
+		return;
+	}
+	if (own->starts_over) {
+		live_free(&reply);
+		begin_look(own);
 		return;
 	}
 	for (size_t i = 0; reply != NULL && i < reply->count; i++) {
@@ -195,14 +241,15 @@ static void on_running(void *context, enum status status, struct live_reply *rep
 		own->from = 0;
 	if (status != STATUS_OK || (more && own->from < (int64_t)LOOKS_MAX * LOOK_COUNT))
 		look_later(own, status != STATUS_OK ? LOOK_RETRY_US : 0);
-	else if (--own->feed->looking == 0)
-		workers_all_seen(own->feed->monitor->workers);
+	else
+		end_look(own);
 }
 
 static void look(void *context) {
 	struct look *own = context;
 	struct text from = { 0 }, count = { 0 };
 	own->timer = NULL;
+	own->asking = true;
 	own->feed->asked++;
 	text_add_int(&from, own->from);
 	text_add_int(&count, LOOK_COUNT);
@@ -240,15 +287,17 @@ enum status feed_open(struct monitor *monitor, struct feed **out, struct error *
 	history_watch(monitor->history, is_behind, feed);
 	for (size_t i = 0; status == STATUS_OK && i < partitions; i++) {
 		feed->looks[i] = (struct look){ .feed = feed, .partition = i };
-		feed->looking++;
-		look_later(&feed->looks[i], LOOK_DELAY_US);
+		begin_look(&feed->looks[i]);
 	}
+	if (status == STATUS_OK)
+		bus_on_change(service_bus(monitor->service), on_bus_change, feed);
 	return status;
 }
 
 void feed_close(struct feed **feed) {
 	if (*feed == NULL)
 		return;
+	bus_off_change(service_bus((*feed)->monitor->service), on_bus_change, *feed);
 	if ((*feed)->monitor->history != NULL)
 		history_watch((*feed)->monitor->history, NULL, NULL);
 	for (size_t i = 0; i < monitor_partitions((*feed)->monitor); i++)

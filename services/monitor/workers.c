@@ -15,7 +15,7 @@ struct workers {
 	struct table *tasks; /* key: partition and number, as bytes */
 	struct table *by_name;
 	struct table *by_type; /* struct type_count */
-	struct table *ended;   /* tries that ended before all was seen that ran at the start; NULL since then */
+	struct table *ended;   /* tries that ended before all was seen that ran already; NULL since then */
 };
 
 struct task_key {
@@ -152,6 +152,27 @@ void workers_see(struct workers *workers, const struct workers_seen *seen) {
 void workers_all_seen(struct workers *workers) {
 	if (workers->ended != NULL)
 		table_close(&workers->ended);
+}
+
+void workers_forget_tasks(struct workers *workers) {
+	size_t at = 0;
+	struct slice key;
+	void *value;
+	while (table_next(workers->tasks, &at, &key, &value))
+		free_task(value);
+	table_close(&workers->tasks);
+	workers->tasks = table_open();
+	at = 0;
+	while (table_next(workers->by_name, &at, &key, &value)) {
+		struct worker *worker = value;
+		worker->tasks = NULL;
+		worker->running = 0;
+	}
+	at = 0;
+	while (table_next(workers->by_type, &at, &key, &value))
+		((struct type_count *)value)->running = 0;
+	workers_all_seen(workers); /* what ended before the gap may run again */
+	workers->ended = table_open();
 }
 
 static void count_end(struct worker *worker, char status) {

@@ -1,5 +1,5 @@
 /* Who works on what: the tasks that run and the workers that were seen, from the log's events and, for what ran before this
- * process started, from Redis. Pure; in memory; bounded. */
+ * process started or was missed, from Redis. Pure; in memory; bounded. */
 #ifndef CORDER_MONITOR_WORKERS_H
 #define CORDER_MONITOR_WORKERS_H
 
@@ -46,6 +46,9 @@ struct workers_seen {
 };
 void workers_see(struct workers *workers, const struct workers_seen *seen);
 void workers_all_seen(struct workers *workers); /* no more of workers_see */
+/* Events were missed: nobody knows what still runs. Forgets all tasks, as if this process had just started: who works keeps
+ * what he ended, and workers_see tells again what runs, until workers_all_seen. */
+void workers_forget_tasks(struct workers *workers);
 
 /* Those who run something or were seen lately, those with most to do first; free() the list. Forgets the others. */
 size_t workers_list(struct workers *workers, int64_t now_us, struct worker ***list);

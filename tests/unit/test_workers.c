@@ -75,11 +75,45 @@ static void a_worker_that_was_not_seen_for_long_is_forgotten(void **state) {
 	workers_close(&workers);
 }
 
+/* Number 1 ends and number 2 goes on while nobody listens; 3 ends after that, before Redis has told that it ran. */
+static void what_runs_is_seen_anew_after_a_gap(void **state) {
+	(void)state;
+	struct workers *workers = workers_open();
+	struct workers_seen seen = { 0, 2, 1, now_us, SLICE("shop"), SLICE("t"), SLICE("coding"), SLICE("w1") };
+	workers_all_seen(workers);
+	for (int64_t number = 1; number <= 3; number++)
+		note(workers, number, RECORD_PENDING, RECORD_RUNNING, now_us);
+	note(workers, 4, RECORD_PENDING, RECORD_RUNNING, now_us);
+	note(workers, 4, RECORD_RUNNING, RECORD_COMPLETED, now_us);
+	workers_forget_tasks(workers);
+	assert_int_equal(workers_running(workers), 0);
+	assert_int_equal(only(workers, now_us).running, 0);
+	note(workers, 3, RECORD_RUNNING, RECORD_COMPLETED, now_us);
+	workers_see(workers, &seen);
+	seen.number = 3;
+	workers_see(workers, &seen);
+	seen.number = 4; /* retried meanwhile */
+	workers_see(workers, &seen);
+	workers_all_seen(workers);
+	assert_null(workers_find(workers, 0, 1));
+	assert_non_null(workers_find(workers, 0, 2));
+	assert_null(workers_find(workers, 0, 3));
+	assert_non_null(workers_find(workers, 0, 4));
+	workers_mark(workers);
+	assert_int_equal(workers_marked(workers, SLICE("coding")), 2);
+	note(workers, 2, RECORD_RUNNING, RECORD_COMPLETED, now_us);
+	struct worker w1 = only(workers, now_us);
+	assert_int_equal(w1.running, 1);
+	assert_int_equal(w1.completed, 2);
+	workers_close(&workers);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_worker_has_what_it_runs_and_what_it_ended),
 		cmocka_unit_test(what_was_before_this_process_counts_for_who_was_seen_lately),
 		cmocka_unit_test(a_worker_that_was_not_seen_for_long_is_forgotten),
+		cmocka_unit_test(what_runs_is_seen_anew_after_a_gap),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
