@@ -1,5 +1,6 @@
 /* Brings the tables to the present form: each migration once, in order, under a lock, remembered with a checksum. DDL is
- * not transactional: a migration that broke off runs again, so that each must bear it. */
+ * not transactional: a migration that broke off runs again, so that each must bear it. MySQL knows no ADD COLUMN IF NOT
+ * EXISTS: there the clause is a comment, and a column that is there already is taken as added. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "shared/base/id.h"
 #include "shared/base/log.h"
 
-enum { NO_SUCH_TABLE = 1146 };
+enum { DUPLICATE_COLUMN = 1060, NO_SUCH_TABLE = 1146 };
 
 static const char lock[] = "SELECT GET_LOCK(CONCAT('corder.migrate.',DATABASE()),5)";
 static const char release[] = "SELECT RELEASE_LOCK(CONCAT('corder.migrate.',DATABASE()))";
@@ -47,8 +48,27 @@ static void on_released(void *context, enum status status, unsigned error_number
 		partition_load(&persister->partitions[i]);
 }
 
-static void on_run(void *context, enum status status, unsigned error_number, const struct error *err,
-                   const struct db_result *result) {
+/* As MariaDB reads it, without the signs of its own comments: what was written before MySQL was thought of has the same. */
+void migration_checksum(size_t index, char checksum[MIGRATION_CHECKSUM_BYTES]) {
+	static const char begin[] = "/*M! ", end[] = " */";
+	struct text text = { 0 };
+	const char *at = migrations[index].sql, *comment;
+	while ((comment = strstr(at, begin)) != NULL) {
+		const char *inside = comment + strlen(begin), *close = strstr(inside, end);
+		must(close != NULL);
+		text_append(&text, at, (size_t)(comment - at));
+		text_append(&text, inside, (size_t)(close - inside));
+		at = close + strlen(end);
+	}
+	text_add(&text, at);
+	snprintf(checksum, MIGRATION_CHECKSUM_BYTES, "%016" PRIx64, id_hash((struct slice){ text.bytes, text.length }));
+	text_release(&text);
+}
+
+static void run_statement(struct persister *persister);
+
+static void on_remembered(void *context, enum status status, unsigned error_number, const struct error *err,
+                          const struct db_result *result) {
 	struct persister *persister = context;
 	const char *name = migrations[persister->migration].name;
 	(void)error_number;
@@ -62,22 +82,46 @@ static void on_run(void *context, enum status status, unsigned error_number, con
 	next(persister);
 }
 
+static void remember(struct persister *persister) {
+	char sql[256], checksum[MIGRATION_CHECKSUM_BYTES];
+	migration_checksum(persister->migration, checksum);
+	snprintf(sql, sizeof(sql), "INSERT INTO schema_migrations(name,checksum,at)VALUES('%s','%s',UTC_TIMESTAMP(6))",
+	         migrations[persister->migration].name, checksum);
+	ask(persister, sql, on_remembered);
+}
+
+static void on_statement(void *context, enum status status, unsigned error_number, const struct error *err,
+                         const struct db_result *result) {
+	struct persister *persister = context;
+	(void)result;
+	if (status == STATUS_OK || error_number == DUPLICATE_COLUMN)
+		run_statement(persister);
+	else
+		broken_off(persister, migrations[persister->migration].name, err->message);
+}
+
+/* One at a time: of several that are sent together, those behind one whose column is there would not be run. */
+static void run_statement(struct persister *persister) {
+	static const char end[] = ";\n";
+	const char *statement = persister->statement, *last = strstr(statement, end);
+	if (last == NULL) {
+		remember(persister);
+		return;
+	}
+	persister->statement = last + strlen(end);
+	db_query(persister->db, (struct slice){ statement, (size_t)(last - statement) }, on_statement, persister);
+}
+
 static void run(struct persister *persister) {
-	const struct migration *migration = &migrations[persister->migration];
-	struct slice source = { migration->sql, migration->length };
-	struct text sql = { 0 };
-	text_add_slice(&sql, source);
-	text_printf(&sql, "\nINSERT INTO schema_migrations(name,checksum,at)VALUES('%s','%016" PRIx64 "',UTC_TIMESTAMP(6))",
-	            migration->name, id_hash(source));
-	db_query(persister->db, (struct slice){ sql.bytes, sql.length }, on_run, persister);
-	text_release(&sql);
+	persister->statement = migrations[persister->migration].sql;
+	run_statement(persister);
 }
 
 static void on_known(void *context, enum status status, unsigned error_number, const struct error *err,
                      const struct db_result *result) {
 	struct persister *persister = context;
 	const struct migration *migration = &migrations[persister->migration];
-	char checksum[17];
+	char checksum[MIGRATION_CHECKSUM_BYTES];
 	(void)error_number;
 	if (status != STATUS_OK) {
 		broken_off(persister, migration->name, err->message);
@@ -87,7 +131,7 @@ static void on_known(void *context, enum status status, unsigned error_number, c
 		run(persister);
 		return;
 	}
-	snprintf(checksum, sizeof(checksum), "%016" PRIx64, id_hash((struct slice){ migration->sql, migration->length }));
+	migration_checksum(persister->migration, checksum);
 	if (!slice_is(db_value(result, 0, 0), checksum)) {
 		broken_off(persister, migration->name,
 		           "the database has run another text of it: is this the right release for this database?");

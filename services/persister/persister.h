@@ -139,8 +139,9 @@ struct persister {
 	struct partition *holder; /* whose transaction is on the connection: it may take several packets */
 	struct loop_timer *tick;
 	bool migrated, migrating, stopping;
-	size_t migration;  /* the one being run */
-	char trouble[320]; /* of the migrations, or "" */
+	size_t migration;      /* the one being run */
+	const char *statement; /* of it, the next */
+	char trouble[320];     /* of the migrations, or "" */
 	struct persister_counters counters;
 };
 
@@ -191,7 +192,9 @@ void partition_tell(struct partition *partition); /* publishes persisted.<p> */
 void partition_tick(struct partition *partition, int64_t now_us);
 
 /* migrate.c */
+enum { MIGRATION_CHECKSUM_BYTES = 17 };
 void migrate(struct persister *persister);
+void migration_checksum(size_t index, char checksum[MIGRATION_CHECKSUM_BYTES]); /* that is remembered */
 
 /* retain.c: deletes what is older than the retention, a step a call */
 void retain_step(struct partition *partition);

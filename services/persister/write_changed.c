@@ -12,7 +12,8 @@ const char write_changed_head[] =
 	"due_at,started_at,finished_at,worker,lease,lease_until,cancel_requested,error_code,error_message,because,result,"
 	"ended_attempt,ended_at,ended_outcome,ended_error_code,ended_error_message)VALUES";
 
-/* The columns are as wide as those they go to, so that what does not fit is refused here. */
+/* The columns are as wide as those they go to, so that what does not fit is refused here. MySQL has no Aria, and takes its
+ * own. */
 static const char table_sql[] =
 	"CREATE TEMPORARY TABLE IF NOT EXISTS changed_tasks("
 	"number BIGINT UNSIGNED NOT NULL PRIMARY KEY,status TINYINT UNSIGNED NOT NULL,version INT UNSIGNED NOT NULL,"
@@ -25,7 +26,7 @@ static const char table_sql[] =
 	"cancel_requested BOOLEAN NULL,error_code VARCHAR(32) " ASCII ",error_message TEXT " UTF8
 	",because VARCHAR(128) " ASCII ",result LONGTEXT " UTF8
 	",ended_attempt INT UNSIGNED NULL,ended_at DATETIME(6) NULL,ended_outcome VARCHAR(16) " ASCII
-	",ended_error_code VARCHAR(32) " ASCII ",ended_error_message TEXT " UTF8 ")ENGINE=Aria;\n"
+	",ended_error_code VARCHAR(32) " ASCII ",ended_error_message TEXT " UTF8 ")/*M! ENGINE=Aria*/;\n"
 	"DELETE FROM changed_tasks;\n";
 
 static const char set_tasks[] =

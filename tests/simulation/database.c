@@ -9,7 +9,7 @@
 
 #include "migrations.h"
 #include "servers.h"
-#include "shared/base/id.h"
+#include "services/persister/persister.h"
 #include "shared/base/memory.h"
 #include "shared/db/db_bulk.h"
 
@@ -170,10 +170,12 @@ static void make_tables(void) {
 			fprintf(stderr, "%s\n%s\n", why, tables.bytes);
 		must(code == SQLITE_OK);
 		text_release(&tables);
+		char checksum[MIGRATION_CHECKSUM_BYTES];
+		migration_checksum(i, checksum);
 		snprintf(sql, sizeof(sql),
 		         "CREATE TABLE IF NOT EXISTS schema_migrations(name PRIMARY KEY,checksum,at);"
-		         "INSERT INTO schema_migrations VALUES('%s','%016llx','')",
-		         migrations[i].name, (unsigned long long)id_hash(source));
+		         "INSERT INTO schema_migrations VALUES('%s','%s','')",
+		         migrations[i].name, checksum);
 		must(sqlite3_exec(database, sql, NULL, NULL, NULL) == SQLITE_OK);
 	}
 }

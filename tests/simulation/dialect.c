@@ -147,7 +147,7 @@ static void add_table_line(struct text *sql, struct slice line, bool *first) {
 }
 
 static void add_column(struct text *sql, struct slice table, struct slice line) {
-	static const char phrase[] = "\tADD COLUMN IF NOT EXISTS ";
+	static const char phrase[] = "\tADD COLUMN /*M! IF NOT EXISTS */ ";
 	if (!begins(line, phrase))
 		return;
 	struct slice rest = { line.bytes + sizeof(phrase) - 1, line.length - sizeof(phrase) + 1 };

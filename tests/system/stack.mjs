@@ -15,14 +15,14 @@ export const binFolder = process.env.CORDER_BIN ?? buildFolder;
 export const serviceNames = ["ingest", "scheduler", "dispatcher", "persister", "monitor"];
 
 export class Stack {
-	constructor({ instances = 1, settings = {}, Nats = NatsServer } = {}) {
+	constructor({ instances = 1, settings = {}, Nats = NatsServer, Maria = MariaServer } = {}) {
 		this.folder = mkdtempSync(join(tmpdir(), "corder-system-"));
 		const { PARTITIONS } = process.env;
 		this.settings = PARTITIONS ? { CORDER_PARTITIONS: PARTITIONS, ...settings } : settings;
 		this.instances = instances;
 		this.nats = new Nats(this.folder);
 		this.redis = new RedisServer(this.folder);
-		this.mariadb = new MariaServer(this.folder);
+		this.mariadb = new Maria(this.folder);
 		this.services = Object.fromEntries(serviceNames.map((name) => [name, []]));
 	}
 
