@@ -74,29 +74,48 @@ static void add_types(struct text *out, const struct group *group, const struct 
 	table_close(&seen);
 }
 
-/* The ids of one project, from the row where it comes first; marks what it has told. */
+/* The ids of one project: of the row where it comes first and of those that follow it; 0 ends them. */
 static void add_project(struct text *out, const struct group *group, const struct db_result *result, size_t first,
-                        bool *told) {
-	struct slice project = db_value(result, group->rows[first], FAILED_PROJECT);
-	size_t count = 0;
+                        const size_t *following) {
+	size_t count = 0, i = first;
 	text_add(out, "{\"project\":");
-	text_add_json(out, project);
+	text_add_json(out, db_value(result, group->rows[first], FAILED_PROJECT));
 	text_add(out, ",\"task_ids\":[");
-	for (size_t i = first; i < group->count; i++) {
-		if (told[i] || !slice_equal(db_value(result, group->rows[i], FAILED_PROJECT), project))
-			continue;
-		told[i] = true;
-		if (count >= IDS_MAX)
-			continue;
+	do {
 		text_add(out, count++ > 0 ? "," : "");
 		text_add_json(out, db_value(result, group->rows[i], FAILED_TASK_ID));
-	}
+		i = following[i];
+	} while (i > 0 && count < IDS_MAX);
 	text_add(out, "]}");
+}
+
+/* Each row is looked at once to find the next one of its project. */
+static void add_projects(struct text *out, const struct group *group, const struct db_result *result) {
+	struct table *last = table_open(); /* by project: the place for what follows its last row so far */
+	size_t *following = memory_array(group->count, sizeof(*following));
+	bool *follows = memory_array(group->count, sizeof(*follows)), any = false;
+	for (size_t i = 0; i < group->count; i++) {
+		struct slice project = db_value(result, group->rows[i], FAILED_PROJECT);
+		size_t *before = table_get(last, project);
+		follows[i] = before != NULL;
+		if (before != NULL)
+			*before = i;
+		table_put(last, project, &following[i]);
+	}
+	for (size_t i = 0; i < group->count; i++) {
+		if (follows[i])
+			continue;
+		text_add(out, any ? "," : "");
+		any = true;
+		add_project(out, group, result, i, following);
+	}
+	table_close(&last);
+	free(following);
+	free(follows);
 }
 
 static void add_group(struct text *out, const struct group *group, const struct db_result *result) {
 	size_t newest = group->rows[0], oldest = group->rows[group->count - 1];
-	bool *told = memory_array(group->count, sizeof(*told)), first = true;
 	text_printf(out, "{\"key\":\"%016llx\",\"code\":", (unsigned long long)id_hash(slice_of(group->key)));
 	text_add_json(out, db_value(result, newest, FAILED_CODE));
 	text_add(out, ",\"message\":");
@@ -109,15 +128,8 @@ static void add_group(struct text *out, const struct group *group, const struct 
 	text_add_json_time(out, db_int(result, newest, FAILED_AT));
 	add_types(out, group, result);
 	text_add(out, ",\"projects\":[");
-	for (size_t i = 0; i < group->count; i++) {
-		if (told[i])
-			continue;
-		text_add(out, first ? "" : ",");
-		first = false;
-		add_project(out, group, result, i, told);
-	}
+	add_projects(out, group, result);
 	text_add(out, "]}");
-	free(told);
 }
 
 static void add_groups(struct question *question, struct table *groups, const struct db_result *result) {

@@ -8,6 +8,8 @@
 #include "shared/base/memory.h"
 #include "subjects/subjects.h"
 
+enum { ATTEMPTS_MAX = 2 * LIMIT_TIMELINE_TASKS };
+
 /* A task's JSON, still without its tries, as a piece of struct timeline's text. */
 struct item {
 	int64_t number;
@@ -98,6 +100,16 @@ static void add_attempts(struct text *out, const struct db_result *result, size_
 	text_add(out, "]}");
 }
 
+/* Where not all tries were read, those of the oldest of their tasks may be missing: it goes, and so do the older ones. */
+static void drop_cut(struct timeline *timeline, const struct db_result *result) {
+	if (db_rows(result) <= ATTEMPTS_MAX)
+		return;
+	int64_t cut = db_int(result, ATTEMPTS_MAX, 0);
+	while (timeline->count > 1 && timeline->items[timeline->count - 1].number <= cut)
+		timeline->count--;
+	timeline->truncated = true;
+}
+
 /* Completes each item in a new text, as far as the reply has room. */
 static void complete_items(struct question *question, const struct db_result *result) {
 	struct timeline *timeline = question->own;
@@ -152,6 +164,7 @@ static void on_attempts(void *context, enum status status, unsigned error_number
 		refuse(question, status, err);
 		return;
 	}
+	drop_cut(question->own, result);
 	complete_items(question, result);
 	answer(question);
 }
@@ -172,7 +185,8 @@ static void on_tasks(void *context, enum status status, unsigned error_number, c
 	}
 	struct text sql = { 0 };
 	rows_ask_timeline_attempts(&sql, &timeline->request, timeline->partition,
-	                           timeline->items[timeline->count - 1].number, timeline->items[0].number);
+	                           timeline->items[timeline->count - 1].number, timeline->items[0].number,
+	                           ATTEMPTS_MAX + 1);
 	history_select(question->monitor->history, &sql, on_attempts, question);
 	text_release(&sql);
 }

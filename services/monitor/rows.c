@@ -181,13 +181,13 @@ void rows_ask_timeline(struct text *sql, const struct timeline_request *request,
 }
 
 void rows_ask_timeline_attempts(struct text *sql, const struct timeline_request *request, size_t partition,
-                                int64_t least, int64_t most) {
+                                int64_t least, int64_t most, int64_t limit) {
 	text_printf(sql,
 	            "a.number,%s FROM tasks t JOIN task_attempts a ON a.partition_id=t.partition_id AND a.number=t.number",
 	            attempt_columns);
 	add_timeline_filters(sql, request, partition);
-	text_printf(sql, " AND t.number BETWEEN %lld AND %lld ORDER BY a.number DESC,a.attempt", (long long)least,
-	            (long long)most);
+	text_printf(sql, " AND t.number BETWEEN %lld AND %lld ORDER BY a.number DESC,a.attempt LIMIT %lld",
+	            (long long)least, (long long)most, (long long)limit);
 }
 
 size_t rows_partition(const struct db_result *result, size_t row) {

@@ -17,9 +17,9 @@ void rows_ask_dependents(struct text *sql, const struct task_request *request, i
 void rows_ask_statuses(struct text *sql, struct slice project, const struct slice *task_ids, size_t count);
 /* Newest first, so that a cut loses the oldest. */
 void rows_ask_timeline(struct text *sql, const struct timeline_request *request, size_t partition, int64_t limit);
-/* The tries of those tasks whose numbers are in the range, in the order of rows_ask_timeline. */
+/* The tries of those tasks whose numbers are in the range, in the order of rows_ask_timeline: so many at most. */
 void rows_ask_timeline_attempts(struct text *sql, const struct timeline_request *request, size_t partition,
-                                int64_t least, int64_t most);
+                                int64_t least, int64_t most, int64_t limit);
 
 /* Reads row `row` of a list, a timeline or rows_ask_task. The view borrows the result and *scratch, which has to live
  * as long as the view is used; what it held before is forgotten. */

@@ -19,6 +19,7 @@ struct db_cursor {
 	size_t row;
 	MYSQL_ROW values; /* NULL before the first read */
 	unsigned long *lengths;
+	MYSQL_ROW_OFFSET *places; /* of all rows; NULL until one is read out of order */
 };
 
 struct db_result {

@@ -1,7 +1,12 @@
 /* Reading results. */
+#include <stdlib.h>
+
+#include "../base/memory.h"
 #include "db_inside.h"
 
 void db_result_clear(struct db_result *result) {
+	if (result->cursor)
+		free(result->cursor->places);
 	if (result->set)
 		mysql_free_result(result->set);
 	*result = (struct db_result){ 0 };
@@ -11,13 +16,26 @@ size_t db_rows(const struct db_result *result) {
 	return result && result->set ? (size_t)mysql_num_rows(result->set) : 0;
 }
 
-/* Rows form a list: going on to the next is cheap, going back starts again. */
+/* Rows form a list: going on to the next is cheap, anything else would walk from the first. */
+static void find_places(const struct db_result *result) {
+	size_t count = db_rows(result);
+	result->cursor->places = memory_array(count, sizeof(*result->cursor->places));
+	mysql_data_seek(result->set, 0);
+	for (size_t row = 0; row < count; row++) {
+		result->cursor->places[row] = mysql_row_tell(result->set);
+		mysql_fetch_row(result->set);
+	}
+}
+
 static void move_to(const struct db_result *result, size_t row) {
 	struct db_cursor *cursor = result->cursor;
 	if (cursor->values && cursor->row == row)
 		return;
-	if (!cursor->values || cursor->row + 1 != row)
-		mysql_data_seek(result->set, row);
+	bool next = cursor->values ? cursor->row + 1 == row : row == 0;
+	if (!next && !cursor->places)
+		find_places(result);
+	if (!next)
+		mysql_row_seek(result->set, cursor->places[row]);
 	cursor->values = mysql_fetch_row(result->set);
 	cursor->lengths = mysql_fetch_lengths(result->set);
 	cursor->row = row;

@@ -136,6 +136,34 @@ static void queries_run_in_the_order_they_were_asked(void **state) {
 	}
 }
 
+enum { MANY_ROWS = 100000 };
+
+static void read_backwards(void *context, enum status status, unsigned number, const struct error *err,
+                           const struct db_result *result) {
+	int *count = context;
+	(void)number, (void)err;
+	assert_int_equal(status, STATUS_OK);
+	assert_int_equal(db_rows(result), MANY_ROWS);
+	assert_int_equal(db_int(result, 0, 0), 1);
+	for (size_t row = MANY_ROWS; row-- > 0;)
+		assert_int_equal(db_int(result, row, 0), row + 1);
+	for (size_t row = 0; row < MANY_ROWS; row++) /* and in order after that */
+		assert_int_equal(db_int(result, row, 0), row + 1);
+	(*count)++;
+}
+
+/* By walking to each from the first it would be half a minute of steps. */
+static void rows_are_read_in_any_order_in_no_time(void **state) {
+	struct fixture *f = *state;
+	int count = 0;
+	char sql[64];
+	snprintf(sql, sizeof(sql), "SELECT seq FROM seq_1_to_%d", MANY_ROWS);
+	db_query(f->db, slice_of(sql), read_backwards, &count);
+	int64_t began_us = clock_mono_us();
+	await(f, &count, 1);
+	assert_true(clock_mono_us() - began_us < 2000000);
+}
+
 static void quoted_bytes_come_back_as_they_were(void **state) {
 	struct fixture *f = *state;
 	struct answer answer = { 0 };
@@ -288,17 +316,12 @@ static int stop_server(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(several_statements_are_one_round_trip),
-		TEST(a_failed_transaction_leaves_nothing),
-		TEST(queries_run_in_the_order_they_were_asked),
-		TEST(quoted_bytes_come_back_as_they_were),
-		TEST(a_large_query_and_a_large_result_pass),
-		TEST(the_session_is_strict_utc_and_utf8mb4),
-		TEST(a_killed_connection_answers_retry_and_comes_back),
-		TEST(a_restarted_server_is_found_again),
-		TEST(a_read_only_server_is_worth_another_try),
-		TEST(closing_answers_what_is_under_way),
-		TEST(bad_urls_are_refused),
+		TEST(several_statements_are_one_round_trip),    TEST(a_failed_transaction_leaves_nothing),
+		TEST(queries_run_in_the_order_they_were_asked), TEST(rows_are_read_in_any_order_in_no_time),
+		TEST(quoted_bytes_come_back_as_they_were),      TEST(a_large_query_and_a_large_result_pass),
+		TEST(the_session_is_strict_utc_and_utf8mb4),    TEST(a_killed_connection_answers_retry_and_comes_back),
+		TEST(a_restarted_server_is_found_again),        TEST(a_read_only_server_is_worth_another_try),
+		TEST(closing_answers_what_is_under_way),        TEST(bad_urls_are_refused),
 	};
 	return cmocka_run_group_tests(tests, start_server, stop_server);
 }

@@ -87,6 +87,25 @@ test("status counts the tasks of a project by status, and of all projects togeth
 	assert.ok(all.completed_count >= 1 && all.pending_count >= 1);
 });
 
+test("a timeline reads so many tries and no more: older tasks than those are cut", async () => {
+	const { project, type } = fresh();
+	const { witness, client, addresses } = stack;
+	for (const task_id of ["old", "new"]) {
+		await client.submit(project, { task_id });
+		await client.settle(await client.take(type));
+	}
+	await witness.ended(project, 2);
+	const columns = "partition_id, number, attempt, started_at, finished_at, outcome";
+	const made = "partition_id, number, 1 + seq, updated_at, updated_at, 'failed'";
+	const tries = `INSERT INTO task_attempts(${columns}) SELECT ${made} FROM tasks JOIN seq_1_to_20000`;
+	await witness.sql(`${tries} WHERE project='${project}' AND task_id='new'`);
+	const reply = await (await fetch(`${addresses.http[0]}/api/v1/timeline?project=${project}`)).json();
+	assert.deepEqual([ids(reply.tasks), reply.truncated], [["new"], true]);
+	await witness.sql(`DELETE a FROM task_attempts a JOIN tasks USING (partition_id, number) WHERE project='${project}' AND a.attempt>1`);
+	const whole = await (await fetch(`${addresses.http[0]}/api/v1/timeline?project=${project}`)).json();
+	assert.deepEqual([ids(whole.tasks), whole.truncated], [["old", "new"], false]);
+});
+
 test("the timeline tells for each task in order what happened when", async () => {
 	const { project, type } = fresh();
 	const soon = { initial_ms: 1, max_ms: 1 };
