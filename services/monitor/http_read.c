@@ -1,7 +1,9 @@
 /* Reading what a client wrote; see http_read.h. */
 #include "http_read.h"
 
+#include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 static bool is_integer(struct slice text) {
 	size_t at = text.length > 0 && text.bytes[0] == '-' ? 1 : 0;
@@ -75,6 +77,52 @@ bool read_own_page(struct slice origin, struct slice host, struct slice sec_fetc
 		return false;
 	end += 3;
 	return slice_equal((struct slice){ end, origin.length - (size_t)(end - origin.bytes) }, host);
+}
+
+static bool is_address(struct slice host) {
+	char text[INET6_ADDRSTRLEN];
+	unsigned char address[sizeof(struct in6_addr)];
+	bool bracketed = host.length > 2 && host.bytes[0] == '[' && host.bytes[host.length - 1] == ']';
+	size_t length = bracketed ? host.length - 2 : host.length;
+	if (length >= sizeof(text))
+		return false;
+	memcpy(text, host.bytes + (bracketed ? 1 : 0), length);
+	text[length] = '\0';
+	return inet_pton(bracketed ? AF_INET6 : AF_INET, text, address) == 1;
+}
+
+bool read_is_loopback(const char *address) {
+	return strcmp(address, "localhost") == 0 || strcmp(address, "::1") == 0 || strncmp(address, "127.", 4) == 0;
+}
+
+static struct slice without_port(struct slice host) {
+	size_t length = host.length;
+	while (length > 0 && host.bytes[length - 1] >= '0' && host.bytes[length - 1] <= '9')
+		length--;
+	if (length > 0 && host.bytes[length - 1] == ':')
+		host.length = length - 1;
+	return host;
+}
+
+static bool same_name(struct slice name, struct slice other) {
+	return name.length == other.length && strncasecmp(name.bytes, other.bytes, name.length) == 0;
+}
+
+bool read_own_host(struct slice host, const char *names) {
+	struct slice rest = slice_of(names);
+	if (host.bytes == NULL)
+		return true; /* no browser's */
+	host = without_port(host);
+	if (same_name(host, SLICE("localhost")) || is_address(host))
+		return true;
+	while (rest.bytes != NULL) {
+		struct slice name = slice_cut(&rest, ',');
+		while (name.length > 0 && *name.bytes == ' ')
+			name = (struct slice){ name.bytes + 1, name.length - 1 };
+		if (name.length > 0 && (slice_is(name, "*") || same_name(host, name)))
+			return true;
+	}
+	return false;
 }
 
 bool read_is_json(struct slice content_type) {

@@ -25,7 +25,7 @@ static unsigned http_code(const char *code) {
 		{ CODE_NOT_FOUND, 404 },         { CODE_TOO_LARGE, 413 },        { CODE_UNAVAILABLE, 503 },
 		{ CODE_INTERNAL, 500 },          { CODE_WRONG_STATUS, 409 },     { CODE_LIMIT_EXCEEDED, 422 },
 		{ HTTP_CODE_UNAUTHORIZED, 401 }, { HTTP_CODE_READ_ONLY, 403 },   { HTTP_CODE_FORBIDDEN_ORIGIN, 403 },
-		{ HTTP_CODE_METHOD, 405 },       { HTTP_CODE_UNSUPPORTED, 415 },
+		{ HTTP_CODE_METHOD, 405 },       { HTTP_CODE_UNSUPPORTED, 415 }, { HTTP_CODE_FORBIDDEN_HOST, 403 },
 	};
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (strcmp(code, known[i].code) == 0)
@@ -171,10 +171,22 @@ static bool answer_own(struct monitor *monitor, struct http_request *request) {
 	return false;
 }
 
+/* On the loopback address by itself: there nobody else's name has to lead here. */
+static bool asks_by_own_name(const struct monitor *monitor, const struct http_request *request) {
+	const struct monitor_settings *settings = monitor->settings;
+	if (*settings->http_names == '\0' && !read_is_loopback(settings->http_address))
+		return true;
+	return read_own_host(http_header(request, "Host"), settings->http_names);
+}
+
 void route_request(void *context, struct http_request *request) {
 	struct monitor *monitor = context;
 	if (monitor->stopping)
 		answer_text(request, 503, "stopping\n");
+	else if (!asks_by_own_name(monitor, request))
+		route_refuse(
+			request, HTTP_CODE_FORBIDDEN_HOST,
+			"the monitor is asked by a name that it does not know: add it to CORDER_HTTP_NAMES if it is yours");
 	else if (actions_take(monitor, request))
 		return;
 	else if (http_is_post(request))

@@ -9,6 +9,7 @@
 #define HTTP_CODE_UNAUTHORIZED "unauthorized"
 #define HTTP_CODE_READ_ONLY "read_only"
 #define HTTP_CODE_FORBIDDEN_ORIGIN "forbidden_origin"
+#define HTTP_CODE_FORBIDDEN_HOST "forbidden_host"
 #define HTTP_CODE_UNSUPPORTED "unsupported_type"
 #define HTTP_CODE_METHOD "wrong_method"
 

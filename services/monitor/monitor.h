@@ -10,7 +10,7 @@
 
 struct monitor_settings {
 	struct service_settings common; /* first: see service.h */
-	const char *http_address, *http_token;
+	const char *http_address, *http_names, *http_token;
 	int64_t http_port, http_max_connections, http_idle_timeout_s, http_max_streams;
 	int64_t live_interval_ms, live_bytes_per_s;
 	int64_t list_limit;

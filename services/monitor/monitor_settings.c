@@ -7,6 +7,10 @@
 const struct setting monitor_setting_rows[] = {
 	{ "CORDER_HTTP_ADDRESS", SETTING_TEXT, FIELD(http_address), "127.0.0.1", 0, 0, "",
 	  "The address on which HTTP is answered; reading needs no password, so think before you open it." },
+	{ "CORDER_HTTP_NAMES", SETTING_TEXT, FIELD(http_names), "", 0, 0, "",
+	  "Names, with commas, by which HTTP may be asked, beside localhost and any address; `*`: any. Empty: any, too, "
+	  "unless "
+	  "CORDER_HTTP_ADDRESS is a loopback one." },
 	{ "CORDER_HTTP_TOKEN", SETTING_SECRET, FIELD(http_token), "", 0, 0, "",
 	  "Who brings this token over HTTP may cancel, retry, approve, reject, update, pause and resume; empty: nobody "
 	  "may." },

@@ -60,6 +60,7 @@ const char *const known_settings[] = {
 	/* monitor */
 	"CORDER_HTTP_ADDRESS",
 	"CORDER_HTTP_PORT",
+	"CORDER_HTTP_NAMES",
 	"CORDER_HTTP_TOKEN",
 	"CORDER_HTTP_MAX_STREAMS",
 	"CORDER_LIVE_INTERVAL_MS",

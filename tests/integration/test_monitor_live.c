@@ -14,9 +14,15 @@
 #define TOKEN "a-token-of-some-length"
 enum { STREAMS_MAX = 4 };
 
-static const char *const environment[] = {
-	"CORDER_HTTP_TOKEN", TOKEN, "CORDER_HTTP_MAX_STREAMS", "4", "CORDER_FAILURES_LOOK_BACK", "6", NULL
-};
+static const char *const environment[] = { "CORDER_HTTP_TOKEN",
+	                                       TOKEN,
+	                                       "CORDER_HTTP_NAMES",
+	                                       "proxy.example, other",
+	                                       "CORDER_HTTP_MAX_STREAMS",
+	                                       "4",
+	                                       "CORDER_FAILURES_LOOK_BACK",
+	                                       "6",
+	                                       NULL };
 
 static int set_up(void **state) {
 	struct stack *stack;
@@ -243,6 +249,33 @@ static void pages_come_with_their_policy_and_are_known_again(void **state) {
 	assert_int_equal(f->body.length, 0);
 }
 
+static int get_by(struct stack *f, const char *path, const char *host) {
+	char request[256];
+	int fd = stack_connect(f);
+	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, host);
+	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
+	stack_read(f, fd);
+	close(fd);
+	return f->code;
+}
+
+static void a_monitor_of_this_machine_is_asked_by_no_other_name(void **state) {
+	struct stack *f = *state;
+	static const char *const own[] = { "localhost",  "LocalHost:8080", "127.0.0.1", "127.0.0.1:80",
+		                               "[::1]:8080", "proxy.example",  "Other:1" };
+	static const char *const others[] = { "evil.example",   "evil.example:8080", "localhost.evil.example",
+		                                  "127.0.0.1.evil", "example",           "[evil]" };
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		if (get_by(f, "/livez", own[i]) != 200)
+			fail_msg("%s: %d", own[i], f->code);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (get_by(f, "/api/v1/overview", others[i]) != 403)
+			fail_msg("%s: %d", others[i], f->code);
+	stack_expect(f->body.bytes, "\"forbidden_host\"");
+	stack_expect(f->body.bytes, "CORDER_HTTP_NAMES");
+	assert_int_equal(get_by(f, "/", "evil.example"), 403);
+}
+
 /* ------------------------------------------------------------------------------------------------ answers */
 
 static void work(struct stack *f, const char *outcome) {
@@ -371,6 +404,7 @@ int main(void) {
 		cmocka_unit_test(who_comes_back_hears_what_he_missed),
 		cmocka_unit_test(too_many_streams_are_told_to_come_back),
 		cmocka_unit_test(actions_need_the_token_and_a_page_of_ours),
+		cmocka_unit_test(a_monitor_of_this_machine_is_asked_by_no_other_name),
 		cmocka_unit_test(pages_come_with_their_policy_and_are_known_again),
 		cmocka_unit_test(a_graph_is_foreseen_and_explained_up_the_chain),
 		cmocka_unit_test(what_happened_is_told_by_events_failures_and_batches),
