@@ -5,15 +5,11 @@
 #include <string.h>
 
 #include "shared/base/clock.h"
-#include "tests/support/scripts.h"
 #include "tests/support/test.h"
+#include "tests/support/verbs.h"
 
 #define US "\x1f"
 #define GS "\x1d"
-
-#define ADMIT(s, ...)                                                                                                  \
-	scripts_admit(s, "shop", "admit", (const struct new_task[]){ __VA_ARGS__ },                                        \
-	              sizeof((const struct new_task[]){ __VA_ARGS__ }) / sizeof(struct new_task))
 
 static int set_up(void **state) {
 	*state = scripts_open();
