@@ -79,7 +79,7 @@ static void begin(struct partition *partition) {
 }
 
 /* Fewer events for a server that takes only small packets. */
-static void too_large(struct partition *partition) {
+void commit_too_large(struct partition *partition) {
 	struct commit *commit = &partition->commit;
 	size_t events = commit->changes.event_count;
 	commit_end(partition);
@@ -102,7 +102,7 @@ static void send_text(struct partition *partition, const struct changes *changes
 	write_rows(&commit->sql, changes);
 	text_add(&commit->sql, "COMMIT");
 	if (commit->sql.length > db_max_query_bytes(db)) {
-		too_large(partition);
+		commit_too_large(partition);
 		return;
 	}
 	db_query(db, (struct slice){ commit->sql.bytes, commit->sql.length }, on_committed, partition);
@@ -161,7 +161,7 @@ static void send_bulk(struct partition *partition, const struct changes *changes
 		db_bulk_clear(rows.bulk);
 		write_sheet(&rows, (enum sheet)sheet, changes);
 		if (db_bulk_bytes(rows.bulk) > db_max_query_bytes(db)) {
-			too_large(partition);
+			commit_too_large(partition);
 			return;
 		}
 	}
@@ -225,6 +225,7 @@ void commit_release(struct commit *commit) {
 	changes_release(&commit->changes);
 	changes_release(&commit->part);
 	free(commit->excluded);
+	free(commit->reasons);
 	text_release(&commit->sql);
 	text_release(&commit->raw);
 	for (int sheet = 0; sheet < SHEET_COUNT; sheet++) {

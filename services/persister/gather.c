@@ -16,8 +16,16 @@ static void add_unreadable(struct changes *changes, const struct record_entry *e
 	changes_add_poison(changes, &poison);
 }
 
+/* Does it hold as many records as it says? Asked before anything of it is taken. */
+static bool is_whole(const struct record_entry *entry) {
+	int64_t count = 0;
+	for (struct slice rest = entry->records; rest.bytes != NULL; count++)
+		slice_cut(&rest, RECORD_RS);
+	return count == entry->last_seq - entry->first_seq + 1;
+}
+
 /* An entry's records carry first_seq, first_seq + 1, …; one that does not is set aside under the number it should have. */
-static bool take_entry(struct changes *changes, const struct record_entry *entry) {
+static void take_entry(struct changes *changes, const struct record_entry *entry) {
 	struct slice rest = entry->records;
 	int64_t seq = entry->first_seq;
 	while (rest.bytes) {
@@ -33,7 +41,6 @@ static bool take_entry(struct changes *changes, const struct record_entry *entry
 			changes_add(changes, &record, entry->id, seq - entry->first_seq);
 		seq++;
 	}
-	return seq == entry->last_seq + 1;
 }
 
 static void move_cursor(struct position *cursor, const struct record_entry *entry) {
@@ -93,11 +100,12 @@ static bool take_block(struct partition *partition, const struct block *block) {
 			partition->partial = true;
 			return false;
 		}
-		if (!take_entry(&commit->changes, &entry)) {
+		if (!is_whole(&entry)) {
 			partition_stopped(partition, "entry %.*s of %s does not hold the events it says; restore the stream",
 			                  (int)entry.id.length, entry.id.bytes, partition->stream);
 			return false;
 		}
+		take_entry(&commit->changes, &entry);
 		commit->bytes += entry.records.length;
 		move_cursor(&partition->cursor, &entry);
 		partition->searched = false;

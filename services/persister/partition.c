@@ -131,7 +131,8 @@ static void purge(struct partition *partition) {
 }
 
 void partition_committed(struct partition *partition) {
-	partition_fine(partition);
+	if (partition->state != PARTITION_STOPPED) /* by what comes behind this */
+		partition_fine(partition);
 	partition_tell(partition);
 	purge(partition);
 }

@@ -67,13 +67,14 @@ struct commit {
 	const char **excluded; /* by event: why it is set aside, or NULL */
 	size_t excluded_capacity;
 	size_t low, high; /* of the search for a culprit: the first `low` events pass, the first `high` do not */
+	size_t found;     /* behind the last one */
 	struct text sql, raw;
 	struct text statements[SHEET_COUNT];
 	struct db_bulk *bulks[SHEET_COUNT]; /* opened on first use */
 	int sheet;                          /* the next one to send */
 	const struct changes *sent;
-	char *reasons[POISON_MOST]; /* owned texts of `excluded` */
-	size_t reason_count;
+	char **reasons; /* owned texts of `excluded` */
+	size_t reason_count, reason_capacity;
 };
 
 struct partition {
@@ -176,8 +177,9 @@ void search_start(struct partition *partition);
 /* commit.c and poison.c: the transaction */
 void commit_start(struct partition *partition);
 void poison_search(struct partition *partition, const char *reason);
-void commit_retry(struct partition *partition); /* builds and sends what is not excluded */
-void commit_end(struct partition *partition);   /* leaves the connection to the other partitions */
+void commit_too_large(struct partition *partition); /* for one packet: again with fewer events */
+void commit_retry(struct partition *partition);     /* builds and sends what is not excluded */
+void commit_end(struct partition *partition);       /* leaves the connection to the other partitions */
 void commit_release(struct commit *commit);
 bool commit_is_data_error(unsigned error_number);
 

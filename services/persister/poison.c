@@ -19,7 +19,7 @@ static void add_events(struct commit *commit, size_t end) {
 
 /* The records of the excluded, as the log has them: written into one text first, because it moves while it grows. */
 static void add_poisons(struct commit *commit) {
-	size_t starts[sizeof(commit->reasons) / sizeof(commit->reasons[0]) + 1];
+	size_t *starts = memory_array(commit->reason_count + 1, sizeof(*starts));
 	size_t found = 0;
 	text_clear(&commit->raw);
 	for (size_t i = 0; i < commit->changes.event_count; i++)
@@ -42,6 +42,7 @@ static void add_poisons(struct commit *commit) {
 			changes_add_poison(&commit->part, &poison);
 			found++;
 		}
+	free(starts);
 	for (size_t i = 0; i < commit->changes.poison_count; i++)
 		changes_add_poison(&commit->part, &commit->changes.poisons[i]);
 }
@@ -59,6 +60,7 @@ static void exclude(struct partition *partition, size_t index) {
 	const struct record *record = &commit->changes.events[index].record;
 	char *reason = commit->reasons[commit->reason_count - 1];
 	commit->excluded[index] = reason;
+	commit->found = index + 1;
 	log_error("an event cannot be written and was set aside; see the table poison_events", "seq", log_int(record->seq),
 	          "partition", log_int(partition->id), "reason", reason, NULL);
 	write_without_culprits(partition);
@@ -99,24 +101,33 @@ static void probe(struct partition *partition) {
 	text_add(&commit->sql, "BEGIN;");
 	write_rows(&commit->sql, &commit->part);
 	text_add(&commit->sql, "ROLLBACK");
+	if (commit->sql.length > db_max_query_bytes(partition->persister->db)) {
+		commit_too_large(partition);
+		return;
+	}
 	db_query(partition->persister->db, (struct slice){ commit->sql.bytes, commit->sql.length }, on_probed, partition);
 }
 
 void poison_search(struct partition *partition, const char *reason) {
 	struct commit *commit = &partition->commit;
-	size_t most = sizeof(commit->reasons) / sizeof(commit->reasons[0]);
-	if (commit->changes.event_count == 0 || commit->reason_count == most) {
+	if (commit->changes.event_count == 0) {
 		commit_end(partition);
-		if (commit->changes.event_count > 1 && partition->batch_events > 1) {
-			partition->batch_events = partition->batch_events / 2; /* more culprits than one transaction sets aside */
-			partition_load(partition);
-			return;
-		}
 		partition_stopped(partition, "the database refuses the rows: %s", reason);
 		return;
 	}
+	if (commit->reason_count >= POISON_MOST && partition->batch_events > 1) {
+		commit_end(partition);
+		partition->batch_events = partition->batch_events / 2; /* searching costs more than a smaller transaction */
+		partition_load(partition);
+		return;
+	}
+	if (commit->reason_count == commit->reason_capacity) { /* one entry, which is never parted */
+		commit->reason_capacity = commit->reason_capacity > 0 ? commit->reason_capacity * 2 : POISON_MOST;
+		commit->reasons = memory_resize(commit->reasons, commit->reason_capacity, sizeof(*commit->reasons));
+	}
 	commit->reasons[commit->reason_count++] = memory_copy(reason, strlen(reason));
-	commit->low = 0;
+	commit->low =
+		commit->reason_count > 1 ? commit->found : 0; /* what stands before the last one is known to be good */
 	commit->high = commit->changes.event_count;
 	probe(partition);
 }
