@@ -24,6 +24,8 @@ struct top {
 
 enum { DRAW_US = 1000000, TURN_US = 100000 };
 
+static const double INTERVAL_LEAST_S = 0.1;
+
 static int say_silent(const struct top *top) {
 	fprintf(stderr, "corder: %s at %s: 'corder services' lists what runs\n",
 	        top->data.trouble != NULL ? top->data.trouble : "no monitor answers", top->data.cli->url);
@@ -37,16 +39,16 @@ static int gather(struct top *top, double interval_s) {
 	struct cli *cli = top->data.cli;
 	int64_t began_us = clock_mono_us(), until_us = began_us + (int64_t)(interval_s * 1e6);
 	int64_t patience_us = began_us + (int64_t)(client_timeout_s(cli, interval_s) * 1e6);
-	for (;;) {
+	for (;;) { /* a turn at least: it hears signals, and that nobody reads any more */
+		top_data_refresh(&top->data);
+		if (!client_turn(cli, TURN_US))
+			return EXIT_INTERRUPTED;
 		int64_t now_us = clock_mono_us();
 		bool answered = top->data.answered_us > 0 && !top->data.is_listing;
 		if (answered && now_us >= until_us)
 			return EXIT_DONE;
 		if (now_us >= patience_us)
 			return top->data.answered_us > 0 ? EXIT_DONE : say_silent(top);
-		top_data_refresh(&top->data);
-		if (!client_turn(cli, TURN_US))
-			return EXIT_INTERRUPTED;
 	}
 }
 
@@ -135,6 +137,8 @@ static int top_run(struct cli *cli, const void *values) {
 	bool is_live = !options->once && !cli->common.json;
 	if (cli->arguments.count > 0)
 		return command_usage(&command_top, "'%s': name a project with --project", cli->arguments.words[0]);
+	if (options->interval_s < INTERVAL_LEAST_S)
+		return command_usage(&command_top, "--interval takes 0.1 to 3600 seconds");
 	if (is_live && (!cli->out.live || isatty(STDIN_FILENO) != 1))
 		return command_usage(&command_top, "the live picture needs a terminal; elsewhere use --once or --json");
 	int code = client_connect(cli);
@@ -156,8 +160,8 @@ static int top_run(struct cli *cli, const void *values) {
 static const struct option_row top_options[] = {
 	{ "project", 'p', OPTION_TEXT, offsetof(struct top_options, project), "NAME",
 	  "only this project; else CORDER_PROJECT, else all", 0, 0 },
-	{ "interval", 'i', OPTION_NUMBER, offsetof(struct top_options, interval_s), "SECONDS", "how often it asks (1)", 0,
-	  3600 },
+	{ "interval", 'i', OPTION_NUMBER, offsetof(struct top_options, interval_s), "SECONDS",
+	  "how often it asks (1), 0.1 at the least", 0, 3600 },
 	{ "once", '1', OPTION_FLAG, offsetof(struct top_options, once), NULL,
 	  "watch for one interval, print one picture, end", 0, 0 },
 };

@@ -135,12 +135,14 @@ static void add_open(const struct top_data *data, const struct term *term, struc
 	int64_t total = sum_of(data->counts, 0, OPEN_STATUSES);
 	size_t half = term->width / 2, fixed = LABEL_COLUMNS + 1 + COUNT_COLUMNS + 1;
 	size_t bar = half > fixed + BAR_LEAST ? half - fixed : BAR_LEAST;
+	size_t before = LABEL_COLUMNS + 1 + bar + COUNT_COLUMNS;
+	size_t rest = term->width > before ? term->width - before : 0; /* a narrow terminal cuts what it does not hold */
 	for (size_t i = 0; i < OPEN_STATUSES; i++) {
 		struct term_part part = { (double)data->counts[i], term_status_shade(slice_of(top_status_words[i])) };
 		add_label(term, out, top_status_words[i]);
 		term_add_bar(term, out, &part, 1, total > 0 ? (double)total : 1, bar);
 		add_count(term, out, data->counts[i], COUNT_COLUMNS, part.shade);
-		add_rate(data, term, out, (enum top_rate)i, term->width - LABEL_COLUMNS - 1 - bar - COUNT_COLUMNS);
+		add_rate(data, term, out, (enum top_rate)i, rest);
 		text_add_char(out, '\n');
 	}
 }

@@ -325,6 +325,18 @@ test("hold, approve, reject, pause, resume, update, retry and explain do what th
 	assert.match(wrong.out, /not_found/);
 });
 
+test("top shows a terminal that is narrow what fits, and --json ends with who reads it", async () => {
+	const narrow = await corder.run("top", "--once", "-i", "0.1", { env: { COLUMNS: "20" }, seconds: 20 });
+	assert.equal(narrow.code, 0, narrow.err);
+	assert.match(narrow.out, /pending/);
+	const none = await corder.run("top", "--json", "-i", "0", { seconds: 20 });
+	assert.equal(none.code, 64);
+	const live = corder.start(["top", "--json", "-i", "0.1"]);
+	await live.seen("\n");
+	live.child.kill("SIGTERM");
+	assert.equal(await live.ended, 130, live.err);
+});
+
 test("list, get, status, timeline and graph show a project", async () => {
 	const { project, type } = fresh();
 	await submitShell(project, type, "root", "true");
