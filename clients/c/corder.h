@@ -315,7 +315,8 @@ CORDER_API void *corder_job_data(const struct corder_job *job);  /* what the pro
 CORDER_API void corder_job_set_data(struct corder_job *job, void *data);
 /* Told to whoever listens, soon; the latest wins. A JSON object of at most 16 KiB; false when it is neither. */
 CORDER_API bool corder_job_progress(struct corder_job *job, const char *progress);
-/* result: JSON; NULL is null. What the server refuses (too large, no JSON) becomes a failure without another try. */
+/* result: JSON; NULL is null. What the server refuses (too large, nested deeper than 61, no JSON)
+ * becomes a failure without another try. */
 CORDER_API void corder_job_complete(struct corder_job *job, const char *result);
 CORDER_API void corder_job_fail(struct corder_job *job, const char *message, bool retryable);
 /* Gives it back, at no try: another worker gets it. */

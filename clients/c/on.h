@@ -6,5 +6,7 @@
 #include "corder.h"
 
 struct corder *corder_on(struct loop *loop, struct bus *bus, const char *prefix);
+/* Whether it is JSON, and nested no deeper than a settlement or a renewal can carry it. err may be NULL. */
+bool corder_is_value(struct slice text, struct error *err);
 
 #endif

@@ -102,6 +102,18 @@ static void give_up(struct slot *slot, const struct corder_error *error) {
 	trouble(worker, error);
 }
 
+/* A refused request that carries a settlement does not say which of the two was meant: the settlement goes alone, and if it
+ * is what nobody takes, its task fails with the reason. */
+static bool settle_apart(struct slot *slot, const struct corder_error *error) {
+	if (slot->done.length == 0)
+		return false;
+	if (slot->state == SLOT_SETTLING && !job_settle_as_failed(slot->job, error))
+		return false;
+	slot->state = SLOT_SETTLING;
+	send(slot);
+	return true;
+}
+
 static void take_answer(struct slot *slot, const struct corder_reply *reply) {
 	struct corder_worker *worker = slot->worker;
 	if (json_parse(worker->json, (struct slice){ reply->body, reply->length }, NULL, NULL) != STATUS_OK) {
@@ -136,6 +148,8 @@ static void on_answer(void *context, const struct corder_reply *reply) {
 		return;
 	else if (reply->status == CORDER_OK)
 		take_answer(slot, reply);
+	else if (reply->status == CORDER_REFUSED && settle_apart(slot, &reply->error))
+		return;
 	else if (reply->status == CORDER_REFUSED || reply->status == CORDER_USAGE)
 		give_up(slot, &reply->error);
 	else

@@ -64,6 +64,8 @@ struct corder_job *job_make(struct slot *slot, struct json_value task);
 void job_free(struct corder_job *job);
 void job_add_item(const struct corder_job *job, const char *outcome, struct text *item); /* up to its result or error */
 void job_heed_verdict(struct corder_job *job, struct json_value verdict); /* frees it, unless it settles again */
+/* A settlement that can never be taken is told as a failure instead, once: false when it cannot be told either. */
+bool job_settle_as_failed(struct corder_job *job, const struct corder_error *error);
 
 /* worker_renew.c */
 void renew_tick(void *worker);

@@ -6,6 +6,8 @@
 #include "../../shared/base/memory.h"
 #include "worker_inside.h"
 
+enum { LEVELS_AROUND = 3 }; /* of a result or a progress in its request: the object, its list, the item */
+
 static char *copy_member(struct json_value task, const char *name) {
 	return slice_copy(json_text(json_member(task, name)));
 }
@@ -63,6 +65,15 @@ static void add_failure(const struct corder_job *job, struct slice message, bool
 
 /* ---- what the program says */
 
+/* What is refused here would make the whole request be refused, with all that it carries. */
+bool corder_is_value(struct slice text, struct error *err) {
+	static const struct json_limits limits = { .max_depth = LIMIT_JSON_DEPTH - LEVELS_AROUND };
+	struct json *json = json_open();
+	enum status status = json_parse(json, text, &limits, err);
+	json_close(&json);
+	return status == STATUS_OK;
+}
+
 /* The last that is heard of a job: it leaves its place first, for the handler may look around. */
 static void bury(struct corder_job *job, const char *status, const char *verdict, const struct corder_error *error) {
 	struct slot *slot = job->slot;
@@ -96,10 +107,9 @@ void corder_job_complete(struct corder_job *job, const char *result) {
 	if (!may_end(job))
 		return;
 	/* What is no JSON would make the whole request be refused. */
-	struct json *json = result != NULL ? json_read(slice_of(result), &err) : NULL;
-	if (result != NULL && json == NULL) {
+	if (result != NULL && !corder_is_value(slice_of(result), &err)) {
 		struct text message = { 0 };
-		text_printf(&message, "the result is no JSON: %s", err.message);
+		text_printf(&message, "the result is no JSON that a message can carry: %s", err.message);
 		add_failure(job, (struct slice){ message.bytes, message.length }, false, &slot->done);
 		text_release(&message);
 	} else if (result != NULL && strlen(result) > LIMIT_RESULT_BYTES) {
@@ -111,7 +121,6 @@ void corder_job_complete(struct corder_job *job, const char *result) {
 		job_add_item(job, "completed", &slot->done);
 		text_printf(&slot->done, ",\"result\":%s}", result != NULL ? result : "null");
 	}
-	json_close(&json);
 	slot_next(slot);
 }
 
@@ -133,10 +142,8 @@ void corder_job_release(struct corder_job *job) {
 }
 
 bool corder_job_progress(struct corder_job *job, const char *progress) {
-	struct json *json = json_read(slice_of(progress), NULL);
-	bool good = json != NULL && json_kind(json_root(json)) == JSON_OBJECT && strlen(progress) <= LIMIT_PROGRESS_BYTES;
-	json_close(&json);
-	if (!good)
+	if (progress[strspn(progress, " \t\r\n")] != '{' || strlen(progress) > LIMIT_PROGRESS_BYTES ||
+	    !corder_is_value(slice_of(progress), NULL))
 		return false;
 	free(job->progress);
 	job->progress = slice_copy(slice_of(progress));
@@ -145,8 +152,7 @@ bool corder_job_progress(struct corder_job *job, const char *progress) {
 
 /* ---- what the server says */
 
-/* A settlement that can never be taken is told as a failure instead, once. */
-static bool settle_again(struct corder_job *job, const struct corder_error *error) {
+bool job_settle_as_failed(struct corder_job *job, const struct corder_error *error) {
 	struct slot *slot = job->slot;
 	if (strcmp(error->code, CODE_STALE_LEASE) == 0 || strcmp(error->code, CODE_NOT_FOUND) == 0 || job->settled_again)
 		return false;
@@ -160,7 +166,7 @@ void job_heed_verdict(struct corder_job *job, struct json_value verdict) {
 	struct corder_error error = { 0 };
 	if (!json_bool(json_member(verdict, "ok"), false)) {
 		corder_read_refusal(verdict, &error);
-		if (settle_again(job, &error))
+		if (job_settle_as_failed(job, &error))
 			return;
 	}
 	char *status = slice_copy(json_text(json_member(verdict, "status"))), *raw = slice_copy(json_raw(verdict));

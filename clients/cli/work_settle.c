@@ -22,19 +22,17 @@ static struct slice trimmed(const struct text *text) {
 	return out;
 }
 
-/* stdout as the result: JSON as it is, other text as {"output": …}, nothing as null. */
+/* stdout as the result: JSON as it is, unless it is nested too deep for a message; other text as {"output": …}, nothing as null. */
 static void complete(const struct run *run) {
 	struct slice output = trimmed(&run->output_text);
-	struct json *json = output.length > 0 && !run->output_cut ? json_read(output, NULL) : NULL;
 	struct text result = { 0 };
-	if (json != NULL) {
+	if (output.length > 0 && !run->output_cut && corder_is_value(output, NULL)) {
 		text_add_slice(&result, output);
 	} else if (output.length > 0) {
 		text_add(&result, "{\"output\":");
 		bool whole = utf8_add_json(&result, output, LIMIT_RESULT_BYTES - RESULT_SPARE_BYTES);
 		text_add(&result, whole && !run->output_cut ? "}" : ",\"truncated\":true}");
 	}
-	json_close(&json);
 	corder_job_complete(run->job, result.bytes);
 	text_release(&result);
 }

@@ -41,6 +41,26 @@ for (const name of ["dispatcher", "nats"]) {
 	});
 }
 
+test("a worker whose dispatcher takes no such result fails that task alone, and works on", { timeout: 90000 }, async () => {
+	const { project, type } = fresh("big");
+	const { stack } = running;
+	const restart = async (more) => {
+		await stack.killService("dispatcher");
+		await stack.startService("dispatcher", 0, more);
+	};
+	await restart({ CORDER_MAX_REQUEST_BYTES: "2000" });
+	await submit(project, type, "big", "head -c 5000 /dev/zero | tr '\\0' x");
+	await submit(project, type, "small", "echo '[1]'");
+	const words = ["work", "-t", type, "--until-idle", "--idle-s", "1", "--exec", 'eval "$CORDER_CONTEXT_COMMAND"'];
+	const { code, err } = await corder.run(...words);
+	await restart();
+	assert.equal(code, 0, err);
+	const get = async (id) => (await corder.json("get", `${project}/${id}`, "--timeout", "30")).reply.task;
+	const [big, small] = [await get("big"), await get("small")];
+	assert.deepEqual([big.status, big.attempt, small.status], ["failed", 1, "completed"]);
+	assert.match(big.error.message, /bytes/);
+});
+
 test("events --since has no gap and no repeat after NATS was killed and came back", { timeout: 90000 }, async () => {
 	const { project, type } = fresh("gap");
 	const follow = corder.start(["events", "-p", project, "--since", "1h", "--json"]);

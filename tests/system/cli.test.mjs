@@ -246,6 +246,16 @@ test("TERM lets a running task finish; a second one gives it back without costin
 	assert.deepEqual([task.status, task.retry_count], ["pending", 0]);
 });
 
+test("a result may be nested as deep as a message can carry it; deeper, it is text", async () => {
+	const { project, type } = fresh();
+	const nested = (depth) => "[".repeat(depth) + "]".repeat(depth);
+	for (const depth of [61, 62, 64]) await submitShell(project, type, `d${depth}`, `echo '${nested(depth)}'`);
+	const { code, err } = await corder.run("work", "-t", type, "--until-idle", "--idle-s", "0.5", "--exec", evaluate);
+	assert.equal(code, 0, err);
+	assert.deepEqual((await get(project, "d61")).result, JSON.parse(nested(61)));
+	for (const depth of [62, 64]) assert.deepEqual((await get(project, `d${depth}`)).result, { output: nested(depth) });
+});
+
 test("leases are renewed while a command runs longer than them", async () => {
 	const { project, type } = fresh();
 	await submitShell(project, type, "longer", "sleep 3; echo kept");

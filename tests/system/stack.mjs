@@ -49,8 +49,8 @@ export class Stack {
 		return { ...environment, ...this.settings, NATS_URL: nats, REDIS_URL: redis, DATABASE_URL: database };
 	}
 
-	async startService(name, index = 0) {
-		const env = { ...this.serviceEnvironment };
+	async startService(name, index = 0, more = {}) {
+		const env = { ...this.serviceEnvironment, ...more };
 		if (this.nats.urlOf) env.NATS_URL = this.nats.urlOf(name);
 		if (name === "monitor") env.CORDER_HTTP_PORT = `${await freePort()}`;
 		const log = join(this.folder, "logs", `${name}-${index}.log`);
