@@ -17,6 +17,7 @@
 
 static volatile sig_atomic_t signals_seen;
 static volatile sig_atomic_t signal_last;
+static volatile sig_atomic_t hung_up;
 static struct loop *loop_to_wake; /* for the signal handler alone */
 
 enum {
@@ -35,18 +36,25 @@ enum {
 static void on_signal(int number) {
 	int before = errno;
 	signal_last = number;
-	signals_seen++;
+	if (number == SIGHUP) { /* one closed terminal may say it several times */
+		hung_up = 1;
+		signals_seen = signals_seen > 0 ? signals_seen : 1;
+	} else {
+		signals_seen++;
+	}
 	if (loop_to_wake != NULL)
 		loop_wake(loop_to_wake);
 	errno = before;
 }
 
 void client_catch_signals(struct cli *cli) {
-	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction action = { .sa_handler = on_signal }, before;
 	sigemptyset(&action.sa_mask);
 	loop_to_wake = cli->loop;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* else nohup wants it to go on */
+		sigaction(SIGHUP, &action, NULL);
 }
 
 bool client_interrupted(void) {
@@ -61,9 +69,13 @@ int client_signal_count(void) {
 	return signals_seen;
 }
 
+bool client_hung_up(void) {
+	return hung_up != 0;
+}
+
 bool client_turn(struct cli *cli, int64_t wait_us) {
 	loop_turn(cli->loop, wait_us);
-	if (ferror(stdout)) /* nobody reads any more: `corder events | head` */
+	if (ferror(stdout) && signals_seen == 0) /* nobody reads any more: `corder events | head` */
 		signals_seen = 1;
 	return !client_interrupted();
 }

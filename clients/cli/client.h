@@ -42,8 +42,9 @@ int client_tell_refusal(const struct cli *cli, struct json_value root);
 /* Runs the loop for at most wait_us; false once the user interrupted. */
 bool client_turn(struct cli *cli, int64_t wait_us);
 bool client_interrupted(void);
-void client_catch_signals(struct cli *cli); /* SIGINT and SIGTERM end client_turn instead of the process */
-int client_signal_count(void);
+void client_catch_signals(struct cli *cli); /* INT, TERM and HUP end client_turn instead of the process */
+int client_signal_count(void);              /* all of HUP count as one */
+bool client_hung_up(void);
 int client_last_signal(void); /* its number, or 0 */
 
 /* "PROJECT/TASK" or "TASK" with --project or CORDER_PROJECT. */

@@ -84,9 +84,12 @@ void worker_stop(struct worker *worker) {
 	corder_worker_stop(worker->inner);
 }
 
-/* The first signal lets running tasks finish, for a while; the second ends them and gives them back. */
+/* The first signal lets running tasks finish, for a while; the second ends them and gives them back. Who hangs up (a
+ * closed terminal, a lost ssh) will send no second one. */
 static void heed_signals(struct worker *worker, int *heeded) {
 	int seen = client_signal_count();
+	if (client_hung_up() && seen < 2)
+		seen = 2;
 	if (seen == *heeded)
 		return;
 	*heeded = seen;
@@ -235,8 +238,8 @@ static const struct option_row work_options[] = {
 	{ "once", '1', OPTION_FLAG, WORK(once), NULL, "one task, then end; exit 1 unless it completed", 0, 0 },
 	{ "until-idle", 0, OPTION_FLAG, WORK(until_idle), NULL, "end when nothing was ready for a while", 0, 0 },
 	{ "idle-s", 0, OPTION_NUMBER, WORK(idle_s), "SECONDS", "… for so long (2)", 0, 86400 },
-	{ "stop-s", 0, OPTION_NUMBER, WORK(stop_s), "SECONDS", "on Ctrl-C or TERM, running tasks may finish so long (30)",
-	  0, 86400 },
+	{ "stop-s", 0, OPTION_NUMBER, WORK(stop_s), "SECONDS",
+	  "on Ctrl-C or TERM, running tasks may finish so long (30); on HUP not at all", 0, 86400 },
 	{ "grace-s", 0, OPTION_NUMBER, WORK(grace_s), "SECONDS", "from TERM to KILL of a cancelled or overdue command (5)",
 	  0, 3600 },
 	{ "verbose", 'v', OPTION_FLAG, WORK(verbose), NULL, "show what the commands write to stderr", 0, 0 },

@@ -246,6 +246,17 @@ test("TERM lets a running task finish; a second one gives it back without costin
 	assert.deepEqual([task.status, task.retry_count], ["pending", 0]);
 });
 
+test("a worker whose terminal has gone gives its task back at once, however often that is said", async () => {
+	const { project, type } = fresh();
+	await submitShell(project, type, "returns", "echo started >&2; sleep 60");
+	const worker = corder.start(["work", "-t", type, "-v", "--exec", evaluate]);
+	await worker.seen("started");
+	for (let i = 0; i < 3; i++) worker.child.kill("SIGHUP");
+	assert.equal(await worker.ended, 0, worker.err);
+	const task = await get(project, "returns");
+	assert.deepEqual([task.status, task.retry_count], ["pending", 0]);
+});
+
 test("a result may be nested as deep as a message can carry it; deeper, it is text", async () => {
 	const { project, type } = fresh();
 	const nested = (depth) => "[".repeat(depth) + "]".repeat(depth);
