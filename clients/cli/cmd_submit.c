@@ -101,8 +101,10 @@ static void print_reply(struct cli *cli, const struct submit *submit, const stru
 		            duplicates == 1 ? "the task was" : "all tasks were", submission->project);
 	else
 		text_printf(&out, "%zu task%s %s%s: project %s, batch %s\n", new, new == 1 ? "" : "s", verb,
-		            duplicates > 0 ? " (the others were there already)" : "", submission->project,
-		            submission->batch_id);
+		            duplicates > 0                           ? " (the others were there already)"
+		            : json_present(tasks) || submit->enqueue ? ""
+		                                                     : ", or there already",
+		            submission->project, submission->batch_id);
 	forecast_add_text(&cli->out, &out, json_member(root, "forecast"), submission->count);
 	if (submission->types.length > 0 && !submit->wait && !submission->dry_run)
 		text_printf(&out, "Work on them: corder work --type %s --exec 'eval \"$CORDER_CONTEXT_COMMAND\"'\n",
@@ -119,14 +121,33 @@ static void print_enqueued_json(const struct submission *submission) {
 	       submission->project, submission->batch_id);
 }
 
+static void expect_all(const struct submission *submission, struct tracker *tracker) {
+	struct json *json = json_open();
+	for (size_t i = 0, start = 0; i < submission->count; start = submission->ends[i++] + 1) { /* + 1: the comma */
+		struct slice task = { submission->tasks.bytes + start, submission->ends[i] - start };
+		if (json_parse(json, task, NULL, NULL) == STATUS_OK)
+			tracker_expect(tracker, json_text(json_member(json_root(json), "task_id")));
+	}
+	json_close(&json);
+}
+
+/* What was only stored may still be refused, so that tasks of its names that are there say nothing yet: they are looked up
+ * when all has been quiet for a while. */
 static int wait_for(struct cli *cli, const struct submission *submission, struct tracker *tracker,
                     const struct answer *answer) {
 	struct json_value tasks = json_member(answer->root, "tasks");
+	int code = EXIT_DONE;
+	expect_all(submission, tracker);
 	for (struct json_value task = json_first(tasks); json_present(task); task = json_next(task))
-		tracker_add(tracker, json_text(json_member(task, "task_id")), json_text(json_member(task, "status")));
-	int code = json_count(tasks) == 0 && answer->json != NULL ? tracker_load(tracker) : EXIT_DONE;
+		tracker_add(tracker, json_text(json_member(task, "task_id")), json_text(json_member(task, "status")),
+		            slice_is(json_text(json_member(task, "result")), "duplicate"));
+	bool is_unnamed = json_count(tasks) == 0 && answer->json != NULL;
+	if (is_unnamed)
+		code = tracker_load(tracker);
+	if (is_unnamed && code == EXIT_DONE)
+		code = tracker_look_up(tracker);
 	if (code == EXIT_DONE)
-		code = follow_until_done(cli, tracker, submission->count);
+		code = follow_until_done(cli, tracker);
 	if (code == EXIT_INTERRUPTED)
 		fprintf(stderr, "The tasks go on without you: corder watch --project %s --batch %s\n", submission->project,
 		        submission->batch_id);

@@ -52,12 +52,12 @@ static void draw(struct cli *cli, struct live *live, const struct tracker *track
 	text_release(&picture);
 }
 
-int follow_until_done(struct cli *cli, struct tracker *tracker, size_t expected) {
+int follow_until_done(struct cli *cli, struct tracker *tracker) {
 	struct live live = { 0 };
 	int code = EXIT_DONE;
 	int64_t started_us = clock_mono_us(), drawn_us = 0;
 	while (code == EXIT_DONE && !tracker_rejected(tracker)) {
-		bool done = tracker_open_count(tracker) == 0 && tracker_total(tracker) >= expected;
+		bool done = tracker_open_count(tracker) == 0 && !tracker_misses(tracker);
 		if (cli->err.live && (done || clock_mono_us() - drawn_us >= DRAW_US)) {
 			draw(cli, &live, tracker, started_us);
 			drawn_us = clock_mono_us();

@@ -8,8 +8,8 @@
 void follow_add_counts(const struct term *term, struct text *out, const size_t *counts);
 /* A bar of all tasks: completed, failed and the other ends, running. */
 void follow_add_bar(const struct term *term, struct text *out, const size_t *counts, size_t width);
-/* EXIT_DONE when all completed, EXIT_FAILED when not; EXIT_INTERRUPTED. expected: at least so many tasks must be known. */
-int follow_until_done(struct cli *cli, struct tracker *tracker, size_t expected);
+/* EXIT_DONE when all completed, EXIT_FAILED when not; EXIT_INTERRUPTED. All that is expected must be known. */
+int follow_until_done(struct cli *cli, struct tracker *tracker);
 void follow_print_result(struct cli *cli, const struct tracker *tracker, const char *project, const char *batch_id);
 
 #endif

@@ -18,7 +18,8 @@ enum {
 	QUIET_MOST_US = 60000000,
 	SECOND_LOOK_US = 1000000,
 	COMPLETE_US = 30000000,
-	PAUSE_US = 100000
+	PAUSE_US = 100000,
+	SINGLE_MOST = 50 /* more that are not there: the list of their batch is read */
 };
 
 struct tracker {
@@ -27,6 +28,10 @@ struct tracker {
 	tracker_changed *changed;
 	void *context;
 	struct table *tasks;
+	struct table *wanted; /* what is expected, by task_id */
+	char **expected;      /* the same in a row; owned */
+	size_t expected_count, expected_capacity;
+	size_t unsure; /* the expected from here on are known */
 	struct json *json;
 	size_t counts[TRACKED_STATUSES];
 	bool rejected, reconnected;
@@ -155,6 +160,7 @@ int tracker_open(struct cli *cli, const char *project, const char *batch_id, tra
 	new->changed = changed;
 	new->context = context;
 	new->tasks = table_open();
+	new->wanted = table_open();
 	new->json = json_open();
 	new->last_event_us = clock_mono_us();
 	new->quiet_us = QUIET_LEAST_US;
@@ -181,6 +187,10 @@ void tracker_close(struct tracker **tracker) {
 		free(task->progress);
 		free(task);
 	}
+	for (size_t i = 0; i < old->expected_count; i++)
+		free(old->expected[i]);
+	free(old->expected);
+	table_close(&old->wanted);
 	table_close(&old->tasks);
 	json_close(&old->json);
 	free(old->project);
@@ -190,12 +200,12 @@ void tracker_close(struct tracker **tracker) {
 	*tracker = NULL;
 }
 
-static void add_list_body(const struct tracker *tracker, struct slice after, struct text *body) {
+static void add_list_body(const struct tracker *tracker, const char *batch_id, struct slice after, struct text *body) {
 	text_add(body, "{\"project\":");
 	text_add_json(body, slice_of(tracker->project));
-	if (tracker->batch_id != NULL) {
+	if (batch_id != NULL) {
 		text_add(body, ",\"batch_id\":");
-		text_add_json(body, slice_of(tracker->batch_id));
+		text_add_json(body, slice_of(batch_id));
 	}
 	if (after.length > 0) {
 		text_add(body, ",\"after\":");
@@ -204,29 +214,113 @@ static void add_list_body(const struct tracker *tracker, struct slice after, str
 	text_printf(body, ",\"limit\":%d}", LIMIT_LIST);
 }
 
-int tracker_load(struct tracker *tracker) {
+static void take_listed(struct tracker *tracker, struct json_value about, bool apart) {
+	struct slice task_id = json_text(json_member(about, "task_id"));
+	struct json_value since = json_member(about, "started_at");
+	if (tracker->last_id != NULL && slice_is(task_id, tracker->last_id))
+		tracker->caught_up = json_int(json_member(about, "version"), 0) >= tracker->last_version;
+	take(tracker, about, time_of(json_given(since) ? since : json_member(about, "updated_at")));
+	struct tracked_task *task = table_get(tracker->tasks, task_id);
+	if (task != NULL) {
+		task->load = tracker->loads;
+		task->apart = apart;
+	}
+}
+
+/* Reads the list of a batch, page by page; of another than the tracker's, what is expected. */
+static int read_list(struct tracker *tracker, const char *batch_id, bool apart) {
 	char *after = NULL;
 	int code;
-	tracker->reconnected = tracker->caught_up = false;
-	tracker->loads++;
 	do {
 		struct text body = { 0 };
 		struct answer answer;
-		add_list_body(tracker, slice_of(after), &body);
+		add_list_body(tracker, batch_id, slice_of(after), &body);
 		code = client_ask(tracker->cli, SUBJECT_TASK_LIST, (struct slice){ body.bytes, body.length }, 0, &answer);
 		struct json_value tasks = json_member(answer.root, "tasks");
-		for (struct json_value task = json_first(tasks); json_present(task); task = json_next(task)) {
-			struct json_value since = json_member(task, "started_at");
-			if (tracker->last_id != NULL && slice_is(json_text(json_member(task, "task_id")), tracker->last_id))
-				tracker->caught_up = json_int(json_member(task, "version"), 0) >= tracker->last_version;
-			take(tracker, task, time_of(json_given(since) ? since : json_member(task, "updated_at")));
-		}
+		for (struct json_value task = json_first(tasks); json_present(task); task = json_next(task))
+			if (!apart || table_get(tracker->wanted, json_text(json_member(task, "task_id"))) != NULL)
+				take_listed(tracker, task, apart);
 		replace(&after, json_text(json_member(answer.root, "next")));
 		answer_release(&answer);
 		text_release(&body);
 	} while (code == EXIT_DONE && after != NULL);
 	free(after);
+	return code;
+}
+
+int tracker_load(struct tracker *tracker) {
+	tracker->reconnected = tracker->caught_up = false;
+	tracker->loads++;
+	int code = read_list(tracker, tracker->batch_id, false);
 	tracker->last_event_us = tracker->loaded_us = clock_mono_us();
+	return code;
+}
+
+/* what is expected, and may have another batch ------------------------------------------------------------------- */
+
+void tracker_expect(struct tracker *tracker, struct slice task_id) {
+	if (tracker->expected_count == tracker->expected_capacity) {
+		tracker->expected_capacity = tracker->expected_capacity == 0 ? 256 : tracker->expected_capacity * 2;
+		tracker->expected = memory_resize(tracker->expected, tracker->expected_capacity, sizeof *tracker->expected);
+	}
+	char *copy = slice_copy(task_id);
+	tracker->expected[tracker->expected_count++] = copy;
+	tracker->unsure = tracker->expected_count;
+	table_put(tracker->wanted, task_id, copy);
+}
+
+bool tracker_misses(struct tracker *tracker) {
+	while (tracker->unsure > 0 && table_get(tracker->tasks, slice_of(tracker->expected[tracker->unsure - 1])) != NULL)
+		tracker->unsure--; /* what is known stays known */
+	return tracker->unsure > 0;
+}
+
+static bool has_ended(const struct tracked_task *task) {
+	return task->status >= TRACKED_COMPLETED;
+}
+
+/* One task, whatever its batch, which *batch_id becomes: NULL when it has none. */
+static int look_up(struct tracker *tracker, const char *task_id, bool *found, char **batch_id) {
+	struct text body = { 0 };
+	struct answer answer;
+	text_add(&body, "{\"project\":");
+	text_add_json(&body, slice_of(tracker->project));
+	text_add(&body, ",\"task_id\":");
+	text_add_json(&body, slice_of(task_id));
+	text_add_char(&body, '}');
+	int code = client_ask_quiet(tracker->cli, SUBJECT_TASK_GET, (struct slice){ body.bytes, body.length }, 0, &answer);
+	struct json_value about = json_member(answer.root, "task");
+	struct slice batch = json_text(json_member(about, "batch_id"));
+	*found = code == EXIT_DONE;
+	replace(batch_id, batch);
+	if (code == EXIT_DONE) {
+		take_listed(tracker, about, tracker->batch_id != NULL && !slice_is(batch, tracker->batch_id));
+	} else if (code == EXIT_REFUSED) {
+		bool absent = slice_is(json_text(json_member(json_member(answer.root, "error"), "code")), CODE_NOT_FOUND);
+		code = absent ? EXIT_DONE : client_tell_refusal(tracker->cli, answer.root);
+	}
+	answer_release(&answer);
+	text_release(&body);
+	return code;
+}
+
+int tracker_look_up(struct tracker *tracker) {
+	char *batch_id = NULL;
+	int code = EXIT_DONE;
+	size_t singly = 0;
+	bool found = false;
+	for (size_t i = 0; i < tracker->expected_count && code == EXIT_DONE; i++) {
+		struct tracked_task *task = table_get(tracker->tasks, slice_of(tracker->expected[i]));
+		if (task != NULL && (!task->apart || has_ended(task) || task->load == tracker->loads))
+			continue;
+		code = look_up(tracker, tracker->expected[i], &found, &batch_id);
+		task = table_get(tracker->tasks, slice_of(tracker->expected[i]));
+		if (!found || task == NULL || !task->apart)
+			break; /* not admitted yet, or not in the list yet: the others come with it */
+		if (batch_id != NULL && ++singly % SINGLE_MOST == 0)
+			code = read_list(tracker, batch_id, true);
+	}
+	free(batch_id);
 	return code;
 }
 
@@ -245,13 +339,14 @@ int tracker_complete(struct tracker *tracker) {
 	return code;
 }
 
-void tracker_add(struct tracker *tracker, struct slice task_id, struct slice status) {
+void tracker_add(struct tracker *tracker, struct slice task_id, struct slice status, bool apart) {
 	enum tracked known;
 	if (table_get(tracker->tasks, task_id) != NULL || !status_of(status, &known))
 		return;
 	struct tracked_task *task = memory_new(sizeof *task);
 	task->task_id = slice_copy(task_id);
 	task->status = known;
+	task->apart = apart;
 	table_put(tracker->tasks, task_id, task);
 	tracker->counts[known]++;
 }
@@ -270,7 +365,8 @@ int tracker_turn(struct tracker *tracker, int64_t wait_us) {
 		return EXIT_DONE;
 	int64_t longer_us = tracker->quiet_us * 2;
 	tracker->quiet_us = quiet ? (longer_us < QUIET_MOST_US ? longer_us : QUIET_MOST_US) : QUIET_LEAST_US;
-	return tracker_load(tracker);
+	int code = tracker_load(tracker);
+	return code == EXIT_DONE ? tracker_look_up(tracker) : code;
 }
 
 const size_t *tracker_counts(const struct tracker *tracker) {

@@ -23,6 +23,8 @@ struct tracked_task {
 	char *task_id, *task_type, *worker, *progress; /* owned; worker and progress may be NULL */
 	enum tracked status;
 	int64_t version, attempt, since_us;
+	size_t load;                       /* the last that named it */
+	bool apart;                        /* of another batch: the list of the tracker's does not name it */
 	struct tracked_task *next_running; /* for the caller's lists */
 };
 
@@ -37,8 +39,13 @@ int tracker_open(struct cli *cli, const char *project, const char *batch_id, tra
 void tracker_close(struct tracker **tracker);
 /* Reads the list, page by page, and takes what is newer than what is known. An exit code. */
 int tracker_load(struct tracker *tracker);
-/* Adds a task that a submit's reply named: known from now on, whatever its batch. */
-void tracker_add(struct tracker *tracker, struct slice task_id, struct slice status);
+/* A task that is waited for, whatever its batch: one that was there before has kept the batch that it came with. */
+void tracker_expect(struct tracker *tracker, struct slice task_id);
+bool tracker_misses(struct tracker *tracker); /* one of them is not known yet */
+/* Looks up those that the batch's list does not name; not yet there is no error. An exit code. */
+int tracker_look_up(struct tracker *tracker);
+/* Adds a task that a submit's reply named: known from now on. */
+void tracker_add(struct tracker *tracker, struct slice task_id, struct slice status, bool apart);
 /* Runs the loop for up to wait_us; loads again after a lost connection, and when all has been quiet for long. An exit
  * code: EXIT_DONE, or EXIT_INTERRUPTED. */
 int tracker_turn(struct tracker *tracker, int64_t wait_us);

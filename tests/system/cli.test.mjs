@@ -289,6 +289,27 @@ test("submit --wait ends when all have, and exit code 1 says that not all comple
 	assert.match(refused.err, /unknown_dependency/);
 });
 
+test("submit --wait of what was there before ends, whichever way it is sent", { timeout: 120000 }, async () => {
+	const { project, type } = fresh();
+	const tasks = range(3).map((n) => ({ task_id: `q${n}`, task_type: type, execution_context: shell("true") }));
+	file("twice.json", { project, tasks });
+	const many = range(10100).map((n) => ({ task_id: `m${n}`, task_type: `${type}2` }));
+	file("many.json", { project, tasks: many });
+	assert.equal((await corder.run("submit", "twice.json")).code, 0);
+	assert.equal((await corder.run("submit", "many.json")).code, 0);
+	assert.equal((await corder.run("cancel", "-p", project, "--batch", (await get(project, "m0")).batch_id)).code, 0);
+	const enqueued = corder.start(["submit", "twice.json", "--enqueue", "--wait"]);
+	const direct = corder.start(["submit", "twice.json", "--wait"]);
+	await corder.run("work", "-t", type, "--until-idle", "--idle-s", "1", "--exec", evaluate);
+	assert.equal(await direct.ended, 0, direct.err);
+	assert.equal(await enqueued.ended, 0, enqueued.err);
+	assert.match(enqueued.out, /3 completed/);
+	const parts = await corder.run("submit", "many.json", "--wait");
+	assert.equal(parts.code, 1, parts.err);
+	assert.match(parts.out, /10100 tasks accepted, or there already/);
+	assert.match(parts.out, /10,?100 cancelled/);
+});
+
 test("a line that a command writes to stderr is progress: a message, or an object as it is", async () => {
 	const { project, type } = fresh();
 	const heard = stack.client.listen(`progress.${project}.${type}`, "progress");
