@@ -1,10 +1,12 @@
 /* The `corder` command: finds the command's row, reads its options, runs it. */
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../shared/base/memory.h"
 #include "../../shared/base/version.h"
@@ -75,7 +77,7 @@ static int run(const struct command *command, int argc, char **argv) {
 	client_close(&cli);
 	arguments_release(&cli.arguments);
 	free(values);
-	return fflush(stdout) == 0 ? code : EXIT_FAILED;
+	return code;
 }
 
 /* The command's own words: everything but the word that names it. */
@@ -98,9 +100,7 @@ static int unknown_command(const char *name) {
 	return command_usage(NULL, "there is no command '%.40s'", name);
 }
 
-int main(int argc, char **argv) {
-	setlocale(LC_CTYPE, "");
-	signal(SIGPIPE, SIG_IGN);
+static int run_words(int argc, char **argv) {
 	if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
 		printf("corder %s\n", CORDER_VERSION);
 		return EXIT_DONE;
@@ -123,4 +123,23 @@ int main(int argc, char **argv) {
 	int code = run(command, argc - 2, rest);
 	free(rest);
 	return code;
+}
+
+/* What could not be written was not done, and needs a word; but not where the reader had enough: `corder events | head`. */
+static int close_output(int code) {
+	bool was_lost = ferror(stdout) != 0, is_lost = fflush(stdout) != 0;
+	struct pollfd reader = { .fd = STDOUT_FILENO };
+	if (!was_lost && !is_lost)
+		return code;
+	if (poll(&reader, 1, 0) == 1 && (reader.revents & (POLLERR | POLLHUP)) != 0)
+		return is_lost ? EXIT_FAILED : code;
+	fputs("corder: the output could not be written, or not all of it\n", stderr);
+	bool is_done = code == EXIT_DONE || (code == EXIT_INTERRUPTED && client_last_signal() == 0);
+	return is_done ? EXIT_FAILED : code;
+}
+
+int main(int argc, char **argv) {
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN);
+	return close_output(run_words(argc, argv));
 }
