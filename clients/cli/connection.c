@@ -2,6 +2,7 @@
 #include "connection.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,21 +28,29 @@ static char *trimmed(struct slice text) {
 	return slice_copy(text);
 }
 
-/* A setting from the environment, or from the file that <NAME>_FILE names. */
-static char *environment(const char *name) {
+/* A setting from the environment, or from the file that <NAME>_FILE names; *field is NULL when neither is set. A file that
+ * says nothing is refused: with a default in its place, another installation would be talked to. */
+static enum status environment(const char *name, char **field, struct error *err) {
 	const char *value = getenv(name);
-	if (value != NULL && *value != 0)
-		return memory_copy(value, strlen(value));
+	*field = NULL;
+	if (value != NULL && *value != 0) {
+		*field = memory_copy(value, strlen(value));
+		return STATUS_OK;
+	}
 	char file_name[64];
 	snprintf(file_name, sizeof file_name, "%s_FILE", name);
 	const char *path = getenv(file_name);
-	FILE *file = path != NULL ? fopen(path, "r") : NULL;
+	if (path == NULL || *path == 0)
+		return STATUS_OK;
+	FILE *file = fopen(path, "r");
 	if (file == NULL)
-		return NULL;
+		return fail(err, STATUS_REJECT, "%s: cannot read %.200s: %s", file_name, path, strerror(errno));
 	char line[1024];
-	char *found = fgets(line, sizeof line, file) != NULL ? trimmed(slice_of(line)) : NULL;
+	*field = fgets(line, sizeof line, file) != NULL ? trimmed(slice_of(line)) : NULL;
 	fclose(file);
-	return found;
+	if (*field == NULL || **field == 0)
+		return fail(err, STATUS_REJECT, "%s: %.200s holds nothing that can be read", file_name, path);
+	return STATUS_OK;
 }
 
 static void take(char **field, const char *line, const char *name) {
@@ -98,10 +107,10 @@ static enum status find_url(const char *nats, const char *dir, struct connection
 		return fail(err, STATUS_REJECT, "%.200s holds no NATS_URL; start a stack there with: corder up --dir %.200s",
 		            path, dir);
 	}
-	connection->url = environment("NATS_URL");
+	enum status status = environment("NATS_URL", &connection->url, err);
 	connection->found = "NATS_URL";
-	if (connection->url != NULL)
-		return STATUS_OK;
+	if (status != STATUS_OK || connection->url != NULL)
+		return status;
 	connection->found = ".corder/env";
 	if (find_above(connection))
 		return STATUS_OK;
@@ -121,10 +130,11 @@ static bool is_prefix(const char *text) {
 
 enum status connection_find(const char *nats, const char *dir, struct connection *connection, struct error *err) {
 	*connection = (struct connection){ 0 };
-	connection->prefix = environment("CORDER_PREFIX");
-	connection->redis = environment("REDIS_URL");
-	connection->database = environment("DATABASE_URL");
-	enum status status = find_url(nats, dir, connection, err);
+	enum status status = environment("CORDER_PREFIX", &connection->prefix, err);
+	if (status == STATUS_OK && environment("REDIS_URL", &connection->redis, &connection->unread) == STATUS_OK)
+		environment("DATABASE_URL", &connection->database, &connection->unread);
+	if (status == STATUS_OK)
+		status = find_url(nats, dir, connection, err);
 	if (status != STATUS_OK)
 		return status;
 	if (connection->prefix == NULL)

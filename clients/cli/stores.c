@@ -148,6 +148,8 @@ int stores_open(struct stores *stores, struct cli *cli) {
 	client_catch_signals(cli);
 	if (connection_find(cli->common.nats, cli->common.dir, &connection, &err) != STATUS_OK)
 		code = tell("the connection", err.message);
+	else if (connection.unread.message[0] != 0)
+		code = tell("the connection", connection.unread.message);
 	else
 		code = open_both(stores, &connection);
 	connection_release(&connection);
