@@ -14,6 +14,13 @@ struct list_options {
 	bool all;
 };
 
+/* What all pages give together: rows for people, or the tasks of one JSON document. */
+struct listing {
+	struct grid *grid;
+	struct text tasks;
+	size_t count;
+};
+
 static void add_note(struct text *out, struct json_value task) {
 	struct slice message = json_text(json_member(json_member(task, "error"), "message"));
 	struct slice because = json_text(json_member(task, "because"));
@@ -73,9 +80,9 @@ static void add_body(struct text *body, const struct list_options *options, cons
 	body_end(body);
 }
 
-/* One page: rows into the grid, or as JSON. *next becomes the place to go on, or NULL. */
+/* One page; with --all and --json its tasks are printed at once. *next becomes the place to go on, or NULL. */
 static int read_page(struct cli *cli, const struct list_options *options, char **next, int64_t *left,
-                     struct grid *grid) {
+                     struct listing *listing) {
 	struct text body = { 0 };
 	struct answer answer;
 	add_body(&body, options, *next, *left < LIMIT_LIST ? *left : LIMIT_LIST);
@@ -85,11 +92,11 @@ static int read_page(struct cli *cli, const struct list_options *options, char *
 		struct slice raw = json_raw(task);
 		if (cli->common.json && options->all)
 			printf("%.*s\n", (int)raw.length, raw.bytes);
+		else if (cli->common.json)
+			text_printf(&listing->tasks, "%s%.*s", listing->count++ > 0 ? "," : "", (int)raw.length, raw.bytes);
 		else
-			add_row(&cli->out, grid, task);
+			add_row(&cli->out, listing->grid, task);
 	}
-	if (cli->common.json && !options->all && code == EXIT_DONE)
-		printf("%s\n", answer.body.bytes);
 	*left -= (int64_t)json_count(tasks);
 	free(*next);
 	struct slice place = json_text(json_member(answer.root, "next"));
@@ -97,6 +104,15 @@ static int read_page(struct cli *cli, const struct list_options *options, char *
 	answer_release(&answer);
 	text_release(&body);
 	return code;
+}
+
+static void add_document(const struct listing *listing, const char *next, struct text *out) {
+	text_printf(out, "{\"ok\":true,\"tasks\":[%s],\"next\":", listing->count > 0 ? listing->tasks.bytes : "");
+	if (next != NULL)
+		text_add_json(out, slice_of(next));
+	else
+		text_add(out, "null");
+	text_add(out, "}\n");
 }
 
 static int list_run(struct cli *cli, const void *values) {
@@ -108,26 +124,31 @@ static int list_run(struct cli *cli, const void *values) {
 	if (cli->arguments.count > 0)
 		return command_usage(&command_list, "'%s': filters are options, like --project %s", cli->arguments.words[0],
 		                     cli->arguments.words[0]);
-	struct grid *grid = grid_open(columns, COUNT(columns));
+	struct listing listing = { .grid = grid_open(columns, COUNT(columns)) };
 	struct text out = { 0 };
 	char *next = options->after != NULL ? slice_copy(slice_of(options->after)) : NULL;
 	int64_t left = options->all ? INT64_MAX : options->limit;
 	int code;
 	do
-		code = read_page(cli, options, &next, &left, grid);
-	while (code == EXIT_DONE && next != NULL && left > 0 && (!cli->common.json || options->all));
+		code = read_page(cli, options, &next, &left, &listing);
+	while (code == EXIT_DONE && next != NULL && left > 0);
 	if (code == EXIT_DONE && !cli->common.json) {
-		if (grid_rows(grid) > 0)
-			grid_add(grid, &cli->out, &out);
+		if (grid_rows(listing.grid) > 0)
+			grid_add(listing.grid, &cli->out, &out);
 		else
 			text_add(&out, "No task matches.\n");
 		term_write(&cli->out, &out);
 		if (next != NULL)
 			fprintf(stderr, "More: --after %s (or --limit N, --all)\n", next);
 	}
+	if (code == EXIT_DONE && cli->common.json && !options->all) {
+		add_document(&listing, next, &out);
+		term_write(&cli->out, &out);
+	}
 	free(next);
 	text_release(&out);
-	grid_close(&grid);
+	text_release(&listing.tasks);
+	grid_close(&listing.grid);
 	return code;
 }
 

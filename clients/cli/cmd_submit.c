@@ -203,6 +203,8 @@ static int submit_run(struct cli *cli, const void *values) {
 		return command_usage(&command_submit, "--workers goes with --dry-run: it is for the forecast alone");
 	if (submit->order != NULL && submit_order_of(slice_of(submit->order)) == SUBMIT_ORDER_UNSAID)
 		return command_usage(&command_submit, "--order takes score, fifo or critical_path");
+	if (submit->task.timeout_s == 0)
+		return command_usage(&command_submit, "--task-timeout takes more than 0 seconds; leave it out for no timeout");
 	if (cli->arguments.count > 0 && (submit->task.type != NULL || submit->wfformat != NULL))
 		return command_usage(&command_submit, "files, --wfformat and a task from --type: one of them at a time");
 	struct submission submission = { 0 };
@@ -260,7 +262,8 @@ static const struct option_row submit_options[] = {
 	{ "hold", 0, OPTION_FLAG, TASK(hold), NULL, "blocked until 'corder approve'", 0, 0 },
 };
 
-static const struct submit submit_defaults = { .time_scale = 1, .task = { .priority = -1, .max_retries = -1 } };
+static const struct submit submit_defaults = { .time_scale = 1,
+	                                           .task = { .priority = -1, .max_retries = -1, .timeout_s = -1 } };
 
 const struct command command_submit = {
 	.name = "submit",

@@ -21,7 +21,7 @@ struct submission {
 struct task_options {
 	const char *type, *id, *context, *after, *service, *key, *not_before;
 	int64_t priority, max_retries; /* -1: not given */
-	double timeout_s;              /* 0: not given */
+	double timeout_s;              /* 0 or less: not given */
 	bool hold;
 };
 

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Corder, lines } from "./corder.mjs";
 import { fresh, range, useStack } from "./setup.mjs";
+import { binFolder } from "./stack.mjs";
 import { until } from "./wait.mjs";
 
 const stack = useStack();
@@ -88,6 +90,39 @@ test("the nearest .corder/env above the current folder names the server", async 
 	file(".corder/env", `NATS_URL=${stack.addresses.nats}\n`);
 	const { code, err } = await corder.run("status", { env: { NATS_URL: "" }, cwd: join(corder.folder, "a/b") });
 	assert.equal(code, 0, err);
+});
+
+test("a file of the environment that says nothing is refused, not passed over", async () => {
+	const empty = file("empty", "");
+	for (const env of [{ NATS_URL_FILE: "nowhere" }, { NATS_URL_FILE: empty }, { CORDER_PREFIX_FILE: "nowhere" }]) {
+		const [path] = Object.values(env);
+		const { code, err } = await corder.run("status", { env: { NATS_URL: "", CORDER_PREFIX: "", ...env } });
+		assert.equal(code, 64, err);
+		assert.ok(err.includes(path), err);
+	}
+});
+
+test("output that cannot be written is exit code 1 with a word about it", async () => {
+	const { project, type } = fresh();
+	await submitShell(project, type, "one", "true");
+	for (const words of ["--version", "help", "status", "list --json", `work -t ${type} --once --exec true`]) {
+		const { status, stderr } = spawnSync("sh", ["-c", `"${binFolder}/corder" ${words} >/dev/full`], { env: corder.env, timeout: 60000 });
+		assert.equal(status, 1, `${words}: ${stderr}`);
+		assert.match(`${stderr}`, /output could not be written/);
+	}
+});
+
+test("a list longer than a page is one document", async () => {
+	const { project, type } = fresh();
+	const tasks = range(1060).map((n) => ({ task_id: `t${n}`, task_type: type }));
+	assert.equal((await corder.run("submit", file("pages.json", { project, tasks }))).code, 0);
+	await listed(project, 1060);
+	const { reply } = await corder.json("list", "-p", project, "-n", "1050");
+	assert.equal(reply.tasks.length, 1050);
+	const rest = await corder.json("list", "-p", project, "--after", reply.next);
+	assert.deepEqual([rest.reply.ok, rest.reply.tasks.length, rest.reply.next], [true, 10, null]);
+	const endless = await corder.run("submit", "-p", project, "-t", type, "--task-timeout", "0");
+	assert.equal(endless.code, 64);
 });
 
 test("a batch, a list, JSON lines, a folder and stdin are submitted alike", async () => {
