@@ -85,9 +85,9 @@ static void take_body(struct http_request *request, const char *bytes, size_t le
 static void dispatch(struct http_request *request) {
 	request->dispatched = true;
 	if (!request->is_known_method)
-		http_answer(
-			request, MHD_HTTP_METHOD_NOT_ALLOWED, "application/json",
-			SLICE("{\"ok\":false,\"error\":{\"code\":\"invalid_field\",\"message\":\"only GET, HEAD and POST\"}}\n"));
+		http_answer(request, MHD_HTTP_METHOD_NOT_ALLOWED, "application/json",
+		            SLICE("{\"ok\":false,\"error\":{\"code\":\"" HTTP_CODE_METHOD
+		                  "\",\"message\":\"only GET, HEAD and POST\"}}\n"));
 	else if (request->is_too_large)
 		http_answer(request, MHD_HTTP_CONTENT_TOO_LARGE, "application/json",
 		            SLICE("{\"ok\":false,\"error\":{\"code\":\"too_large\",\"message\":\"the body is too large\"}}\n"));

@@ -10,6 +10,9 @@
 #include "shared/base/loop.h"
 #include "shared/base/text.h"
 
+/* The code of its answer to any method but GET, HEAD and POST. */
+#define HTTP_CODE_METHOD "wrong_method"
+
 struct http;
 struct http_request;
 struct http_stream;

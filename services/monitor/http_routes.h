@@ -11,7 +11,6 @@
 #define HTTP_CODE_FORBIDDEN_ORIGIN "forbidden_origin"
 #define HTTP_CODE_FORBIDDEN_HOST "forbidden_host"
 #define HTTP_CODE_UNSUPPORTED "unsupported_type"
-#define HTTP_CODE_METHOD "wrong_method"
 
 /* Handler of http_open; context is the monitor. */
 void route_request(void *monitor, struct http_request *request);

@@ -88,14 +88,9 @@ static enum status open_parts(struct monitor *monitor, struct error *err) {
 	return status;
 }
 
-enum { TOKEN_CHARACTERS_MIN = 16 };
-
 static enum status check_settings(const struct monitor *monitor, struct error *err) {
-	size_t token = strlen(monitor->settings->http_token);
 	if (monitor_partitions(monitor) > PAGES_PARTITIONS)
 		return fail(err, STATUS_REJECT, "CORDER_PARTITIONS may be %d at most", PAGES_PARTITIONS);
-	if (token > 0 && token < TOKEN_CHARACTERS_MIN)
-		return fail(err, STATUS_REJECT, "CORDER_HTTP_TOKEN must have %d characters at least", TOKEN_CHARACTERS_MIN);
 	return STATUS_OK;
 }
 

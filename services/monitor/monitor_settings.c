@@ -9,11 +9,10 @@ const struct setting monitor_setting_rows[] = {
 	  "The address on which HTTP is answered; reading needs no password, so think before you open it." },
 	{ "CORDER_HTTP_NAMES", SETTING_TEXT, FIELD(http_names), "", 0, 0, "",
 	  "Names, with commas, by which HTTP may be asked, beside localhost and any address; `*`: any. Empty: any, too, "
-	  "unless "
-	  "CORDER_HTTP_ADDRESS is a loopback one." },
-	{ "CORDER_HTTP_TOKEN", SETTING_SECRET, FIELD(http_token), "", 0, 0, "",
-	  "Who brings this token over HTTP may cancel, retry, approve, reject, update, pause and resume; empty: nobody "
-	  "may." },
+	  "unless CORDER_HTTP_ADDRESS is a loopback one." },
+	{ "CORDER_HTTP_TOKEN", SETTING_SECRET, FIELD(http_token), "", 16, 0, "characters",
+	  "Who brings this token, of 16 characters at least, over HTTP may cancel, retry, approve, reject, update, pause "
+	  "and resume; empty: nobody may." },
 	{ "CORDER_HTTP_PORT", SETTING_INT, FIELD(http_port), "8080", 0, 65535, "",
 	  "The port of HTTP; 0 takes any that is free and logs it." },
 	{ "CORDER_HTTP_MAX_CONNECTIONS", SETTING_INT, FIELD(http_max_connections), "1000", 1, 100000, "connections",

@@ -86,8 +86,12 @@ static enum status read_row(const struct setting *row, void *fields, struct erro
 			status =
 				fail(err, STATUS_REJECT, "%s must be 1 to 64 letters, digits, _ or -, not \"%s\"", row->name, value);
 		/* fall through */
-	case SETTING_TEXT:
 	case SETTING_SECRET:
+		if (row->kind == SETTING_SECRET && *value != '\0' && strlen(value) < (size_t)row->least)
+			status =
+				fail(err, STATUS_REJECT, "%s must have %lld characters at least", row->name, (long long)row->least);
+		/* fall through */
+	case SETTING_TEXT:
 	case SETTING_URL:
 		if (status != STATUS_OK)
 			break;

@@ -18,7 +18,7 @@ struct setting {
 	enum setting_kind kind;
 	size_t offset;       /* of the field in the settings struct: const char * or int64_t (bool: int64_t 0/1) */
 	const char *initial; /* the default, as text */
-	int64_t least, most; /* for SETTING_INT */
+	int64_t least, most; /* of SETTING_INT; the characters of a SETTING_SECRET that is not empty: least */
 	const char *unit;    /* "ms", "bytes", "tasks", "" */
 	const char *what;    /* one sentence */
 };

@@ -28,6 +28,14 @@ test("every instance is alive and ready", async () => {
 	}
 });
 
+test("a method that is none of ours is told so", async () => {
+	for (const method of ["PUT", "DELETE", "PATCH"]) {
+		const response = await fetch(`${stack.addresses.http[0]}/api/v1/status`, { method });
+		assert.equal(response.status, 405);
+		assert.equal((await response.json()).error.code, "wrong_method");
+	}
+});
+
 test("HTTP answers what NATS answers", async () => {
 	const { project } = names;
 	const pairs = [

@@ -11,6 +11,7 @@
 struct fields {
 	const char *text, *token, *url;
 	int64_t number, flag;
+	const char *secret;
 };
 
 #define FIELD(name) offsetof(struct fields, name)
@@ -21,6 +22,7 @@ static const struct setting rows[] = {
 	{ "CORDER_T_URL", SETTING_URL, FIELD(url), "nats://127.0.0.1:4222", 0, 0, "", "A URL." },
 	{ "CORDER_T_NUMBER", SETTING_INT, FIELD(number), "10", 1, 64, "ms", "A number." },
 	{ "CORDER_T_FLAG", SETTING_BOOL, FIELD(flag), "true", 0, 0, "", "A flag." },
+	{ "CORDER_T_SECRET", SETTING_SECRET, FIELD(secret), "", 4, 0, "", "A secret." },
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -37,6 +39,7 @@ static int clean(void **state) {
 
 static void release(struct fields *fields) {
 	free((void *)(uintptr_t)fields->text);
+	free((void *)(uintptr_t)fields->secret);
 	free((void *)(uintptr_t)fields->token);
 	free((void *)(uintptr_t)fields->url);
 }
@@ -87,6 +90,7 @@ static void bad_values_are_refused_with_the_name_and_the_limits(void **state) {
 	expect_refusal("CORDER_T_FLAG", "maybe", "true or false");
 	expect_refusal("CORDER_T_TOKEN", "a.b", "CORDER_T_TOKEN");
 	expect_refusal("CORDER_T_TOKEN", "", "CORDER_T_TOKEN");
+	expect_refusal("CORDER_T_SECRET", "abc", "4 characters");
 	expect_refusal("CORDER_T_TEXT_FILE", "/nonexistent/file", "/nonexistent/file");
 }
 
@@ -144,12 +148,14 @@ static void secrets_are_masked_when_printed(void **state) {
 		struct text out = { 0 };
 		char expected[200];
 		setenv("CORDER_T_URL", urls[i].url, 1);
+		setenv("CORDER_T_SECRET", "sesame", 1);
 		assert_int_equal(settings_read(rows, ROWS, &fields, &err), STATUS_OK);
 		settings_print(rows, ROWS, &fields, &out);
-		snprintf(
-			expected, sizeof(expected),
-			"CORDER_T_TEXT=a text\nCORDER_T_TOKEN=corder\nCORDER_T_URL=%s\nCORDER_T_NUMBER=10\nCORDER_T_FLAG=true\n",
-			urls[i].printed);
+		snprintf(expected, sizeof(expected),
+		         "CORDER_T_TEXT=a "
+		         "text\nCORDER_T_TOKEN=corder\nCORDER_T_URL=%s\nCORDER_T_NUMBER=10\nCORDER_T_FLAG=true\nCORDER_T_"
+		         "SECRET=***\n",
+		         urls[i].printed);
 		assert_string_equal(out.bytes, expected);
 		text_release(&out);
 		release(&fields);
