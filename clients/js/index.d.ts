@@ -501,7 +501,7 @@ export interface WorkerEvents {
 	started: [job: Job];
 	failed: [job: Job, error: Error];
 	ended: [job: Job, how: JobEnd, status?: Status];
-	/** A request that was not answered; it will be repeated. */
+	/** A request that was not answered and will be repeated, or a result that was refused. Unheard, it is a warning. */
 	problem: [error: Error];
 }
 

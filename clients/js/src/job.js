@@ -1,6 +1,8 @@
 // One try of one task, as its handler sees it.
+import { checkContent } from "./content.js";
 
 const PROGRESS_BYTES = 16384; // the contract's limit
+const MESSAGE_CHARS = 4096; // as many bytes of an error's message are kept
 
 export class Job {
 	#controller = new AbortController();
@@ -30,8 +32,7 @@ export class Job {
 	progress(progress) {
 		if (progress === null || typeof progress !== "object" || Array.isArray(progress))
 			throw new TypeError("progress is an object");
-		const bytes = Buffer.byteLength(JSON.stringify(progress));
-		if (bytes > PROGRESS_BYTES) throw new RangeError(`progress of ${bytes} bytes; ${PROGRESS_BYTES} is the most`);
+		checkContent(progress, "progress", PROGRESS_BYTES);
 		this.pendingProgress = progress;
 		this.#onProgress(this);
 	}
@@ -45,6 +46,17 @@ export class Job {
 	}
 }
 
+// What an error says, as the contract takes it.
+export function textOf(error) {
+	let text;
+	try {
+		text = `${error?.message ?? error}` || `${error.name}`;
+	} catch {
+		text = "an error that has no text";
+	}
+	return (text.slice(0, MESSAGE_CHARS).replaceAll("\0", "\ufffd") || "failed").toWellFormed();
+}
+
 // How a try ended, from what its handler returned or threw: an item of `done`, and a word for it.
 export function outcome(job, { result, error }) {
 	const reason = job.signal.aborted ? job.signal.reason : undefined;
@@ -55,7 +67,7 @@ export function outcome(job, { result, error }) {
 	}
 	if (error.name === "Release" || reason?.name === "Stopping")
 		return { end: "released", item: { ...job.name, outcome: "released" } };
-	const message = `${error.message ?? error}` || error.name || "failed";
-	const item = { ...job.name, outcome: "failed", error: { message, retryable: error.retryable !== false } };
+	const told = { message: textOf(error), retryable: error.retryable !== false };
+	const item = { ...job.name, outcome: "failed", error: told };
 	return { end: reason?.name === "Cancelled" ? "cancelled" : "failed", item };
 }

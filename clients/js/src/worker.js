@@ -3,8 +3,9 @@
 import { EventEmitter } from "node:events";
 import { hostname } from "node:os";
 import { connectionOf } from "./connection.js";
-import { LeaseLost, Stopping, TaskFailed } from "./errors.js";
-import { Job, outcome } from "./job.js";
+import { checkContent } from "./content.js";
+import { BadJson, InvalidField, LeaseLost, LimitExceeded, Stopping, TaskFailed, TooLarge } from "./errors.js";
+import { Job, outcome, textOf } from "./job.js";
 import { checkToken, newId } from "./names.js";
 import { backoffMs, pause } from "./pause.js";
 import { Renewals } from "./renewals.js";
@@ -12,6 +13,10 @@ import { Renewals } from "./renewals.js";
 const WAIT_MS = 2000; // how long a request waits for a task; also the longest a graceful stop of an idle worker takes
 const DONE_A_MESSAGE = 256;
 const DONE_BYTES = 600000;
+const ENVELOPE_BYTES = 2048; // of a request with one result: all but the result
+
+// The request is refused for what is in it, and would be again.
+const isContent = (error) => [BadJson, InvalidField, LimitExceeded, TooLarge].some((one) => error instanceof one);
 
 const ownName = () => `${hostname()}-${process.pid}`.replace(/[^A-Za-z0-9_-]/g, "-").slice(-64);
 
@@ -60,7 +65,7 @@ class Queue {
 		let bytes = 0;
 		let count = 0;
 		for (const { item } of this.done) {
-			bytes += JSON.stringify(item).length;
+			bytes += Buffer.byteLength(JSON.stringify(item));
 			if (count > 0 && (count >= DONE_A_MESSAGE || bytes > DONE_BYTES)) break;
 			count++;
 		}
@@ -74,12 +79,15 @@ class Queue {
 		const { name, lease_ms } = this.worker;
 		const body = { worker: name, max, wait_ms, lease_ms, request_id: newId(), done: items.map(({ item }) => item) };
 		let reply;
+		let refused;
 		try {
 			reply = await this.#send(`work.${this.type}`, body, wait_ms);
-		} finally {
-			this.asked -= max;
-			this.telling.delete(items);
+		} catch (error) {
+			refused = error;
 		}
+		this.asked -= max;
+		this.telling.delete(items);
+		if (refused) this.#settleSingly(items);
 		if (reply) this.#heed(items, reply.done);
 		if (reply) this.#take(reply.tasks);
 		this.turn();
@@ -87,20 +95,31 @@ class Queue {
 
 	async #settle(items) {
 		this.telling.add(items);
+		let reply;
+		let refused;
 		try {
-			const reply = await this.#send(
+			reply = await this.#send(
 				`settle.${this.type}`,
 				{ worker: this.worker.name, done: items.map(({ item }) => item) },
 				0,
 			);
-			if (reply) this.#heed(items, reply.done);
-		} finally {
-			this.telling.delete(items);
+		} catch (error) {
+			refused = error;
 		}
+		this.telling.delete(items);
+		if (refused && items.length > 1) this.#settleSingly(items);
+		else if (refused) this.#refused(items[0], refused.code, refused.detail);
+		if (reply) this.#heed(items, reply.done);
 		this.turn();
 	}
 
-	// Repeats until it is answered, or until the worker is closed for good.
+	// What one of them holds made the whole request be refused: alone, each stands for itself.
+	#settleSingly(items) {
+		for (const one of items) this.#settle([one]);
+	}
+
+	// Repeats until it is answered, or until the worker is closed for good. What is refused for the results in it is
+	// thrown.
 	async #send(subject, body, wait_ms) {
 		const { connection, ending, problem } = this.worker;
 		for (let attempt = 0; ; attempt++) {
@@ -108,6 +127,7 @@ class Queue {
 				return await connection.request(subject, body, { tryMs: wait_ms + 5000, signal: ending });
 			} catch (error) {
 				if (ending.aborted) return undefined;
+				if (body.done.length > 0 && isContent(error)) throw error;
 				problem(error);
 				if (connection.nats.isClosed()) return undefined;
 			}
@@ -125,16 +145,22 @@ class Queue {
 	// The verdict on what was settled, one by one.
 	#heed(items, verdicts) {
 		items.forEach((one, index) => {
-			const { job, item, end, unseen } = one;
+			const { job, end, unseen } = one;
 			const { ok, status, error } = verdicts[index];
 			if (unseen) return;
 			if (ok) return this.worker.ended(job, end, status);
 			if (error.code === "stale_lease") return this.worker.ended(job, "lease_lost");
-			this.worker.problem(new Error(`settle of ${job.task_id}: ${error.code}: ${error.message}`));
-			if (item.outcome === "failed") return this.worker.ended(job, "failed");
-			const again = { message: `the result was refused: ${error.message}`, retryable: false };
-			this.done.push({ job, end: "failed", item: { ...job.name, outcome: "failed", error: again } });
+			this.#refused(one, error.code, error.message);
 		});
+	}
+
+	// A result that is not taken fails the try, for another one would bring the same.
+	#refused({ job, item, unseen }, code, text) {
+		this.worker.problem(new Error(`settle of ${job.task_id}: ${code}: ${text}`));
+		if (unseen) return;
+		if (item.outcome === "failed") return this.worker.ended(job, "failed");
+		const error = { message: textOf(`the result was refused: ${text}`), retryable: false };
+		this.done.push({ job, end: "failed", item: { ...job.name, outcome: "failed", error } });
 	}
 
 	#take(tasks) {
@@ -145,6 +171,18 @@ class Queue {
 		}
 	}
 
+	// A result that has no JSON is the handler's failure; so is one that no request can carry, and trying again would not
+	// mend it.
+	#checked(result) {
+		try {
+			const json = checkContent(result, "a result", this.worker.connection.maxBytes - ENVELOPE_BYTES);
+			return json === undefined ? null : result;
+		} catch (error) {
+			if (error instanceof RangeError) throw new TaskFailed(error.message, { retryable: false, cause: error });
+			throw error;
+		}
+	}
+
 	async #run(job) {
 		const { renewals } = this.worker;
 		this.running.add(job);
@@ -152,10 +190,10 @@ class Queue {
 		this.worker.emit("started", job);
 		const came = {};
 		try {
-			came.result = await this.handler(job);
-			JSON.stringify(came.result); // one that has no JSON is the handler's failure
+			const result = await this.handler(job);
+			came.result = this.#checked(result);
 		} catch (error) {
-			came.error = error instanceof Error ? error : new TaskFailed(String(error));
+			came.error = error instanceof Error ? error : new TaskFailed(textOf(error));
 		}
 		if (!job.signal.aborted) await renewals.flush(job);
 		renewals.delete(job);
@@ -170,7 +208,7 @@ class Queue {
 }
 
 // Events: "started" (job), "failed" (job, error), "ended" (job, how, status), "problem" (error: a request that will be
-// repeated).
+// repeated, or a result that was refused). A problem that nobody listens to is a warning of the process.
 export class Worker extends EventEmitter {
 	#queues = new Map();
 	#ending = new AbortController();
@@ -209,7 +247,7 @@ export class Worker extends EventEmitter {
 	}
 
 	problem = (error) => {
-		this.emit("problem", error);
+		if (!this.emit("problem", error)) process.emitWarning(`worker ${this.name}: ${error.message}`, "CorderWarning");
 	};
 
 	ended(job, how, status) {

@@ -190,7 +190,7 @@ test("run() ends with its signal", async () => {
 test("progress that cannot be sent is told where it is made", async () => {
 	const errors = [];
 	const { client, type, worker } = await prepare((job) => {
-		for (const progress of [{ text: "x".repeat(16384) }, "half", null]) {
+		for (const progress of [{ text: "x".repeat(16384) }, { text: "\0" }, "half", null]) {
 			try {
 				job.progress(progress);
 			} catch (error) {
@@ -200,8 +200,103 @@ test("progress that cannot be sent is told where it is made", async () => {
 	});
 	await client.submit([{ task_type: type, task_id: "a" }]);
 	await client.result("a", { timeoutMs: 120000 });
-	assert.deepEqual(errors, ["RangeError", "TypeError", "TypeError"]);
+	assert.deepEqual(errors, ["RangeError", "RangeError", "TypeError", "TypeError"]);
 	await worker.stop();
+});
+
+test("what no request can carry fails its own try, and the worker goes on", async () => {
+	const nested = (depth) => JSON.parse("[".repeat(depth) + "]".repeat(depth));
+	const results = {
+		nul: "a\0b",
+		half: "\ud800",
+		key: { "\udc00": 1 },
+		deep: nested(62),
+		long: "x".repeat(1200000),
+		wide: "\u20ac".repeat(400000),
+	};
+	const errors = {
+		"says-nul": () => new Error("a\0b"),
+		"says-half": () => new Error("\ud800"),
+		"says-long": () => new Error("x".repeat(1200000)),
+		"says-nothing": () => Object.create(null),
+	};
+	const fine = {
+		fits: nested(61),
+		pair: "\u{1f600}",
+		escaped: "\\u0000 \\\\ud800",
+		function: () => 1,
+		kilobytes: "x".repeat(200000),
+	};
+	const { client, type, worker, ended, problems } = await prepare(
+		({ task_id }) => {
+			if (errors[task_id]) throw errors[task_id]();
+			return results[task_id] ?? fine[task_id];
+		},
+		{ concurrency: 2 },
+	);
+	const ids = [results, errors, fine].flatMap(Object.keys);
+	await client.submit(ids.map((task_id) => ({ task_id, task_type: type, max_retries: 0 })));
+	const done = await client.wait(ids, { timeoutMs: 60000 });
+	const says = (id) => [done.get(id).status, done.get(id).attempt, done.get(id).error?.message];
+	for (const [id, what] of Object.entries({
+		nul: /U\+0000/,
+		half: /surrogate/,
+		key: /surrogate/,
+		deep: /nested 62 deep; 61 is the most/,
+		long: /1200002 bytes/,
+		wide: /1200002 bytes/,
+		"says-nul": /^a\ufffdb$/,
+		"says-half": /^\ufffd$/,
+		"says-long": /^x{4096}$/,
+		"says-nothing": /^an error that has no text$/,
+	})) {
+		const [status, attempt, message] = says(id);
+		assert.deepEqual([id, status, attempt], [id, "failed", 1]);
+		assert.match(message, what);
+	}
+	const { function: noJson, ...same } = fine;
+	for (const id of Object.keys(same)) assert.deepEqual(done.get(id).result, same[id]);
+	assert.equal(done.get("function").result, null);
+	await worker.stop();
+	assert.equal(ended.length, ids.length);
+	assert.deepEqual(problems, []);
+});
+
+test("a request that is refused for one result is settled one by one, and that one fails", async () => {
+	// What the client does not see is refused by the service: here a member of the item that is changed on its way.
+	const together = deferred();
+	let running = 0;
+	const { client, type, worker, ended, problems } = await prepare(
+		async ({ task_id }) => {
+			if (++running === 3) together.resolve();
+			await together.promise;
+			let asked = 0;
+			return task_id === "bad" ? { toJSON: () => (asked++ === 0 ? "fine" : "a\0b") } : task_id;
+		},
+		{ concurrency: 3 },
+	);
+	const ids = ["good", "bad", "fine"];
+	await client.submit(ids.map((task_id) => ({ task_id, task_type: type })));
+	const done = await client.wait(ids, { timeoutMs: 60000 });
+	assert.deepEqual(
+		["good", "fine", "bad"].map((id) => done.get(id).result),
+		["good", "fine", null],
+	);
+	const { status, attempt, error } = done.get("bad");
+	assert.deepEqual([status, attempt], ["failed", 1]);
+	assert.match(error.message, /^the result was refused: .*U\+0000/);
+	await client.submit({ task_id: "next", task_type: type });
+	assert.equal(await client.result("next", { timeoutMs: 60000 }), "next");
+	await worker.stop({ graceMs: 1000 });
+	assert.equal(ended.length, 4);
+	assert.equal(problems.length, 1);
+});
+
+test("a problem that nobody listens to is a warning", async () => {
+	const worker = new Worker(await freshClient(), { name: "w" });
+	const warned = new Promise((resolve) => process.once("warning", resolve));
+	worker.problem(new Error("what happened"));
+	assert.equal((await warned).message, "worker w: what happened");
 });
 
 test("several types run side by side, each with its own limit", async () => {
