@@ -73,14 +73,19 @@ class Wait {
 	}
 
 	// A batch: what ended of it is looked at one by one, for lists have no results. A list is read from MySQL, which
-	// may be behind: a batch that is known by its id alone is taken as whole when two looks have found the same.
+	// may be behind: a batch that is known by its id alone is taken as whole when two looks have found the same. Tasks
+	// that were there before the submit are in the batch they came with: what two lists do not name is looked at, too.
 	async lookAtBatch(signal) {
 		const { client, project, batch_id } = this;
 		const over = [];
+		const unnamed = new Set(this.whole ? [] : this.open);
 		for await (const { task_id, status } of client.list({ project, batch_id, limit: Infinity, signal })) {
 			if (this.whole && !this.finished.has(task_id)) this.open.add(task_id);
 			if (finalStatuses.has(status) && this.open.has(task_id)) over.push(task_id);
+			unnamed.delete(task_id);
 		}
+		for (const task_id of unnamed) if (this.unnamedBefore?.has(task_id)) over.push(task_id);
+		this.unnamedBefore = unnamed;
 		await inTurns(over, (task_id) => this.look(task_id, signal));
 		if (this.whole && this.open.size + this.finished.size === 0) return; // maybe it is not there yet
 		this.listed = !this.whole || this.seenBefore === this.open.size + this.finished.size;

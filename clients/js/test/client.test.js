@@ -181,6 +181,18 @@ test("a wait that runs out says what ended and what did not", async () => {
 	await assert.rejects(client.result("nobody"), NotFound);
 });
 
+test("a large submission that is repeated under another batch is waited for, too", async () => {
+	const client = await freshClient();
+	const execution_context = { text: "x".repeat(60) };
+	const tasks = Array.from({ length: 10100 }, (_, n) => ({ task_id: `t${n}`, task_type: type, execution_context }));
+	const first = await client.submit(tasks);
+	await client.cancel({ batch_id: first.batch_id });
+	const second = await client.submit(tasks);
+	assert.notEqual(second.batch_id, first.batch_id);
+	assert.equal(second.tasks, undefined);
+	assert.equal((await client.wait(second, { timeoutMs: 60000 })).size, tasks.length);
+});
+
 test("a batch is waited for by its id alone", async () => {
 	const client = await freshClient();
 	const { batch_id, task_ids } = await client.submit([{ task_type: type }, { task_type: type }]);
