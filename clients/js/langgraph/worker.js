@@ -1,13 +1,30 @@
 // The other side: a LangGraph graph as the handler of a task type. The context is its input, its values make the
 // result; each task is a thread, so that a second try goes on where the first one was.
+import { cleaned } from "../src/content.js";
 import { TaskFailed } from "../src/errors.js";
 import { drive } from "./driver.js";
 
+const MESSAGE_CHARS = 4000;
+
+const asMessage = (text) => ({ message: cleaned(text, MESSAGE_CHARS) });
+
 function asProgress([mode, chunk]) {
 	if (mode === "custom")
-		return chunk !== null && typeof chunk === "object" && !Array.isArray(chunk) ? chunk : { message: String(chunk) };
+		return chunk !== null && typeof chunk === "object" && !Array.isArray(chunk) ? chunk : asMessage(String(chunk));
 	const nodes = Object.keys(chunk).filter((name) => !name.startsWith("__"));
 	return nodes.length > 0 ? { node: nodes.at(-1) } : undefined;
+}
+
+// Progress is only for looking at and fails no task: what is too large is told as the beginning of its text, what has
+// none is left out.
+function tell(job, [mode, chunk]) {
+	for (const make of [() => asProgress([mode, chunk]), () => asMessage(JSON.stringify(chunk))]) {
+		try {
+			const progress = make();
+			if (progress) job.progress(progress);
+			return;
+		} catch {}
+	}
 }
 
 // For worker.task(type, graphHandler(graph)).
@@ -27,10 +44,8 @@ export function graphHandler(graph, options = {}) {
 		const configurable = { ...config.configurable, thread_id: thread(job) };
 		const whole = { ...config, configurable, signal: job.signal, context: context ?? manager };
 		const run = async (what) => {
-			for await (const chunk of await graph.stream(what, { ...whole, streamMode: ["updates", "custom"] })) {
-				const progress = asProgress(chunk);
-				if (progress) job.progress(progress);
-			}
+			for await (const chunk of await graph.stream(what, { ...whole, streamMode: ["updates", "custom"] }))
+				tell(job, chunk);
 			job.signal.throwIfAborted();
 		};
 		if (!graph.checkpointer) return output(await graph.invoke(await input(job), whole), job);

@@ -32,3 +32,6 @@ export function checkContent(value, what, mostBytes) {
 	if (deepest > DEPTH) throw new RangeError(`${what} nested ${deepest} deep; ${DEPTH} is the most`);
 	return json;
 }
+
+// A text that may stand in a request, cut where it is long.
+export const cleaned = (text, mostChars) => text.slice(0, mostChars).replaceAll("\0", "\ufffd").toWellFormed();

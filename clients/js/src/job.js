@@ -1,5 +1,5 @@
 // One try of one task, as its handler sees it.
-import { checkContent } from "./content.js";
+import { checkContent, cleaned } from "./content.js";
 
 const PROGRESS_BYTES = 16384; // the contract's limit
 const MESSAGE_CHARS = 4096; // as many bytes of an error's message are kept
@@ -54,7 +54,7 @@ export function textOf(error) {
 	} catch {
 		text = "an error that has no text";
 	}
-	return (text.slice(0, MESSAGE_CHARS).replaceAll("\0", "\ufffd") || "failed").toWellFormed();
+	return cleaned(text, MESSAGE_CHARS) || "failed";
 }
 
 // How a try ended, from what its handler returned or threw: an item of `done`, and a word for it.

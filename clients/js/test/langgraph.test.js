@@ -291,6 +291,43 @@ test("a graph is a worker: context in, values out, nodes as progress, a second t
 	worker.stop();
 });
 
+test("whatever a node writes to the custom stream, its task does not fail for it", async () => {
+	const { client } = await prepare();
+	const circle = {};
+	circle.circle = circle;
+	const written = [
+		"x".repeat(20000),
+		{ text: "x".repeat(20000) },
+		{ text: "\0" },
+		{ big: 1n },
+		circle,
+		Symbol("s"),
+		"end",
+	];
+	const graph = new StateGraph(Annotation.Root({ text: Annotation() }))
+		.addNode("node", (_, { writer }) => (written.forEach((one) => writer(one)), { text: "done" }))
+		.addEdge(START, "node")
+		.compile({ checkpointer: new MemorySaver() });
+	const task_type = freshName("agent");
+	const told = [];
+	const worker = new Worker(client).task(task_type, graphHandler(graph)).start();
+	worker.on("started", (job) => {
+		const { progress: tell } = job;
+		job.progress = (progress) => (tell.call(job, progress), told.push(progress));
+	});
+	await client.submit({ task_type, task_id: "a", max_retries: 0 });
+	assert.deepEqual(await client.result("a", { timeoutMs: 120000 }), { text: "done" });
+	assert.deepEqual(told, [
+		{ message: "x".repeat(4000) },
+		{ message: `{"text":"${"x".repeat(4000 - 9)}` },
+		{ message: '{"text":"\\u0000"}' },
+		{ message: "Symbol(s)" },
+		{ message: "end" },
+		{ node: "node" },
+	]);
+	worker.stop();
+});
+
 test("a cancelled task aborts the graph that works on it; one that asks a human fails for good", async () => {
 	const { client } = await prepare();
 	const started = deferred();
