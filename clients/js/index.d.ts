@@ -360,6 +360,7 @@ interface CommandOptions extends CallOptions, ProjectOption {
 	reason?: string;
 }
 
+/** A setting of the environment may stand in a file, whose path NATS_URL_FILE (and so on) gives. */
 export interface ConnectOptions {
 	/** NATS_URL, or nats://127.0.0.1:4222. Several, parted by commas or as a list. */
 	servers?: string | string[];

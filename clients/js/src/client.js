@@ -1,7 +1,9 @@
 // The client: every request of the contract as a method, and the things made of several: wait, events, submissions.
 // What exists in the contract is spelled as it is there; what is ours (patienceMs, onEvent) is spelled as JavaScript
 // does.
+import { readFileSync } from "node:fs";
 import { Connection, setConnection } from "./connection.js";
+import { CorderError } from "./errors.js";
 import { Events } from "./events.js";
 import { checkToken } from "./names.js";
 import { enqueue, submit } from "./submit.js";
@@ -196,10 +198,21 @@ function clean(body) {
 	return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
 }
 
+// From the environment, or from the file that <name>_FILE names.
+function setting(name) {
+	const { [name]: value, [`${name}_FILE`]: path } = process.env;
+	if (value || !path) return value || undefined;
+	try {
+		return readFileSync(path, "utf8").trim() || undefined;
+	} catch (error) {
+		throw new CorderError(`${name}_FILE: cannot read ${path}: ${error.message}`, { cause: error });
+	}
+}
+
 // servers: NATS_URL, or the local one. project: CORDER_PROJECT, used where a call names none. prefix: CORDER_PREFIX.
+// Each may stand in a file, as NATS_URL_FILE and so on.
 export async function connect(options = {}) {
-	const { env } = process;
-	const { servers = env.NATS_URL ?? "nats://127.0.0.1:4222", project = env.CORDER_PROJECT } = options;
-	const { prefix = env.CORDER_PREFIX ?? "corder", patienceMs = 30000, signal, nats } = options;
+	const { servers = setting("NATS_URL") ?? "nats://127.0.0.1:4222", project = setting("CORDER_PROJECT") } = options;
+	const { prefix = setting("CORDER_PREFIX") ?? "corder", patienceMs = 30000, signal, nats } = options;
 	return new Client(await Connection.open({ servers, prefix, patienceMs, signal, nats }), project);
 }

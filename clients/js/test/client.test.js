@@ -1,6 +1,9 @@
 // What the conformance suite does not say: signals, iterators, names, the parts below the client.
 import { jetstreamManager } from "@nats-io/jetstream";
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Graph, NoAnswer, NotFound, Refused, TaskEnded, WaitTimeout, connect, failed, finished, newId } from "corder";
 import { addresses } from "../src/connection.js";
@@ -18,6 +21,38 @@ test("an address brings its password, and several are parted by commas", () => {
 	});
 	assert.deepEqual(addresses("nats://token@a"), { servers: ["nats://a"], token: "token" });
 	assert.deepEqual(addresses(["a", "b,c"]), { servers: ["a", "b", "c"] });
+});
+
+test("settings may stand in files; one that cannot be read is told with its path", async () => {
+	const folder = mkdtempSync(join(tmpdir(), "corder-settings-"));
+	const before = { ...process.env };
+	const put = (name, value) => {
+		writeFileSync(join(folder, name), `${value}\n`);
+		delete process.env[name];
+		process.env[`${name}_FILE`] = join(folder, name);
+	};
+	try {
+		put("NATS_URL", before.NATS_URL);
+		put("CORDER_PREFIX", "elsewhere");
+		put("CORDER_PROJECT", "filed");
+		const client = await connect({ patienceMs: 3000 });
+		assert.deepEqual([client.prefix, client.project], ["elsewhere", "filed"]);
+		await client.close();
+		process.env.CORDER_PREFIX = "nearer"; // what stands in the environment itself goes first
+		rmSync(join(folder, "CORDER_PREFIX"));
+		const other = await connect({ patienceMs: 3000 });
+		assert.equal(other.prefix, "nearer");
+		await other.close();
+		delete process.env.CORDER_PREFIX;
+		await assert.rejects(connect(), (error) => error.message.includes(join(folder, "CORDER_PREFIX")));
+	} finally {
+		rmSync(folder, { recursive: true });
+		for (const name of ["NATS_URL", "CORDER_PREFIX", "CORDER_PROJECT"]) {
+			delete process.env[`${name}_FILE`];
+			delete process.env[name];
+			if (before[name] !== undefined) process.env[name] = before[name];
+		}
+	}
 });
 
 test("a server that is not there is told as no answer, within the patience", async () => {
