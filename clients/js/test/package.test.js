@@ -25,6 +25,15 @@ test("what is declared is there, and what is there is declared", () => {
 	assert.deepEqual(declared("langgraph/index.d.ts").sort(), Object.keys(langgraph).sort());
 });
 
+test("the pages install from the folder: the package named corder at npm is another one", () => {
+	for (const page of ["README.md", "langgraph/README.md"]) {
+		const [, words] = /^npm install ([^#\n]*)/m.exec(read(page));
+		// Without --install-links, npm makes a link to the folder, and what it needs is not found from there.
+		assert.match(words, /^--install-links path\/to\/corder\/clients\/js\s/, page);
+		assert.ok(!words.split(/\s+/).includes("corder"), page);
+	}
+});
+
 test("a program that uses all of it compiles under strict", () => {
 	const compiler = join(folder, "node_modules/typescript/bin/tsc");
 	execFileSync(process.execPath, [compiler, "-p", join(folder, "test/types/tsconfig.json")], { stdio: "pipe" });
