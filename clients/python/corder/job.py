@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .content import sized
 from .errors import Release
 from .model import TaskError, TaskInfo
-from .wire import encode
 
 PROGRESS_BYTES = 16_384
 
@@ -99,8 +99,9 @@ class Job:
         It travels with a renewal of the lease, which it hastens; of several in a moment the last one counts.
         """
         told = {**(progress or {}), **members}
-        if len(encode(told)) > PROGRESS_BYTES:
-            raise ValueError(f"a progress may have {PROGRESS_BYTES} bytes, this one has {len(encode(told))}")
+        size = sized(told)
+        if size > PROGRESS_BYTES:
+            raise ValueError(f"a progress may have {PROGRESS_BYTES} bytes, this one has {size}")
         self._progress = told
         self._tell()
 

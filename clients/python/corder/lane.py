@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from .content import clean, sized
 from .errors import NoAnswer, Refused, Release, TaskFailed
 from .ids import new_id
 from .job import Delivered, Job
@@ -59,6 +60,7 @@ class Lane:
         self.concurrency = concurrency
         self.lease_ms = lease_ms
         self.stopping = False
+        self._closing = False
         self.runs: dict[str, Run] = {}
         self.settled: list[tuple[Job, str]] = []
         self.on_end: Callable[[Job, str], None] | None = None
@@ -82,6 +84,7 @@ class Lane:
                     ended.result()
             await asking
         finally:
+            self._closing = True
             for helper in (*helpers, asking):
                 helper.cancel()
             for run in self.runs.values():
@@ -137,6 +140,11 @@ class Lane:
         self._asking = True
         try:
             reply = await self._request("work", body, wait_ms / 1000 + ANSWER_SPARE_SECONDS)
+        except Refused:
+            if not done:
+                raise
+            await self._settle_alone(done)
+            return
         finally:
             self._asking = False
             self._changed.set()
@@ -153,8 +161,24 @@ class Lane:
                 self._changed.clear()
                 continue
             done = self._take_done()
-            reply = await self._request("settle", {"worker": self.name, "done": [run.done for run in done]}, 5.0)
-            self._take_verdicts(done, reply["done"])
+            try:
+                await self._settle(done)
+            except Refused:
+                await self._settle_alone(done)
+
+    async def _settle(self, done: list[Run]) -> None:
+        reply = await self._request("settle", {"worker": self.name, "done": [run.done for run in done]}, 5.0)
+        self._take_verdicts(done, reply["done"])
+
+    async def _settle_alone(self, done: list[Run]) -> None:
+        """One of them was refused, and the others with it: each by itself, and the one to blame as failed."""
+        for run in done:
+            try:
+                await self._settle([run])
+            except Refused as error:
+                log.error("%s: its settlement is refused: %s", run.job.task_id, error)
+                run.done = {**_address(run.job), **_failure(f"its settlement was refused: {error}", retryable=False)}
+                await self._settle([run])
 
     async def _request(self, verb: str, body: dict[str, Any], seconds: float) -> dict[str, Any]:
         """No answer says nothing, so the very same request goes again, for as long as it takes."""
@@ -220,7 +244,6 @@ class Lane:
     async def _outcome(self, run: Run) -> dict[str, Any]:
         try:
             result = await self._call(run.job)
-            size = len(json.dumps(result, ensure_ascii=False, allow_nan=False).encode())
         except Release:
             return {"outcome": "released"}
         except TaskFailed as error:
@@ -228,10 +251,16 @@ class Lane:
         except asyncio.CancelledError:
             if run.ending:
                 return {"outcome": "released"}
-            raise
-        except Exception as error:
+            if self._closing:
+                raise
+            return _failure("CancelledError: something that the handler waited for was cancelled", retryable=True)
+        except (Exception, SystemExit) as error:
             log.info("%s failed", run.job.task_id, exc_info=True)
             return _failure(f"{type(error).__name__}: {error}", retryable=True)
+        try:
+            size = sized(result)
+        except Exception as error:
+            return _failure(f"the result cannot be sent: {type(error).__name__}: {error}", retryable=False)
         if size > RESULT_BYTES:
             return _failure(f"the result has {size} bytes, at most {RESULT_BYTES} are kept", retryable=False)
         return {"outcome": "completed", "result": result}
@@ -306,5 +335,5 @@ def _address(job: Job) -> dict[str, str]:
     return {"project": job.project, "task_id": job.task_id, "lease": job.lease}
 
 
-def _failure(message: str, retryable: bool) -> dict[str, Any]:
-    return {"outcome": "failed", "error": {"message": message, "retryable": retryable}}
+def _failure(message: object, retryable: bool) -> dict[str, Any]:
+    return {"outcome": "failed", "error": {"message": clean(message), "retryable": retryable}}

@@ -7,6 +7,7 @@ the checkpoint store is reached from.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -98,10 +99,18 @@ async def _run(
                 if not node.startswith("__"):
                     job.progress(message=node)
         elif isinstance(part, Mapping):
-            told = {name: part[name] for name in ("percent", "message") if name in part}
-            if told:
-                job.progress(**told)
+            _tell(job, part)
     return values
+
+
+def _tell(job: corder.Job, part: Mapping[str, Any]) -> None:
+    """Progress is for looking at: what cannot be told is left out, and fails nothing."""
+    told = {name: part[name] for name in ("percent", "message") if name in part}
+    if "message" in told:
+        told["message"] = str(told["message"])[:4000]
+    if told:
+        with contextlib.suppress(TypeError, ValueError):
+            job.progress(**told)
 
 
 async def _answers(job: corder.Job, state: StateSnapshot, on_interrupt: OnInterrupt | None) -> Any:

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import unittest
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -106,6 +107,42 @@ class Working(Case):
                 await self.client.result(task.task_id, timeout=120)
         assert caught.exception.outcome.error is not None
         self.assertIn("TypeError", caught.exception.outcome.error.message)
+
+    async def test_what_no_request_can_carry_fails_its_own_try(self) -> None:
+        def nested() -> list[Any]:
+            value: list[Any] = []
+            for _ in range(100):
+                value = [value]
+            return value
+
+        def fails(error: BaseException) -> Any:
+            raise error
+
+        bad: dict[str, Callable[[], Any]] = {
+            "nul": lambda: {"a\0": 1},
+            "twice": lambda: {1: "a", "1": "b"},
+            "number": lambda: 10**400,
+            "nested": nested,
+            "half": lambda: "\ud800",
+            "name": lambda: fails(FileNotFoundError("caf\udce9.txt")),
+            "error": lambda: fails(corder.TaskFailed("a\0b")),
+            "no text": lambda: fails(corder.TaskFailed(ValueError("odd"))),  # type: ignore[arg-type]
+            "exit": lambda: fails(SystemExit(3)),
+            "stray": lambda: fails(asyncio.CancelledError()),
+        }
+        worker = corder.Worker(self.client, concurrency=2)
+        worker.add(self.type, lambda job: bad[job.context["how"]]() if "how" in job.context else "good")
+        tasks = {how: self.task(execution_context={"how": how}, max_retries=0) for how in bad}
+        good = self.task()
+        async with worker:
+            await self.client.submit([*tasks.values(), good])
+            outcomes = await self.client.wait([*tasks.values(), good], timeout=120)
+        for how, task in tasks.items():
+            outcome = outcomes[task.task_id]
+            self.assertEqual(outcome.status, "failed", how)
+            assert outcome.error is not None
+            self.assertEqual(outcome.error.code, "task_error", how)
+        self.assertEqual(outcomes[good.task_id].result, "good")
 
     async def test_who_tries_again_knows_how_the_last_try_failed(self) -> None:
         worker = corder.Worker(self.client)
