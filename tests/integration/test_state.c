@@ -422,6 +422,68 @@ static void a_paused_type_or_project_gives_nothing_until_it_is_resumed(void **st
 	assert_string_equal(scripts_command(s, "cancel|shop/a|"), "r");
 }
 
+/* what was said ------------------------------------------------------------------------------------------------------ */
+
+/* Of the log as it will be, which must be one that can be read; the caller frees it. */
+static struct record last_record(struct scripts *s, char **log) {
+	struct record_entry entry;
+	struct record record = { 0 };
+	bool valid = true;
+	*log = scripts_outbox(s);
+	struct slice rest = slice_of(*log);
+	while (record_next_entry(&rest, &entry, &valid)) {
+		assert_true(valid);
+		int64_t seq = entry.first_seq;
+		while (record_next(&entry.records, &record, &valid))
+			assert_true(valid && record.seq == seq++);
+		assert_int_equal(seq, entry.last_seq + 1);
+	}
+	return record;
+}
+
+static void assert_slice(struct slice slice, const char *expected) {
+	if (!slice_is(slice, expected))
+		fail_msg("\"%.*s\" is not \"%s\"", (int)slice.length, slice.bytes, expected);
+}
+
+static void assert_reason(struct scripts *s, const char *command, const char *expected) {
+	char *log;
+	scripts_command(s, "%s", command);
+	struct record record = last_record(s, &log);
+	assert_slice(record.reason, expected);
+	free(log);
+}
+
+/* Those who fold the log go by the word: no reason may make one of another, or take it away. */
+static void what_somebody_gives_as_a_reason_stands_behind_the_word(void **state) {
+	struct scripts *s = *state;
+	ADMIT(s, { .id = "a" }, { .id = "b" });
+	scripts_lease(s, "coding", 2, NULL, NULL);
+	assert_reason(s, "update|shop/a|7|", "updated");
+	assert_reason(s, "update|shop/a|8|cancel requested", "updated: cancel requested");
+	assert_reason(s, "cancel|shop/a|", "cancel requested");
+	assert_reason(s, "cancel|shop/b|enough", "cancel requested: enough");
+	assert_reason(s, "pause|coding|shop|", "paused");
+	assert_reason(s, "resume|coding|shop|", "resumed");
+	assert_reason(s, "pause|coding|shop|resumed", "paused: resumed");
+	assert_reason(s, "resume|coding|shop|paused", "resumed: paused");
+}
+
+/* Whatever it was that wrote it down so. */
+static void a_refusal_has_nothing_in_it_that_parts_the_log(void **state) {
+	struct scripts *s = *state;
+	char *log;
+	assert_string_equal(scripts_command(s, "refused|shop||a\x1c|g\x1d|bad_json|/x\x1c\x1d\x1ey|it | is \x1e so"), "ok");
+	struct record record = last_record(s, &log);
+	assert_int_equal(record.status, RECORD_REJECTED);
+	assert_slice(record.task_id, "a?");
+	assert_slice(record.batch_id, "g?");
+	assert_slice(record.error_code, "bad_json");
+	assert_slice(record.extra, "/x???y");
+	assert_slice(record.error_message, "it ? is ? so");
+	free(log);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scripts_set_up, scripts_tear_down)
 	const struct CMUnitTest tests[] = {
@@ -452,6 +514,8 @@ int main(void) {
 		TEST(a_cascade_leaves_out_what_stays_impossible),
 		TEST(an_update_moves_a_task_in_its_queue),
 		TEST(a_paused_type_or_project_gives_nothing_until_it_is_resumed),
+		TEST(what_somebody_gives_as_a_reason_stands_behind_the_word),
+		TEST(a_refusal_has_nothing_in_it_that_parts_the_log),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,15 +60,19 @@ test("an enqueued task that comes before what it depends on waits for it a while
 // The bytes that part the records of the log, in a name that a refusal points to.
 test("a refusal whose path holds control characters is written down, and so is what comes behind it", async () => {
 	const { project, type } = fresh();
-	for (const name of ["\\u001c", "\\u001e", "\\u001f"]) {
-		const text = `{"task_type":"${type}","execution_context":{"${name}":1e999}}`;
+	const names = ["\\u001c", "\\u001d", "\\u001e", "\\u001f"];
+	const wrong = names.map((name) => `"execution_context":{"${name}":1e999}`);
+	const twice = names.map((name) => `"a${name}":1,"a${name}":2`);
+	for (const members of [...wrong, ...twice]) {
+		const text = `{"task_type":"${type}",${members}}`;
 		await stack.client.publishBytes(`enqueue.${project}`, new TextEncoder().encode(text));
 	}
 	const tasks = await stack.client.ok("submit", { project, task_type: type, ack: "archived" });
 	assert.equal(tasks.ok, true);
 	const written = async () => (await stack.witness.events(project)).filter(({ status }) => status === "rejected");
-	const rejected = await until("three refusals in the database", async () => (await written()).length === 3 && written());
-	for (const { error_code } of rejected) assert.equal(error_code, "invalid_field");
+	const rejected = await until("eight refusals in the database", async () => (await written()).length === 8 && written());
+	const told = rejected.map(({ error_code, detail }) => `${error_code} ${detail}`).sort();
+	assert.deepEqual(told, [...names.map(() => "bad_json /a?"), ...names.map(() => "invalid_field /execution_context/?")]);
 });
 
 test("an enqueued project that is not the subject's becomes a rejected event", async () => {

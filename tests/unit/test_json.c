@@ -200,6 +200,13 @@ static void what_is_no_json_is_refused(void **state) {
 	refuse((struct slice){ NULL, 0 }, "bad_json", "");
 }
 
+/* A refusal goes into the log, whose records and fields such bytes part. */
+static void a_path_has_no_control_characters(void **state) {
+	(void)state;
+	refuse(SLICE("{\"a\\u001e\":1,\"a\\u001e\":2}"), "bad_json", "/a?");
+	refuse(SLICE("{\"\\u001c.\\u001d\":{\"\\u001f\\nb\":[1e999]}}"), "invalid_field", "/?.?/??b/0");
+}
+
 static void a_key_twice_is_refused_with_its_path(void **state) {
 	(void)state;
 	refuse(SLICE("{\"a\":1,\"b\":2,\"a\":3}"), "bad_json", "/a");
@@ -275,6 +282,7 @@ int main(void) {
 		cmocka_unit_test(integers_are_read_exactly_in_any_notation),
 		cmocka_unit_test(what_is_no_json_is_refused),
 		cmocka_unit_test(a_key_twice_is_refused_with_its_path),
+		cmocka_unit_test(a_path_has_no_control_characters),
 		cmocka_unit_test(numbers_beyond_a_double_are_refused_with_their_path),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(a_reader_is_used_again_and_again),

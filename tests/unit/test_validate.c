@@ -87,6 +87,11 @@ static void a_backoff_is_kept_only_when_it_is_not_the_usual_one(void **state) {
 	assert_slice(take_one(",\"retry_backoff\":{\"factor\":2.0,\"max_ms\":60000}")->backoff, "");
 	assert_slice(take_one(",\"retry_backoff\":{\"factor\":1.5}")->backoff, "1000,1.5,60000");
 	assert_slice(take_one(",\"retry_backoff\":{\"initial_ms\":0,\"max_ms\":5}")->backoff, "0,2,5");
+	/* Its column has 64 characters. */
+	assert_slice(take_one(",\"retry_backoff\":{\"initial_ms\":86400000,\"max_ms\":86400000,\"factor\":"
+	                      "1.33333333333333333333333333333333333333333333333333333333333333333333333333}")
+	                 ->backoff,
+	             "86400000,1.33333333333333,86400000");
 }
 
 static void edges_are_named_once(void **state) {
