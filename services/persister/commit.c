@@ -78,6 +78,14 @@ static void begin(struct partition *partition) {
 	write_position(&commit->sql, partition->id, &partition->position, &commit->to, clock_wall_us());
 }
 
+/* Half of what there may be and of what there was, so that it comes down to one entry whatever the sizes of entries. */
+void commit_smaller(struct partition *partition) {
+	size_t events = partition->commit.changes.event_count;
+	if (events > partition->batch_events)
+		events = partition->batch_events;
+	partition->batch_events = events > 2 ? events / 2 : 1;
+}
+
 /* Fewer events for a server that takes only small packets. */
 void commit_too_large(struct partition *partition) {
 	struct commit *commit = &partition->commit;
@@ -88,7 +96,7 @@ void commit_too_large(struct partition *partition) {
 		                  events, commit->sql.length);
 		return;
 	}
-	partition->batch_events = events > 2 ? events / 2 : 1;
+	commit_smaller(partition);
 	partition->next_take = partition->position.stream_seq + 1;
 	partition->partial = false;
 	gather(partition);
@@ -186,6 +194,8 @@ static void forget_reasons(struct commit *commit) {
 	for (size_t i = 0; i < commit->reason_count; i++)
 		free(commit->reasons[i]);
 	commit->reason_count = 0;
+	free(commit->reason);
+	commit->reason = NULL;
 }
 
 /* Until the next one. The more comes in, the more is worth waiting for; where much could not be taken, there is enough. */
@@ -207,6 +217,7 @@ void commit_start(struct partition *partition) {
 	partition->next_write_us = clock_mono_us() + pause_us(partition, count);
 	commit->to = partition->cursor;
 	forget_reasons(commit);
+	commit->culprits = CULPRITS_UNKNOWN;
 	if (commit->excluded_capacity < count) {
 		commit->excluded = memory_resize(commit->excluded, count, sizeof(*commit->excluded));
 		commit->excluded_capacity = count;
@@ -217,7 +228,8 @@ void commit_start(struct partition *partition) {
 }
 
 void commit_retry(struct partition *partition) {
-	send(partition, &partition->commit.part);
+	changes_sort(&partition->commit.part);
+	send_text(partition, &partition->commit.part);
 }
 
 void commit_release(struct commit *commit) {

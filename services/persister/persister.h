@@ -30,7 +30,7 @@ enum {
 	STOPPED_US = 5000000,   /* until a partition that was stopped is tried again */
 	PURGE_US = 60000000,
 	RETAIN_PAUSE_US = 60000000, /* between two walks through the tasks */
-	POISON_MOST = 128,          /* culprits of one transaction */
+	POISON_MOST = 128,          /* culprits of one transaction of several entries */
 };
 
 enum partition_state {
@@ -57,6 +57,9 @@ struct search {
 	bool asked;
 };
 
+/* How far the search for culprits has come: each piece of the batch alone, then with all that stands before it. */
+enum culprits { CULPRITS_UNKNOWN, CULPRITS_ALONE, CULPRITS_TOGETHER };
+
 /* A transaction from its first packet to its end. */
 struct commit {
 	bool busy;
@@ -66,8 +69,10 @@ struct commit {
 	size_t bytes;          /* of the entries */
 	const char **excluded; /* by event: why it is set aside, or NULL */
 	size_t excluded_capacity;
-	size_t low, high; /* of the search for a culprit: the first `low` events pass, the first `high` do not */
-	size_t found;     /* behind the last one */
+	enum culprits culprits;
+	size_t low, high; /* what stands before `low` passes or is set aside; up to `high` it does not pass (0: not known) */
+	size_t stride;    /* how many more are tried while `high` is not known */
+	char *reason;     /* owned: why it does not pass up to `high` */
 	struct text sql, raw;
 	struct text statements[SHEET_COUNT];
 	struct db_bulk *bulks[SHEET_COUNT]; /* opened on first use */
@@ -178,7 +183,8 @@ void search_start(struct partition *partition);
 void commit_start(struct partition *partition);
 void poison_search(struct partition *partition, const char *reason);
 void commit_too_large(struct partition *partition); /* for one packet: again with fewer events */
-void commit_retry(struct partition *partition);     /* builds and sends what is not excluded */
+void commit_smaller(struct partition *partition);   /* the next batches have fewer events */
+void commit_retry(struct partition *partition);     /* builds and sends what is not excluded, as text, as it was tried */
 void commit_end(struct partition *partition);       /* leaves the connection to the other partitions */
 void commit_release(struct commit *commit);
 bool commit_is_data_error(unsigned error_number);

@@ -125,6 +125,130 @@ static void poison_is_set_aside_and_stands_in_nobodys_way(void **state) {
 	persisting_await_position(stage.history.seq);
 }
 
+/* A lease whose worker no column can hold. */
+static void add_refused_lease(int64_t number, const char *task_id, int64_t version) {
+	history_add(&stage.history,
+	            (struct record){ .status = 'r',
+	                             .previous = 'p',
+	                             .number = number,
+	                             .project = SLICE("demo"),
+	                             .task_id = slice_of(task_id),
+	                             .task_type = SLICE("coding"),
+	                             .version = version,
+	                             .attempt = 1,
+	                             .worker = SLICE("a worker whose name is far too long for its column: "
+	                                             "0123456789012345678901234567890123456789") });
+}
+
+static void expect_set_aside(int64_t count) {
+	char answer[32];
+	snprintf(answer, sizeof(answer), "%lld", (long long)count);
+	persisting_expect("SELECT COUNT(*) FROM poison_events", answer);
+}
+
+static void an_entry_of_many_refused_events_is_written_without_them(void **state) {
+	enum { TASKS = 400 };
+	int64_t numbers[TASKS];
+	char id[TASKS][16];
+	(void)state;
+	for (int i = 0; i < TASKS; i++) {
+		snprintf(id[i], sizeof(id[i]), "task-%d", i);
+		numbers[i] = history_submit(&stage.history, id[i], "");
+	}
+	for (int i = 0; i < TASKS; i++) {
+		add_refused_lease(numbers[i], id[i], 2);
+		if (i % 4 == 0)
+			history_complete(&stage.history, numbers[i], id[i], 1);
+	}
+	persisting_append_history();
+	persisting_append_lives("after", 10);
+	persisting_open_writer(0);
+	persisting_await_position(stage.history.seq);
+	expect_set_aside(TASKS);
+	persisting_expect("SELECT COUNT(*) FROM tasks WHERE task_id LIKE 'task%' AND status='completed'", "100");
+	persisting_expect("SELECT COUNT(*) FROM poison_events WHERE reason LIKE '%worker%'", "400");
+	persisting_expect("SELECT COUNT(DISTINCT event_id) FROM poison_events", "400");
+}
+
+static void many_refused_events_of_many_entries_are_set_aside(void **state) {
+	char id[24];
+	(void)state;
+	int64_t number = history_submit(&stage.history, "one", "");
+	for (int entry = 0; entry < 20; entry++) {
+		for (int i = 0; i < 20; i++)
+			add_refused_lease(number, "one", 2 + entry * 20 + i);
+		snprintf(id, sizeof(id), "good-%d", entry);
+		history_submit(&stage.history, id, "");
+		history_end_entry(&stage.history);
+	}
+	persisting_append_lives("after", 10);
+	persisting_open_writer(0);
+	persisting_await_position(stage.history.seq);
+	expect_set_aside(400);
+	persisting_expect("SELECT COUNT(*) FROM tasks WHERE task_id LIKE 'good%'", "20");
+}
+
+/* Each of the two is good alone. The first one stands, wherever the pieces that are tried begin. */
+static void an_event_that_another_one_of_its_entry_excludes_is_set_aside(void **state) {
+	(void)state;
+	int64_t number = history_submit(&stage.history, "twice", "");
+	history_lease(&stage.history, number, "twice", 1);
+	for (int i = 0; i < 5; i++)
+		history_submit(&stage.history, (const char *[]){ "a", "b", "c", "d", "e" }[i], "");
+	int64_t second = stage.history.seq + 1;
+	history_lease(&stage.history, number, "twice", 1);
+	persisting_append_history();
+	persisting_open_writer(0);
+	persisting_await_position(stage.history.seq);
+	expect_set_aside(1);
+	char answer[32];
+	snprintf(answer, sizeof(answer), "%lld", (long long)second);
+	persisting_expect("SELECT seq FROM poison_events", answer);
+	persisting_expect("SELECT COUNT(*) FROM tasks", "6");
+}
+
+/* As arrays the batch fits, a packet a table; as text, which the search tries, it does not. */
+static void a_culprit_is_found_through_small_packets(void **state) {
+	char name[16];
+	(void)state;
+	persisting_ask("SET GLOBAL max_allowed_packet=1048576");
+	for (int i = 0; i < 25; i++) {
+		snprintf(name, sizeof(name), "s%d", i);
+		persisting_append_lives(name, 50);
+	}
+	add_refused_lease(history_submit(&stage.history, "bad", ""), "bad", 2);
+	history_end_entry(&stage.history);
+	persisting_append_lives("after", 10);
+	persisting_open_writer(0);
+	persisting_await_position(stage.history.seq);
+	persisting_ask("SET GLOBAL max_allowed_packet=16777216");
+	expect_set_aside(1);
+	persisting_expect("SELECT COUNT(*) FROM tasks WHERE status='completed'", "1260");
+}
+
+/* The position and the rows are those of the entry before, and health does not forget it while nothing is repaired. */
+static void an_entry_that_does_not_hold_what_it_says_is_not_written_in_part(void **state) {
+	(void)state;
+	struct error reason = { 0 };
+	persisting_append_lives("good", 10);
+	int64_t written = stage.history.seq;
+	history_submit(&stage.history, "first-half", "");
+	stage.history.seq++; /* an event that the header counts, and that is not there */
+	persisting_append_history();
+	persisting_open_writer(0);
+	persisting_await_position(written);
+	persisting_await_health(STATUS_RETRY, &reason);
+	int64_t until_us = clock_mono_us() + STOPPED_US + 1000000; /* past the next try */
+	while (clock_mono_us() < until_us) {
+		loop_turn(stage.loop, 10000);
+		assert_int_equal(persister_health(stage.writers[0].persister, &reason), STATUS_RETRY);
+		assert_non_null(strstr(reason.message, "does not hold the events it says"));
+	}
+	persisting_await_position(written);
+	expect_set_aside(0);
+	persisting_expect("SELECT COUNT(*), MAX(seq) FROM task_events", "30|30");
+}
+
 static void a_gap_or_a_foreign_history_is_never_skipped(void **state) {
 	(void)state;
 	struct error reason = { 0 };
@@ -249,6 +373,11 @@ int main(void) {
 		TEST(a_restarted_database_is_waited_for),
 		TEST(a_restarted_nats_server_is_waited_for),
 		TEST(poison_is_set_aside_and_stands_in_nobodys_way),
+		TEST(an_entry_of_many_refused_events_is_written_without_them),
+		TEST(many_refused_events_of_many_entries_are_set_aside),
+		TEST(an_event_that_another_one_of_its_entry_excludes_is_set_aside),
+		TEST(a_culprit_is_found_through_small_packets),
+		TEST(an_entry_that_does_not_hold_what_it_says_is_not_written_in_part),
 		TEST(a_gap_or_a_foreign_history_is_never_skipped),
 		TEST(a_log_that_was_made_anew_is_followed),
 		TEST(a_purged_log_is_followed_from_where_it_begins),
