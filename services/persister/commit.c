@@ -37,6 +37,7 @@ static void committed(struct partition *partition) {
 	follow_release(partition, partition->next_take);
 	partition_committed(partition);
 	follow_step(partition);
+	retain_step(partition); /* under load nothing is left to write at no other time */
 }
 
 static void on_committed(void *context, enum status status, unsigned error_number, const struct error *err,

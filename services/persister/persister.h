@@ -29,7 +29,8 @@ enum {
 	PASSIVE_US = 2000000,   /* how long another's word keeps us passive */
 	STOPPED_US = 5000000,   /* until a partition that was stopped is tried again */
 	PURGE_US = 60000000,
-	RETAIN_PAUSE_US = 60000000, /* between two walks through the tasks */
+	RETAIN_STEP_US = 100000,    /* between two steps of a walk through the tasks */
+	RETAIN_PAUSE_US = 60000000, /* between two walks */
 	POISON_MOST = 128,          /* culprits of one transaction of several entries */
 };
 
@@ -204,7 +205,7 @@ enum { MIGRATION_CHECKSUM_BYTES = 17 };
 void migrate(struct persister *persister);
 void migration_checksum(size_t index, char checksum[MIGRATION_CHECKSUM_BYTES]); /* that is remembered */
 
-/* retain.c: deletes what is older than the retention, a step a call */
+/* retain.c: deletes what is older than the retention, a step a call, when all of the log is written */
 void retain_step(struct partition *partition);
 
 #endif

@@ -1,6 +1,7 @@
 /* Retention: tasks that ended long ago go, with their events, dependencies and attempts, a small step at a time, in the
  * pauses of the writing; not while a task that has not ended depends on them, for it will need their results and a rebuild their
- * ends. A walk goes through the tasks in order of their numbers, so that no index is needed for it. */
+ * ends. Such a task may stand in the log only, so that nothing is deleted before all that is known of the log is written. A walk
+ * goes through the tasks in order of their numbers, so that no index is needed for it. */
 #include <stdio.h>
 
 #include "persister.h"
@@ -12,6 +13,12 @@ enum { NUMBERS_A_STEP = 50000 };
 
 static const int64_t DAY_US = INT64_C(86400000000);
 
+/* `missing`: nobody has looked how far the log goes since the position was read, or since NATS was away. */
+static bool has_written_all(const struct partition *partition) {
+	return partition->state == PARTITION_FOLLOW && !partition->missing && partition->stream_trouble == NULL &&
+	       partition->next_take > partition->head && partition->position.seq >= partition->log_seq;
+}
+
 static void add_old_tasks(struct text *sql, const struct partition *partition, const char *numbers) {
 	const struct persister_options *options = &partition->persister->options;
 	text_printf(sql, " WHERE t.partition_id=%lld AND t.finished_at<", (long long)partition->id);
@@ -22,6 +29,7 @@ static void add_old_tasks(struct text *sql, const struct partition *partition, c
 
 static void end_step(struct partition *partition) {
 	partition->retaining = false;
+	partition->retain_at_us = clock_mono_us() + RETAIN_STEP_US;
 	commit_end(partition);
 	follow_step(partition);
 }
@@ -100,7 +108,7 @@ static void on_found(void *context, enum status status, unsigned error_number, c
 	size_t rows = db_rows(result);
 	(void)error_number;
 	(void)err;
-	if (status != STATUS_OK) {
+	if (status != STATUS_OK || !has_written_all(partition)) {
 		end_step(partition);
 		return;
 	}
@@ -123,8 +131,8 @@ static void on_found(void *context, enum status status, unsigned error_number, c
 void retain_step(struct partition *partition) {
 	const struct persister_options *options = &partition->persister->options;
 	char numbers[96];
-	if (options->retention_days == 0 || partition->retaining || clock_mono_us() < partition->retain_at_us ||
-	    !persister_take(partition))
+	if (options->retention_days == 0 || partition->persister->stopping || partition->retaining || clock_mono_us() < partition->retain_at_us ||
+	    !has_written_all(partition) || !persister_take(partition))
 		return;
 	struct text sql = { 0 };
 	partition->retaining = true;

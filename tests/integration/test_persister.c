@@ -190,6 +190,27 @@ static void old_tasks_are_deleted_in_small_steps(void **state) {
 	persisting_await_position(stage.history.seq);
 }
 
+static void nothing_is_deleted_while_the_log_has_more_than_the_database(void **state) {
+	(void)state;
+	persisting_open_writer(0);
+	struct persister *persister = stage.writers[0].persister;
+	persisting_append_lives("old", 3);
+	persisting_await_all();
+	persisting_ask("UPDATE tasks SET finished_at='1971-01-01' WHERE task_id<>'old-2'");
+	persister->partitions[0].next_write_us = clock_mono_us() + INT64_C(3600000000);
+	history_submit(&stage.history, "waits", "cold-1");
+	persisting_append_history();
+	int64_t until_us = clock_mono_us() + 1000000; /* its mark and some ticks */
+	while (persister->partitions[0].log_seq < stage.history.seq)
+		loop_turn(stage.loop, 10000);
+	persister->options.retention_days = 18000;
+	while (clock_mono_us() < until_us)
+		loop_turn(stage.loop, 10000);
+	persisting_expect("SELECT COUNT(*) FROM tasks", "3");
+	assert_int_equal(bus_publish(stage.bus, "corder.v1.internal.hurry.0", SLICE("")), STATUS_OK);
+	persisting_await_answer("SELECT GROUP_CONCAT(task_id ORDER BY task_id) FROM tasks", "old-1,old-2,waits");
+}
+
 /* The first after a pause is written at once, the next ones together; somebody who waits for them need not wait so long. */
 static void transactions_keep_their_distance_unless_somebody_waits(void **state) {
 	(void)state;
@@ -317,6 +338,7 @@ int main(void) {
 		TEST(duplicate_blocks_and_lost_marks_change_nothing),
 		TEST(a_restarted_persister_goes_on_where_the_last_one_was),
 		TEST(old_tasks_are_deleted_in_small_steps),
+		TEST(nothing_is_deleted_while_the_log_has_more_than_the_database),
 		TEST(transactions_keep_their_distance_unless_somebody_waits),
 		TEST(a_transaction_of_many_events_waits_for_more),
 		TEST(a_large_backlog_is_written_in_large_transactions),
