@@ -87,6 +87,9 @@ static void each_end_of_a_try_has_its_outcome(void **state) {
 		         { 'b', "", "released" },
 		         { 't', "task_error", "failed" },
 		         { 't', "timeout", "timeout" },
+		         { 'p', "task_error", "failed" }, /* no backoff: ready again at once, or waiting for its key */
+		         { 'p', "timeout", "timeout" },
+		         { 'b', "worker_lost", "worker_lost" },
 		         { 'f', "worker_lost", "worker_lost" } };
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		struct record record = event((int64_t)i + 1, ends[i].status, 'r', (int64_t)i + 100, 3, 7);

@@ -245,6 +245,28 @@ static void each_event_of_the_log_counts_once(void **state) {
 	text_release(&block);
 }
 
+static bool counts_as_failed(char status, char previous, const char *error_code) {
+	struct record record = {
+		.seq = 1, .number = 1, .status = status, .previous = previous, .error_code = slice_of(error_code)
+	};
+	struct window_counts counts;
+	struct pulse_event pulse;
+	struct feed_event event;
+	return feed_event_of(&record, 1000, &event) && feed_measure(&event, &pulse, &counts) && pulse.failed;
+}
+
+static void a_try_that_failed_counts_wherever_its_task_goes(void **state) {
+	(void)state;
+	assert_true(counts_as_failed('t', 'r', "task_error"));
+	assert_true(counts_as_failed('f', 'r', "timeout"));
+	assert_true(counts_as_failed('p', 'r', "worker_lost")); /* no backoff */
+	assert_true(counts_as_failed('b', 'r', "task_error"));  /* and its key is taken */
+	assert_false(counts_as_failed('p', 'r', ""));
+	assert_false(counts_as_failed('x', 'r', ""));
+	assert_false(counts_as_failed('c', 'r', ""));
+	assert_false(counts_as_failed('s', 'b', "dependency"));
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_score_is_the_sum_of_its_terms),
@@ -257,6 +279,7 @@ int main(void) {
 		cmocka_unit_test(long_waits_are_told_in_hours_and_days),
 		cmocka_unit_test(an_error_message_is_escaped_once_wherever_it_comes_from),
 		cmocka_unit_test(each_event_of_the_log_counts_once),
+		cmocka_unit_test(a_try_that_failed_counts_wherever_its_task_goes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
