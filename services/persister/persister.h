@@ -71,9 +71,10 @@ struct commit {
 	const char **excluded; /* by event: why it is set aside, or NULL */
 	size_t excluded_capacity;
 	enum culprits culprits;
-	size_t low, high; /* what stands before `low` passes or is set aside; up to `high` it does not pass (0: not known) */
-	size_t stride;    /* how many more are tried while `high` is not known */
-	char *reason;     /* owned: why it does not pass up to `high` */
+	size_t low,
+		high;      /* what stands before `low` passes or is set aside; up to `high` it does not pass (0: not known) */
+	size_t stride; /* how many more are tried while `high` is not known */
+	char *reason;  /* owned: why it does not pass up to `high` */
 	struct text sql, raw;
 	struct text statements[SHEET_COUNT];
 	struct db_bulk *bulks[SHEET_COUNT]; /* opened on first use */
@@ -185,8 +186,8 @@ void commit_start(struct partition *partition);
 void poison_search(struct partition *partition, const char *reason);
 void commit_too_large(struct partition *partition); /* for one packet: again with fewer events */
 void commit_smaller(struct partition *partition);   /* the next batches have fewer events */
-void commit_retry(struct partition *partition);     /* builds and sends what is not excluded, as text, as it was tried */
-void commit_end(struct partition *partition);       /* leaves the connection to the other partitions */
+void commit_retry(struct partition *partition); /* builds and sends what is not excluded, as text, as it was tried */
+void commit_end(struct partition *partition);   /* leaves the connection to the other partitions */
 void commit_release(struct commit *commit);
 bool commit_is_data_error(unsigned error_number);
 

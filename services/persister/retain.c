@@ -131,8 +131,8 @@ static void on_found(void *context, enum status status, unsigned error_number, c
 void retain_step(struct partition *partition) {
 	const struct persister_options *options = &partition->persister->options;
 	char numbers[96];
-	if (options->retention_days == 0 || partition->persister->stopping || partition->retaining || clock_mono_us() < partition->retain_at_us ||
-	    !has_written_all(partition) || !persister_take(partition))
+	if (options->retention_days == 0 || partition->persister->stopping || partition->retaining ||
+	    clock_mono_us() < partition->retain_at_us || !has_written_all(partition) || !persister_take(partition))
 		return;
 	struct text sql = { 0 };
 	partition->retaining = true;

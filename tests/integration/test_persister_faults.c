@@ -127,17 +127,16 @@ static void poison_is_set_aside_and_stands_in_nobodys_way(void **state) {
 
 /* A lease whose worker no column can hold. */
 static void add_refused_lease(int64_t number, const char *task_id, int64_t version) {
-	history_add(&stage.history,
-	            (struct record){ .status = 'r',
-	                             .previous = 'p',
-	                             .number = number,
-	                             .project = SLICE("demo"),
-	                             .task_id = slice_of(task_id),
-	                             .task_type = SLICE("coding"),
-	                             .version = version,
-	                             .attempt = 1,
-	                             .worker = SLICE("a worker whose name is far too long for its column: "
-	                                             "0123456789012345678901234567890123456789") });
+	history_add(&stage.history, (struct record){ .status = 'r',
+	                                             .previous = 'p',
+	                                             .number = number,
+	                                             .project = SLICE("demo"),
+	                                             .task_id = slice_of(task_id),
+	                                             .task_type = SLICE("coding"),
+	                                             .version = version,
+	                                             .attempt = 1,
+	                                             .worker = SLICE("a worker whose name is far too long for its column: "
+	                                                             "0123456789012345678901234567890123456789") });
 }
 
 static void expect_set_aside(int64_t count) {
